@@ -1,0 +1,2 @@
+extern int vic_disk_stub;
+int vic_disk_stub;

@@ -1,0 +1,174 @@
+/*
+ * fail: err tables, and host.error for Lua.
+ */
+#include "fail.h"
+
+#include "error.h"
+#include "host.h"
+
+#include <lauxlib.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define ERROR_TYPE "vic.error"
+
+static int l_error_tostring(lua_State *L)
+{
+    lua_getfield(L, 1, "message");
+    luaL_tolstring(L, -1, NULL);
+    return 1;
+}
+
+/* Gives the table on top the metatable of errors. */
+static void set_error_type(lua_State *L)
+{
+    if (luaL_newmetatable(L, ERROR_TYPE)) {
+        lua_pushcfunction(L, l_error_tostring);
+        lua_setfield(L, -2, "__tostring");
+        lua_pushliteral(L, ERROR_TYPE);
+        lua_setfield(L, -2, "__name");
+    }
+    lua_setmetatable(L, -2);
+}
+
+void vic_fail_push(lua_State *L, const struct vic_error *err)
+{
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, vic_error_kind_name(err->kind));
+    lua_setfield(L, -2, "kind");
+    lua_pushstring(L, err->message);
+    lua_setfield(L, -2, "message");
+    set_error_type(L);
+}
+
+int vic_fail_error(lua_State *L, const struct vic_error *err)
+{
+    lua_pushnil(L);
+    vic_fail_push(L, err);
+    return 2;
+}
+
+int vic_fail(lua_State *L, const char *kind, const char *fmt, ...)
+{
+    struct vic_error err;
+    va_list ap;
+
+    err.kind = vic_error_kind_of(kind);
+    va_start(ap, fmt);
+    vsnprintf(err.message, sizeof(err.message), fmt, ap);
+    va_end(ap);
+    return vic_fail_error(L, &err);
+}
+
+/* Copies the fields of the table at `from` into the table on top. */
+static void copy_fields(lua_State *L, int from)
+{
+    from = lua_absindex(L, from);
+    for (lua_pushnil(L); lua_next(L, from);) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, -4);
+    }
+}
+
+/*
+ * error.new(kind, message, fields?) -> err
+ *
+ *   kind     string  one of base/error.h
+ *   message  string  what was attempted, on what, what came back
+ *   fields   table   more for err, e.g. {candidates = {...}}
+ */
+static int l_error_new(lua_State *L)
+{
+    const char *kind = luaL_checkstring(L, 1);
+
+    luaL_checkstring(L, 2);
+    luaL_argcheck(L, vic_error_kind_of(kind) != VIC_INTERNAL || kind[0] == 'i', 1,
+                  "not a kind of error");
+    lua_createtable(L, 0, 4);
+    if (lua_istable(L, 3))
+        copy_fields(L, 3);
+    lua_pushvalue(L, 1);
+    lua_setfield(L, -2, "kind");
+    lua_pushvalue(L, 2);
+    lua_setfield(L, -2, "message");
+    set_error_type(L);
+    return 1;
+}
+
+/* Pushes an err for whatever value is at `index`: a copy of an err, or an internal one. */
+static void push_as_error(lua_State *L, int index)
+{
+    index = lua_absindex(L, index);
+    lua_createtable(L, 0, 4);
+    if (lua_istable(L, index)) {
+        copy_fields(L, index);
+    } else {
+        lua_pushliteral(L, "internal");
+        lua_setfield(L, -2, "kind");
+        luaL_tolstring(L, index, NULL);
+        lua_setfield(L, -2, "message");
+    }
+    set_error_type(L);
+}
+
+/*
+ * error.wrap(err, context) -> err
+ * A copy of `err` whose message is "context: message". A string that was thrown
+ * becomes an err of kind internal.
+ */
+static int l_error_wrap(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    luaL_checkstring(L, 2);
+    push_as_error(L, 1);
+    lua_pushvalue(L, 2);
+    lua_pushliteral(L, ": ");
+    lua_getfield(L, -3, "message");
+    luaL_tolstring(L, -1, NULL);
+    lua_remove(L, -2);
+    lua_concat(L, 3);
+    lua_setfield(L, -2, "message");
+    return 1;
+}
+
+/*
+ * error.final(err) -> err
+ * A copy with err.final = true: trying again cannot cure it.
+ */
+static int l_error_final(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    push_as_error(L, 1);
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "final");
+    return 1;
+}
+
+/*
+ * error.of(value) -> err
+ * Whatever was thrown, as an err: an err is returned as it is.
+ */
+static int l_error_of(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    if (lua_istable(L, 1))
+        lua_settop(L, 1);
+    else
+        push_as_error(L, 1);
+    return 1;
+}
+
+int vic_open_error(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        { "new", l_error_new },
+        { "wrap", l_error_wrap },
+        { "final", l_error_final },
+        { "of", l_error_of },
+        { NULL, NULL },
+    };
+
+    luaL_newlib(L, functions);
+    return 1;
+}

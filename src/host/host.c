@@ -1,0 +1,23 @@
+/*
+ * host: the border between C and Lua on one page.
+ */
+#include "host.h"
+
+#include <lauxlib.h>
+
+static const luaL_Reg MODULES[] = {
+    { "host.digest", vic_open_digest },   { "host.disk", vic_open_disk },
+    { "host.env", vic_open_env },         { "host.error", vic_open_error },
+    { "host.file", vic_open_file },       { "host.http", vic_open_http },
+    { "host.json", vic_open_json },       { "host.log", vic_open_log },
+    { "host.process", vic_open_process }, { "host.task", vic_open_task },
+    { "host.time", vic_open_time },       { "host.xml", vic_open_xml },
+    { "host.yaml", vic_open_yaml },       { NULL, NULL },
+};
+
+void vic_host_register(lua_State *L)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    luaL_setfuncs(L, MODULES, 0);
+    lua_pop(L, 1);
+}

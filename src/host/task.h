@@ -1,0 +1,52 @@
+/*
+ * task: coroutines that wait. The one place that resumes them.
+ *
+ * A task is resumed only from the loop's ready list, never from inside another
+ * task; so cancelling, waking and spawning only mark and queue. A task is settled
+ * when it has ended, what it held is closed, and the goodbyes spawned by its
+ * closing values are settled too.
+ *
+ * Loop thread only. Counted: a handle in Lua, the ready list and a goodbye's
+ * parent each hold a reference.
+ */
+#ifndef VIC_TASK_H
+#define VIC_TASK_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+struct vic_task;
+
+/* Registers the types and the ready list of this state. Call once per process. */
+void vic_task_init(lua_State *L);
+
+/* Closes the ready list; nothing runs after this. */
+void vic_task_fini(void);
+
+/* A new task from a function and its `nargs` arguments on top, which are popped.
+ * The caller owns the reference. */
+struct vic_task *vic_task_spawn(lua_State *L, int nargs);
+void vic_task_unref(struct vic_task *t);
+
+/* Queues the task of this coroutine; it was waiting and can go on. */
+void vic_task_ready(lua_State *co);
+
+/* Throws unless `L` is the running task, which is now about to yield. */
+void vic_task_check_waiting(lua_State *L);
+
+/* Asks it to end at its next wait. Ended ones do not mind. */
+void vic_task_cancel(struct vic_task *t);
+
+/* Asks every task to end, but for goodbyes. */
+void vic_task_cancel_all(void);
+
+bool vic_task_settled(const struct vic_task *t);
+
+/* True once every task is settled. */
+bool vic_task_none(void);
+
+/* Pushes onto L what a settled task returned, or its err. True: it returned;
+ * *n values were pushed. */
+bool vic_task_results(struct vic_task *t, lua_State *L, int *n);
+
+#endif

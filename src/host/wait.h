@@ -1,0 +1,42 @@
+/*
+ * wait: how a Lua coroutine waits for something the event loop finishes later.
+ *
+ * A wait is C memory (libuv, curl or a worker thread may point at it); the
+ * coroutine sees only a box, a userdata holding one pointer. Whichever side
+ * ends first cuts the other loose, so neither can reach freed memory:
+ *
+ *   finished first   vic_wait_done() puts the task on the ready list; the box frees.
+ *   cancelled first  the box asks ->cancel() and forgets the wait;
+ *                    vic_wait_done() then finds nobody and frees.
+ *
+ * Everything here runs on the loop thread.
+ */
+#ifndef VIC_WAIT_H
+#define VIC_WAIT_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+struct vic_wait {
+    lua_State *co;                      /* who waits; NULL: nobody any more */
+    bool pending;                       /* the loop or a thread still holds this */
+    void (*cancel)(struct vic_wait *w); /* hurry up; nothing may follow it. May be NULL,
+                                           may itself call vic_wait_done() */
+    void (*free)(struct vic_wait *w);
+};
+
+/* Registers the box type. Call once per state. */
+void vic_wait_init(lua_State *L);
+
+/* Pushes an empty box that is closed when the calling C function returns,
+ * fails or is cancelled. Create it before anything that needs freeing. */
+struct vic_wait **vic_wait_box(lua_State *L);
+
+/* Suspends the caller until vic_wait_done(*box). Use as `return vic_wait_for(...)`;
+ * the results are whatever `k` returns. Throws where no task can wait. */
+int vic_wait_for(lua_State *L, struct vic_wait **box, lua_KFunction k);
+
+/* Ends a pending wait; makes the waiter ready or, if there is none, frees. */
+void vic_wait_done(struct vic_wait *w);
+
+#endif

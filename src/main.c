@@ -1,0 +1,200 @@
+/*
+ * main: the loop, the signals, one Lua state, lua/main.lua as the first task.
+ *
+ * The first SIGTERM or SIGINT cancels all tasks and waits for their goodbyes
+ * (leases aborted, sessions logged out), at most GRACE seconds; the second one
+ * ends the process at once.
+ */
+#include "error.h"
+#include "host.h"
+#include "task.h"
+#include "wait.h"
+
+#include <curl/curl.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <uv.h>
+
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GRACE 25 /* seconds; below Kubernetes' default of 30 */
+
+struct program {
+    lua_State *L;
+    uv_signal_t term, intr;
+    uv_timer_t grace;
+    int signal;  /* the first one caught, or 0 */
+    bool expired;
+};
+
+static void on_grace(uv_timer_t *timer)
+{
+    ((struct program *)timer->data)->expired = true;
+}
+
+static void grace_start(struct program *p)
+{
+    if (uv_is_active((uv_handle_t *)&p->grace))
+        return;
+    uv_update_time(uv_default_loop());
+    uv_timer_start(&p->grace, on_grace, GRACE * 1000, 0);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct program *p = handle->data;
+
+    if (p->signal)
+        _exit(128 + number);
+    p->signal = number;
+    grace_start(p);
+    vic_task_cancel_all();
+}
+
+static void signals_start(struct program *p)
+{
+    uv_loop_t *loop = uv_default_loop();
+
+    signal(SIGPIPE, SIG_IGN);
+    uv_timer_init(loop, &p->grace);
+    uv_signal_init(loop, &p->term);
+    uv_signal_init(loop, &p->intr);
+    p->grace.data = p->term.data = p->intr.data = p;
+    uv_signal_start(&p->term, on_signal, SIGTERM);
+    uv_signal_start(&p->intr, on_signal, SIGINT);
+}
+
+static void signals_stop(struct program *p)
+{
+    uv_close((uv_handle_t *)&p->grace, NULL);
+    uv_close((uv_handle_t *)&p->term, NULL);
+    uv_close((uv_handle_t *)&p->intr, NULL);
+}
+
+/* The folder of our Lua files: beside the installed program, or in the source tree. */
+static void find_lua(char *dir, size_t size)
+{
+    char exe[PATH_MAX], main_lua[PATH_MAX + 64];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+    char *slash;
+
+    exe[n > 0 ? n : 0] = '\0';
+    slash = strrchr(exe, '/');
+    if (slash)
+        *slash = '\0';
+    snprintf(main_lua, sizeof(main_lua), "%s/" VIC_LUA_FROM_PROGRAM "/main.lua", exe);
+    if (access(main_lua, R_OK) == 0)
+        snprintf(dir, size, "%.*s", (int)(strlen(main_lua) - strlen("/main.lua")), main_lua);
+    else
+        snprintf(dir, size, "%s", VIC_LUA_SOURCE);
+}
+
+/* require finds our files and no others; what it would have searched is kept for
+ * `script`, as package.default_path and package.default_cpath. */
+static void set_paths(lua_State *L, const char *dir)
+{
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "path");
+    lua_setfield(L, -2, "default_path");
+    lua_getfield(L, -1, "cpath");
+    lua_setfield(L, -2, "default_cpath");
+    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua", dir, dir);
+    lua_setfield(L, -2, "path");
+    lua_pushliteral(L, "");
+    lua_setfield(L, -2, "cpath");
+    lua_pop(L, 1);
+}
+
+static lua_State *state_new(const char *dir)
+{
+    lua_State *L = luaL_newstate();
+
+    luaL_openlibs(L);
+    vic_wait_init(L);
+    vic_task_init(L);
+    vic_host_register(L);
+    set_paths(L, dir);
+    return L;
+}
+
+/* The first task: lua/main.lua, called with the arguments. NULL: it does not load. */
+static struct vic_task *main_task(lua_State *L, const char *dir, int argc, char **argv)
+{
+    char path[PATH_MAX + 16];
+    int i;
+
+    snprintf(path, sizeof(path), "%s/main.lua", dir);
+    if (luaL_loadfile(L, path) != LUA_OK) {
+        fprintf(stderr, "vm-import-controller: %s\n", lua_tostring(L, -1));
+        return NULL;
+    }
+    luaL_checkstack(L, argc, "too many arguments");
+    for (i = 1; i < argc; i++)
+        lua_pushstring(L, argv[i]);
+    return vic_task_spawn(L, argc - 1);
+}
+
+/* What the first task returned, as an exit code. */
+static int exit_code(struct program *p, struct vic_task *task)
+{
+    int n;
+
+    if (vic_task_settled(task) && vic_task_results(task, p->L, &n))
+        return n > 0 && lua_isinteger(p->L, -n) ? (int)lua_tointeger(p->L, -n) : 0;
+    if (p->signal)
+        return 128 + p->signal;
+    if (vic_task_settled(task)) {
+        fprintf(stderr, "vm-import-controller: %s\n", luaL_tolstring(p->L, -1, NULL));
+        if (lua_getfield(p->L, -2, "traceback") == LUA_TSTRING)
+            fprintf(stderr, "%s\n", lua_tostring(p->L, -1));
+    }
+    return 1;
+}
+
+/* Until the first task has ended, then until all others have said goodbye. */
+static int run(struct program *p, struct vic_task *task)
+{
+    uv_loop_t *loop = uv_default_loop();
+    int code;
+
+    while (!vic_task_settled(task) && !p->expired)
+        uv_run(loop, UV_RUN_ONCE);
+    code = exit_code(p, task);
+    vic_task_unref(task);
+    vic_task_cancel_all();
+    grace_start(p);
+    while (!vic_task_none() && !p->expired)
+        uv_run(loop, UV_RUN_ONCE);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct program p = { 0 };
+    char dir[PATH_MAX];
+    struct vic_task *task;
+    int code = 1;
+
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    signals_start(&p);
+    find_lua(dir, sizeof(dir));
+    p.L = state_new(dir);
+    task = main_task(p.L, dir, argc, argv);
+    if (task)
+        code = run(&p, task);
+    fflush(stdout);
+    if (p.expired) /* something does not end; do not wait for it again */
+        _exit(code ? code : 1);
+    vic_task_fini();
+    signals_stop(&p);
+    lua_close(p.L);
+    uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+    uv_loop_close(uv_default_loop());
+    curl_global_cleanup();
+    return code;
+}

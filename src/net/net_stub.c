@@ -1,0 +1,2 @@
+extern int vic_net_stub;
+int vic_net_stub;
