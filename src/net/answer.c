@@ -1,0 +1,80 @@
+/*
+ * answer: see answer.h.
+ */
+#include "answer.h"
+
+#include "alloc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_ROOM 4096
+
+void vic_answer_clear(struct vic_answer *answer)
+{
+    vic_headers_clear(&answer->headers);
+    free(answer->body);
+    free(answer->url);
+    memset(answer, 0, sizeof(*answer));
+}
+
+static int status_of(const char *line, size_t size)
+{
+    char text[32];
+    int status = 0;
+
+    snprintf(text, sizeof(text), "%.*s", size < 31 ? (int)size : 31, line);
+    if (sscanf(text, "HTTP/%*s %3d", &status) != 1)
+        return 0;
+    return status;
+}
+
+int vic_answer_line(struct vic_answer *answer, const char *line, size_t size,
+                    struct vic_error *err)
+{
+    if (size >= 5 && memcmp(line, "HTTP/", 5) == 0) {
+        vic_headers_clear(&answer->headers);
+        answer->complete = false;
+        answer->status = status_of(line, size);
+        return 0;
+    }
+    if (answer->complete)
+        return 0; /* a trailer behind a chunked body: nobody asked for it */
+    if (size > 2)
+        return vic_headers_parse(&answer->headers, line, size, err);
+    answer->complete = answer->status >= 200 || answer->status == 101;
+    return 0;
+}
+
+int vic_answer_bytes(struct vic_answer *answer, const char *bytes, size_t size, size_t most,
+                     struct vic_error *err)
+{
+    size_t have = answer->body_size;
+    size_t room = answer->body_room ? answer->body_room : FIRST_ROOM;
+
+    if (size > most - have)
+        return vic_error_set(err, VIC_HTTP, "the answer is larger than %zu bytes", most);
+    while (room < have + size)
+        room *= 2;
+    if (room != answer->body_room)
+        answer->body = vic_realloc(answer->body, room);
+    answer->body_room = room;
+    memcpy(answer->body + have, bytes, size);
+    answer->body_size += size;
+    return 0;
+}
+
+const char *vic_answer_location(const struct vic_answer *answer)
+{
+    switch (answer->status) {
+    case 301:
+    case 302:
+    case 303:
+    case 307:
+    case 308:
+        return vic_headers_get(&answer->headers, "location");
+    default:
+        return NULL;
+    }
+}

@@ -1,0 +1,40 @@
+/*
+ * answer: what came back, head and body, bounded. Any thread, one at a time.
+ */
+#ifndef VIC_ANSWER_H
+#define VIC_ANSWER_H
+
+#include "error.h"
+#include "headers.h"
+#include "tls.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Zeroed is empty; vic_answer_clear() frees what it holds. */
+struct vic_answer {
+    int status;
+    bool complete; /* the head is: no more 1xx, no more headers */
+    struct vic_headers headers;
+    char *body; /* not terminated; NULL if nothing came */
+    size_t body_size;
+    size_t body_room;
+    char *url; /* who answered, without user and password */
+    bool has_peer;
+    struct vic_tls_peer peer;
+};
+
+void vic_answer_clear(struct vic_answer *answer);
+
+/* A line of the head as it came; the empty one makes it complete. */
+int vic_answer_line(struct vic_answer *answer, const char *line, size_t size,
+                    struct vic_error *err);
+
+/* Keeps bytes of the body; kind http if that makes more than `most`. */
+int vic_answer_bytes(struct vic_answer *answer, const char *bytes, size_t size,
+                     size_t most, struct vic_error *err);
+
+/* Where it redirects to, or NULL if it does not. */
+const char *vic_answer_location(const struct vic_answer *answer);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * failure: see failure.h.
+ */
+#include "failure.h"
+
+#include "url.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int fail_timeout(const struct vic_failure *f, const char *what,
+                        struct vic_error *err)
+{
+    const char *doing = "TLS handshake";
+    curl_off_t resolved = 0;
+    curl_off_t connected = 0;
+
+    curl_easy_getinfo(f->easy, CURLINFO_NAMELOOKUP_TIME_T, &resolved);
+    curl_easy_getinfo(f->easy, CURLINFO_CONNECT_TIME_T, &connected);
+    if (!resolved)
+        doing = "resolving its name";
+    else if (!connected)
+        doing = "connecting";
+    return vic_error_set(err, VIC_TIMEOUT, "%s: %s timed out after %g s", what, doing,
+                         f->connect_timeout);
+}
+
+static int fail_connect(const struct vic_failure *f, const char *what,
+                        const char *text, struct vic_error *err)
+{
+    long number = 0;
+
+    curl_easy_getinfo(f->easy, CURLINFO_OS_ERRNO, &number);
+    return vic_error_set(err, VIC_CONNECT, "%s: cannot connect: %s", what,
+                         number ? strerror((int)number) : text);
+}
+
+int vic_failure_error(const struct vic_failure *f, const char *what, struct vic_error *err)
+{
+    const char *text = f->text[0] ? f->text : curl_easy_strerror(f->code);
+
+    if (vic_tls_failed(f->code))
+        return vic_tls_error(f->tls, what, f->url, text, err);
+
+    switch (f->code) {
+    case CURLE_OPERATION_TIMEDOUT:
+        return fail_timeout(f, what, err);
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return vic_error_set(err, VIC_DNS, "%s: %s", what, text);
+    case CURLE_COULDNT_CONNECT:
+        return fail_connect(f, what, text, err);
+    case CURLE_PARTIAL_FILE:
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+        return vic_error_set(err, VIC_CONNECT, "%s: the connection broke: %s", what, text);
+    default:
+        return vic_error_set(err, VIC_HTTP, "%s: %s", what, text);
+    }
+}
+
+void vic_failure_what(const char *method, const char *url, char *text, size_t size)
+{
+    char shown[400];
+
+    vic_url_redact(url, shown, sizeof(shown));
+    snprintf(text, size, "%s %s", method, shown);
+}

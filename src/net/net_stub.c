@@ -1,2 +1,0 @@
-extern int vic_net_stub;
-int vic_net_stub;

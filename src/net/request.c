@@ -1,0 +1,431 @@
+/*
+ * request: see request.h. Every hop of a redirect has a curl handle of its own, so
+ * that nothing of the last one can be sent along by mistake.
+ *
+ * Time-outs: curl's own until the connection stands (it then tries a host's other
+ * addresses in time), ours from then on, because curl's speed limit is too coarse.
+ */
+#include "request.h"
+
+#include "alloc.h"
+#include "failure.h"
+#include "multi.h"
+#include "redirect.h"
+#include "url.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ms. A loop that was kept busy finds time-outs before it finds the bytes that have
+ * long been waiting in a socket: they get this long. */
+#define LAST_CHANCE 5
+
+struct vic_request {
+    struct vic_multi_entry entry; /* first, so that an entry is its request */
+    struct vic_multi *multi;
+    struct vic_request_opts opts; /* what it points to is in `ask` */
+    struct vic_ask ask;
+    struct curl_slist *header_list;
+    size_t sent; /* bytes of the body that curl took */
+    unsigned hops;
+
+    uv_timer_t timer; /* its close callback says done */
+    bool connected;
+    bool paused;
+    bool late;          /* the time is over but for the last chance */
+    uint64_t activity;  /* ms, loop time: the last byte either way */
+    uint64_t total_end; /* ms, loop time; UINT64_MAX: never */
+
+    bool ended;
+    bool failed;
+    struct vic_error error;
+    struct vic_answer answer;
+    char curl_error[CURL_ERROR_SIZE];
+};
+
+static void on_timer(uv_timer_t *timer);
+
+/* The first failure counts. */
+static void request_note(struct vic_request *r, const struct vic_error *err)
+{
+    char what[500];
+
+    if (r->failed)
+        return;
+    r->failed = true;
+    vic_failure_what(r->ask.method, r->ask.url, what, sizeof(what));
+    vic_error_set(&r->error, err->kind, "%s: %.500s", what, err->message);
+}
+
+/* ---- time ---- */
+
+static uint64_t ms_of(double seconds)
+{
+    return seconds < 1e9 ? (uint64_t)(seconds * 1000) : (uint64_t)1e12;
+}
+
+static uint64_t request_deadline(const struct vic_request *r)
+{
+    uint64_t idle = r->activity + ms_of(r->opts.timeout);
+
+    return r->connected && !r->paused && idle < r->total_end ? idle : r->total_end;
+}
+
+static void request_rearm(struct vic_request *r)
+{
+    uint64_t end = request_deadline(r);
+    uint64_t now = uv_now(r->timer.loop);
+
+    if (r->ended)
+        return;
+    if (end == UINT64_MAX)
+        uv_timer_stop(&r->timer);
+    else
+        uv_timer_start(&r->timer, on_timer, end > now ? end - now : 1, 0);
+}
+
+static void request_touch(struct vic_request *r)
+{
+    r->activity = uv_now(r->timer.loop);
+    r->late = false;
+}
+
+/* ---- the end ---- */
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct vic_request *r = handle->data;
+
+    r->opts.done(r->opts.arg);
+}
+
+static void hop_drop(struct vic_request *r)
+{
+    if (r->entry.easy) {
+        vic_multi_remove(r->multi, &r->entry);
+        curl_easy_cleanup(r->entry.easy);
+    }
+    r->entry.easy = NULL;
+    curl_slist_free_all(r->header_list);
+    r->header_list = NULL;
+}
+
+static void request_end(struct vic_request *r)
+{
+    const struct vic_tls_peer *peer = NULL;
+
+    if (r->ended)
+        return;
+    r->ended = true;
+    hop_drop(r);
+    if (vic_url_is_https(r->ask.url))
+        peer = vic_tls_peer(vic_multi_tls(r->multi), r->ask.url);
+    if (peer) {
+        r->answer.peer = *peer;
+        r->answer.has_peer = true;
+    }
+    r->answer.url = vic_url_plain(r->ask.url);
+    uv_close((uv_handle_t *)&r->timer, on_closed);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct vic_request *r = timer->data;
+    uint64_t now = uv_now(timer->loop);
+    struct vic_error err;
+
+    if (now < request_deadline(r)) {
+        request_rearm(r);
+        return;
+    }
+    if (!r->late) {
+        r->late = true;
+        uv_timer_start(timer, on_timer, LAST_CHANCE, 0);
+        return;
+    }
+    if (now >= r->total_end)
+        vic_error_set(&err, VIC_TIMEOUT, "timed out after %g s", r->opts.total_timeout);
+    else
+        vic_error_set(&err, VIC_TIMEOUT, "timed out after %g s without a byte",
+                      r->opts.timeout);
+    vic_request_fail(r, &err);
+}
+
+/* ---- curl's callbacks ---- */
+
+static int on_connected(void *arg, char *ip, char *local_ip, int port, int local_port)
+{
+    struct vic_request *r = arg;
+
+    (void)ip;
+    (void)local_ip;
+    (void)port;
+    (void)local_port;
+    r->connected = true;
+    request_touch(r);
+    request_rearm(r);
+    return CURL_PREREQFUNC_OK;
+}
+
+static bool will_redirect(const struct vic_request *r)
+{
+    return r->opts.follow && vic_answer_location(&r->answer);
+}
+
+static size_t on_header(char *line, size_t one, size_t size, void *arg)
+{
+    struct vic_request *r = arg;
+    bool was_complete = r->answer.complete;
+    struct vic_error err;
+
+    (void)one;
+    request_touch(r);
+    if (vic_answer_line(&r->answer, line, size, &err) < 0) {
+        request_note(r, &err);
+        return 0;
+    }
+    if (r->answer.complete && !was_complete && r->opts.on_head && !will_redirect(r))
+        r->opts.on_head(r->opts.arg);
+    return size;
+}
+
+static size_t on_write(char *bytes, size_t one, size_t size, void *arg)
+{
+    struct vic_request *r = arg;
+    struct vic_error err;
+
+    (void)one;
+    request_touch(r);
+    if (r->opts.on_bytes && !will_redirect(r)) {
+        if (r->opts.on_bytes(r->opts.arg, bytes, size))
+            return size;
+        r->paused = true;
+        request_rearm(r);
+        return CURL_WRITEFUNC_PAUSE;
+    }
+    if (vic_answer_bytes(&r->answer, bytes, size, r->opts.max_body, &err) < 0) {
+        request_note(r, &err);
+        return 0;
+    }
+    return size;
+}
+
+static size_t on_read(char *buffer, size_t one, size_t size, void *arg)
+{
+    struct vic_request *r = arg;
+    size_t left = r->ask.body_size - r->sent;
+    size_t n = left < one * size ? left : one * size;
+
+    request_touch(r);
+    memcpy(buffer, r->ask.body + r->sent, n);
+    r->sent += n;
+    return n;
+}
+
+/* curl sends the body again: a kept connection turned out to be dead. */
+static int on_seek(void *arg, curl_off_t offset, int origin)
+{
+    struct vic_request *r = arg;
+
+    if (origin != SEEK_SET || offset < 0 || (size_t)offset > r->ask.body_size)
+        return CURL_SEEKFUNC_FAIL;
+    r->sent = (size_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+/* ---- one hop ---- */
+
+static struct curl_slist *hop_headers(const struct vic_ask *ask)
+{
+    struct curl_slist *list = vic_headers_slist(&ask->headers);
+
+    list = curl_slist_append(list, "Expect:");
+    if (ask->with_body && !vic_headers_get(&ask->headers, "Content-Type"))
+        list = curl_slist_append(list, "Content-Type:");
+    return list;
+}
+
+static void hop_body(struct vic_request *r, CURL *easy)
+{
+    r->sent = 0;
+    curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->ask.body_size);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+    curl_easy_setopt(easy, CURLOPT_READDATA, r);
+    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+    curl_easy_setopt(easy, CURLOPT_SEEKDATA, r);
+}
+
+static void hop_callbacks(struct vic_request *r, CURL *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, r->curl_error);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, r);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, r);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, r);
+}
+
+static void hop_start(struct vic_request *r)
+{
+    struct vic_error err;
+    CURL *easy = vic_multi_easy(r->multi, &err);
+
+    if (!easy) {
+        vic_request_fail(r, &err);
+        return;
+    }
+    r->entry.easy = easy;
+    r->header_list = hop_headers(&r->ask);
+    r->connected = false;
+    r->curl_error[0] = '\0';
+    hop_callbacks(r, easy);
+    curl_easy_setopt(easy, CURLOPT_URL, r->ask.url);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, r->header_list);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, r->opts.user_agent);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)ms_of(r->opts.connect_timeout));
+    if (r->ask.with_body)
+        hop_body(r, easy);
+    if (strcmp(r->ask.method, "HEAD") == 0)
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    else
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, r->ask.method);
+    vic_multi_add(r->multi, &r->entry);
+    request_rearm(r);
+}
+
+static void redirect(struct vic_request *r)
+{
+    struct vic_error err;
+
+    hop_drop(r);
+    if (++r->hops > r->opts.follow) {
+        vic_error_set(&err, VIC_HTTP, "more than %u redirects", r->opts.follow);
+        vic_request_fail(r, &err);
+    } else if (vic_redirect(&r->ask, r->answer.status, vic_answer_location(&r->answer),
+                            r->opts.stay, &err) < 0) {
+        vic_request_fail(r, &err);
+    } else {
+        vic_answer_clear(&r->answer);
+        hop_start(r);
+    }
+}
+
+static void hop_done(struct vic_multi_entry *entry, CURLcode code)
+{
+    struct vic_request *r = (struct vic_request *)entry;
+    char what[500];
+
+    if (code == CURLE_OK && will_redirect(r)) {
+        redirect(r);
+        return;
+    }
+    if (code != CURLE_OK && !r->failed) {
+        struct vic_failure failure = { entry->easy, code, r->curl_error,
+                                       vic_multi_tls(r->multi), r->ask.url,
+                                       r->opts.connect_timeout };
+
+        r->failed = true;
+        vic_failure_what(r->ask.method, r->ask.url, what, sizeof(what));
+        vic_failure_error(&failure, what, &r->error);
+    }
+    request_end(r);
+}
+
+/* ---- for the maker ---- */
+
+static int opts_check(const struct vic_request_opts *opts, struct vic_error *err)
+{
+    const char *method = opts->method ? opts->method : "GET";
+
+    if (!method[0] || method[strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")])
+        return vic_error_set(err, VIC_INVALID, "not an HTTP method");
+    return vic_url_check(opts->url, err);
+}
+
+static void ask_fill(struct vic_ask *ask, const struct vic_request_opts *opts)
+{
+    ask->method = vic_strdup(opts->method ? opts->method : "GET");
+    ask->url = vic_strdup(opts->url);
+    if (opts->headers) {
+        ask->headers = *opts->headers;
+        memset(opts->headers, 0, sizeof(*opts->headers));
+    }
+    ask->with_body = opts->body != NULL;
+    ask->body = ask->with_body ? vic_strndup(opts->body, opts->body_size) : NULL;
+    ask->body_size = ask->with_body ? opts->body_size : 0;
+}
+
+struct vic_request *vic_request_start(struct vic_multi *multi,
+                                      const struct vic_request_opts *opts,
+                                      struct vic_error *err)
+{
+    uv_loop_t *loop = vic_multi_loop(multi);
+    struct vic_request *r;
+
+    if (opts_check(opts, err) < 0)
+        return NULL;
+    r = vic_alloc(sizeof(*r));
+    r->multi = vic_multi_ref(multi);
+    r->opts = *opts;
+    ask_fill(&r->ask, opts);
+    r->entry.done = hop_done;
+    r->entry.unlimited = opts->unlimited;
+
+    uv_timer_init(loop, &r->timer);
+    r->timer.data = r;
+    uv_update_time(loop); /* a long-running script makes the loop's clock stale */
+    r->total_end = UINT64_MAX;
+    if (opts->total_timeout > 0)
+        r->total_end = uv_now(loop) + ms_of(opts->total_timeout);
+    hop_start(r);
+    return r;
+}
+
+void vic_request_fail(struct vic_request *r, const struct vic_error *err)
+{
+    if (r->ended)
+        return;
+    request_note(r, err);
+    request_end(r);
+}
+
+void vic_request_cancel(struct vic_request *r)
+{
+    struct vic_error err;
+
+    vic_error_set(&err, VIC_CANCELLED, "cancelled");
+    vic_request_fail(r, &err);
+}
+
+void vic_request_resume(struct vic_request *r)
+{
+    if (r->ended || !r->paused)
+        return;
+    r->paused = false;
+    request_touch(r);
+    request_rearm(r);
+    curl_easy_pause(r->entry.easy, CURLPAUSE_CONT);
+}
+
+const struct vic_answer *vic_request_answer(const struct vic_request *r)
+{
+    return &r->answer;
+}
+
+const struct vic_error *vic_request_error(const struct vic_request *r)
+{
+    return r->failed ? &r->error : NULL;
+}
+
+void vic_request_free(struct vic_request *r)
+{
+    if (!r)
+        return;
+    vic_multi_unref(r->multi);
+    vic_ask_clear(&r->ask);
+    vic_answer_clear(&r->answer);
+    free(r);
+}

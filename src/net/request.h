@@ -1,0 +1,68 @@
+/*
+ * request: one HTTP request on a multi until its answer, redirects included.
+ *
+ * Loop thread only. It is started with vic_request_start(), ends once, says so by
+ * `done` (never from inside start or cancel), and is then freed by its maker. The
+ * body goes to memory, bounded, or to the maker as it arrives.
+ */
+#ifndef VIC_REQUEST_H
+#define VIC_REQUEST_H
+
+#include "answer.h"
+#include "error.h"
+#include "headers.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct vic_multi;
+struct vic_request;
+
+struct vic_request_opts {
+    const char *method;          /* NULL: GET */
+    const char *url;
+    struct vic_headers *headers; /* taken over (left empty); may be NULL */
+    const char *body;            /* copied; NULL for none */
+    size_t body_size;
+    const char *user_agent;      /* a constant; NULL for none */
+    double connect_timeout;      /* seconds: resolve, connect and TLS */
+    double timeout;              /* seconds without a byte, once connected */
+    double total_timeout;        /* seconds for all of it; 0: no limit */
+    size_t max_body;             /* bytes of an answer's body that is kept */
+    unsigned follow;             /* redirects at most */
+    bool stay;                   /* none to another origin */
+    bool unlimited;              /* not counted among the multi's transfers */
+
+    void *arg;
+    void (*done)(void *arg);
+    /* All may be NULL; then the body is kept. The head of the last answer is there. */
+    void (*on_head)(void *arg);
+    /* The next bytes of the body; false: not now, after vic_request_resume() again. */
+    bool (*on_bytes)(void *arg, const char *bytes, size_t size);
+};
+
+/* NULL and err: an option is not acceptable (kind invalid). */
+struct vic_request *vic_request_start(struct vic_multi *multi,
+                                      const struct vic_request_opts *opts,
+                                      struct vic_error *err);
+
+/* Ends it with kind cancelled; at once, also while a name is being resolved. */
+void vic_request_cancel(struct vic_request *request);
+
+/* Ends it with `err`, "METHOD url: " put before its message. Not from on_head or
+ * on_bytes. */
+void vic_request_fail(struct vic_request *request, const struct vic_error *err);
+
+/* After on_bytes said false. */
+void vic_request_resume(struct vic_request *request);
+
+/* What came, once the head is there. */
+const struct vic_answer *vic_request_answer(const struct vic_request *request);
+
+/* Why it failed, or NULL. */
+const struct vic_error *vic_request_error(const struct vic_request *request);
+
+/* Only after `done`. */
+void vic_request_free(struct vic_request *request);
+
+#endif
