@@ -1,0 +1,76 @@
+--- policy.claim: the PersistentVolumeClaim of an imported disk.
+--
+-- A claim's name is the disk's; the machine's volumes refer to it.
+
+local json = require "host.json"
+
+local metadata = require "policy.metadata"
+local quantity = require "policy.quantity"
+
+local TEMPLATES = "harvesterhci.io/volumeClaimTemplates"
+local IMAGE_ID = "harvesterhci.io/imageId"
+
+local M = {}
+
+--- claim.build(disk, plan, opts) -> PersistentVolumeClaim
+--
+--   disk                of plan.disks
+--   opts.image          "namespace/name" of the VirtualMachineImage it is made from
+--   opts.storage_class  what the image says (default disk.storage_class)
+--   opts.size_bytes     at least this much, e.g. the image's virtualSize
+--   opts.access_modes   list (default ReadWriteMany: live migration)
+--   opts.volume_mode    (default Block)
+--
+-- The size is whole MiB, at least the disk's capacity: Longhorn rounds up anyway, and a
+-- claim one byte short is refused.
+function M.build(disk, plan, opts)
+  opts = opts or {}
+  return {
+    apiVersion = "v1",
+    kind = "PersistentVolumeClaim",
+    metadata = {
+      name = disk.name,
+      namespace = plan.namespace,
+      labels = { [metadata.IMPORTED] = "true" },
+      annotations = opts.image and { [IMAGE_ID] = opts.image } or nil,
+    },
+    spec = {
+      accessModes = json.array(opts.access_modes or { "ReadWriteMany" }),
+      resources = {
+        requests = {
+          storage = quantity.storage(math.max(disk.capacity_bytes, opts.size_bytes or 0)),
+        },
+      },
+      storageClassName = opts.storage_class or disk.storage_class,
+      volumeMode = opts.volume_mode or "Block",
+    },
+  }
+end
+
+-- As Harvester's UI writes it: name and imageId, and the spec.
+local function template(claim)
+  local annotations = claim.metadata.annotations
+  local image = annotations and annotations[IMAGE_ID]
+  return {
+    metadata = {
+      name = claim.metadata.name,
+      annotations = image and { [IMAGE_ID] = image } or nil,
+    },
+    spec = claim.spec,
+  }
+end
+
+--- claim.annotate(virtual_machine, claims)
+-- Writes the annotation harvesterhci.io/volumeClaimTemplates. Without it Harvester shows
+-- the disks as volumes of unknown origin and cannot resize them. Planning writes it from
+-- what is planned; a target that knows the claims in the end (the class an image gets is
+-- known only when it is ready) writes it again.
+function M.annotate(virtual_machine, claims)
+  local templates = json.array({})
+  for i, claim in ipairs(claims) do
+    templates[i] = template(claim)
+  end
+  virtual_machine.metadata.annotations[TEMPLATES] = json.encode(templates)
+end
+
+return M

@@ -1,0 +1,52 @@
+--- policy.cpu: processors and memory, exactly as the source has them.
+
+local finding = require "policy.finding"
+local quantity = require "policy.quantity"
+
+local M = {}
+
+--- cpu.decide(input) -> {sockets, cores}
+-- The source's own topology: guests license by socket, and KubeVirt bounds the sockets.
+function M.decide(input)
+  local cpu = input.machine.cpu
+  return { sockets = cpu.sockets, cores = cpu.cores }
+end
+
+--- cpu.check(value) -> {sockets, cores} | nil, message
+function M.check(value)
+  if type(value) ~= "table" then
+    return nil, "a table {sockets, cores} is expected"
+  end
+  for _, field in ipairs({ "sockets", "cores" }) do
+    local n = value[field]
+    if math.type(n) ~= "integer" or n < 1 then
+      return nil, field .. " must be a whole number, at least 1"
+    end
+  end
+  return { sockets = value.sockets, cores = value.cores }
+end
+
+--- cpu.memory(input) -> MiB, findings
+-- Harvester keeps 100 MiB of the limit for itself, as with every machine made in its UI.
+function M.memory(input)
+  local bytes = input.machine.memory_bytes
+  local mib = quantity.mib(bytes)
+  if mib * quantity.MIB == bytes then
+    return mib
+  end
+  return mib, {
+    finding.informs("MemoryRounded", "machine",
+      ("%d bytes of memory are not a whole number of MiB; it becomes %d MiB."):format(
+        bytes, mib)),
+  }
+end
+
+--- cpu.check_memory(value) -> MiB | nil, message
+function M.check_memory(value)
+  if math.type(value) ~= "integer" or value < 1 then
+    return nil, "memory must be a whole number of MiB, at least 1"
+  end
+  return value
+end
+
+return M

@@ -1,0 +1,82 @@
+--- policy.firmware: BIOS or UEFI, secure boot, TPM.
+
+local finding = require "policy.finding"
+
+local M = {}
+
+local function concerns(machine, firmware)
+  local findings = {}
+  if machine.firmware.secure_boot and not firmware.uefi then
+    findings[#findings + 1] = finding.informs("SecureBootIgnored", "machine",
+      "The source states secure boot for a machine that starts from BIOS; it has none.")
+  end
+  if firmware.uefi then
+    -- The variables live in a file of their own, which no export carries.
+    findings[#findings + 1] = finding.informs("FirmwareVariablesLeft", "machine",
+      "Boot entries kept in the firmware's variables stay at the source; the guest "
+        .. "starts from \\EFI\\BOOT\\BOOTX64.EFI.",
+      "If that file is missing, make it in the guest first (grub-install --removable).")
+  end
+  if firmware.tpm then
+    findings[#findings + 1] = finding.warns("TpmStateLeft", "machine",
+      "What is sealed in the source's TPM (BitLocker keys, for one) stays there; the "
+        .. "machine gets a new, empty TPM, which forgets at each stop.",
+      "Have the recovery keys at hand, or suspend the encryption before the import. "
+        .. "Make the TPM persistent afterwards where the cluster offers it.")
+  end
+  return findings
+end
+
+--- firmware.decide(input) -> {uefi, secure_boot, tpm}, findings
+function M.decide(input)
+  local source = input.machine.firmware
+  local firmware = {
+    uefi = source.uefi,
+    secure_boot = source.uefi and source.secure_boot,
+    tpm = source.tpm,
+  }
+  return firmware, concerns(input.machine, firmware)
+end
+
+--- firmware.check(value) -> {uefi, secure_boot, tpm} | nil, message
+function M.check(value)
+  if type(value) ~= "table" then
+    return nil, "a table {uefi, secure_boot, tpm} is expected"
+  end
+  for _, field in ipairs({ "uefi", "secure_boot", "tpm" }) do
+    if type(value[field]) ~= "boolean" then
+      return nil, field .. " must be a boolean"
+    end
+  end
+  if value.secure_boot and not value.uefi then
+    return nil, "secure_boot needs uefi"
+  end
+  return { uefi = value.uefi, secure_boot = value.secure_boot, tpm = value.tpm }
+end
+
+--- firmware.manifest(firmware, uuid) -> domain.firmware
+-- `efi: {}` would mean secure boot on, so it is always said.
+--
+--   uuid  string or nil  SMBIOS UUID: what the guest's licences are bound to
+function M.manifest(firmware, uuid)
+  local manifest = { uuid = uuid }
+  if firmware.uefi then
+    manifest.bootloader = { efi = { secureBoot = firmware.secure_boot } }
+  end
+  return next(manifest) and manifest or nil
+end
+
+--- firmware.needs_smm(firmware) -> boolean
+-- KubeVirt refuses secure boot without System Management Mode; a TPM fails without it.
+function M.needs_smm(firmware)
+  return firmware.secure_boot or firmware.tpm
+end
+
+--- firmware.tpm(firmware) -> devices.tpm | nil
+-- Never `persistent: true`: KubeVirt refuses it unless the cluster has the feature gate
+-- VMPersistentState, and there is no old state to keep.
+function M.tpm(firmware)
+  return firmware.tpm and {} or nil
+end
+
+return M

@@ -1,0 +1,48 @@
+--- policy.image: the VirtualMachineImage that Harvester downloads a disk by.
+--
+-- Source: Harvester's harvesterhci.io/v1beta1 VirtualMachineImage and its webhook: the
+-- display name is unique in its namespace, found by its label, and never changes; the
+-- annotation storageClassName agrees with spec.targetStorageClassName.
+
+local json = require "host.json"
+
+local metadata = require "policy.metadata"
+
+local M = {}
+
+--- image.build(disk, plan, opts) -> VirtualMachineImage
+--
+--   disk           of plan.disks
+--   opts.url       where Harvester finds the raw image
+--   opts.backend   "backingimage" | "cdi" (default backingimage)
+--   opts.retry     downloads after a failed one, 0 to 10 (default 3)
+--   opts.owner     ownerReference or nil
+--
+-- spec.checksum stays empty: it would have to be known before the first byte is read.
+function M.build(disk, plan, opts)
+  local class = disk.storage_class
+  return {
+    apiVersion = "harvesterhci.io/v1beta1",
+    kind = "VirtualMachineImage",
+    metadata = {
+      name = disk.name,
+      namespace = plan.namespace,
+      labels = {
+        ["harvesterhci.io/imageDisplayName"] = disk.display_name,
+        [metadata.IMPORTED] = "true",
+      },
+      annotations = class and { ["harvesterhci.io/storageClassName"] = class } or nil,
+      ownerReferences = opts.owner and json.array({ opts.owner }) or nil,
+    },
+    spec = {
+      backend = opts.backend or "backingimage",
+      displayName = disk.display_name,
+      retry = opts.retry or 3,
+      sourceType = "download",
+      targetStorageClassName = class,
+      url = opts.url,
+    },
+  }
+end
+
+return M

@@ -1,0 +1,144 @@
+--- policy.metadata: labels, annotations and description of the imported machine.
+--
+-- What a machine made in Harvester's own UI carries, and what its UI and vm-import-ui
+-- read. Source: Harvester's UI extension (mixins/harvester-vm), doccaz/vm-import-ui.
+
+local json = require "host.json"
+
+local name = require "policy.name"
+local quantity = require "policy.quantity"
+
+local GIB = 1024 * quantity.MIB
+local DESCRIPTION_MAX = 1024 -- bytes; it is a caption, and status has room for little
+
+local M = {}
+
+M.IMPORTED = "migration.harvesterhci.io/imported"
+M.DESCRIPTION = "field.cattle.io/description"
+
+-- Kubernetes takes valid UTF-8 only. Cuts at a character's border, replaces strays.
+local function utf8_text(text, max)
+  local parts, at = {}, 1
+  while at <= #text do
+    local good, bad = utf8.len(text, at)
+    if good then
+      parts[#parts + 1] = text:sub(at)
+      break
+    end
+    parts[#parts + 1] = text:sub(at, bad - 1) .. "?"
+    at = bad + 1
+  end
+  local whole = table.concat(parts):gsub("[\1-\8\11\12\14-\31\127]", " ")
+  if #whole <= max then
+    return whole
+  end
+  local cut = utf8.offset(whole, 0, max + 1) - 1
+  return whole:sub(1, cut)
+end
+
+--- metadata.description(input) -> text | nil
+-- The source's notes, at most 1 KiB of valid UTF-8.
+function M.description(input)
+  local text = input.machine.description
+  if not text or text:find("^%s*$") then
+    return nil
+  end
+  return utf8_text(text, DESCRIPTION_MAX)
+end
+
+--- metadata.check_description(value) -> text | nil, message
+function M.check_description(value)
+  if value == nil or value == "" then
+    return nil
+  end
+  if type(value) ~= "string" or not utf8.len(value) then
+    return nil, "a text in UTF-8 is expected"
+  end
+  return value
+end
+
+--- metadata.labels(input, plan) -> {[key] = value}
+function M.labels(_, plan)
+  return {
+    ["harvesterhci.io/creator"] = "harvester",
+    ["harvesterhci.io/os"] = plan.os,
+    [M.IMPORTED] = "true",
+  }
+end
+
+--- metadata.check_labels(value) -> value | nil, message
+function M.check_labels(value)
+  if type(value) ~= "table" then
+    return nil, "a table is expected"
+  end
+  for key, item in pairs(value) do
+    if not name.is_label_key(key) then
+      return nil, ("\"%s\" is not the key of a label"):format(tostring(key))
+    end
+    if not name.is_label_value(item) then
+      return nil, ("%s: \"%s\" is not the value of a label"):format(key, tostring(item))
+    end
+  end
+  return value
+end
+
+local function total_gib(disks)
+  local bytes = 0
+  for _, disk in ipairs(disks) do
+    bytes = bytes + math.max(disk.capacity_bytes, 0)
+  end
+  return (bytes + GIB - 1) // GIB
+end
+
+local function list_of(items, describe)
+  local list = json.array({})
+  for i, item in ipairs(items) do
+    list[i] = describe(item)
+  end
+  return json.encode(list)
+end
+
+local function disk_text(disk)
+  return ("%s (%s)"):format(disk.name, quantity.storage(math.max(disk.capacity_bytes, 0)))
+end
+
+local function network_text(nic)
+  local network = nic.network or {}
+  return network.name or network.id or ""
+end
+
+--- metadata.annotations(input) -> {[key] = value}
+-- Besides these, the machine gets the ones that later decisions make: description and
+-- volume claim templates.
+function M.annotations(input)
+  local machine = input.machine
+  local original = "migration.harvesterhci.io/original-"
+  return {
+    ["network.harvesterhci.io/ips"] = "[]",
+    [original .. "cpu"] = ("%d"):format(machine.cpu.sockets * machine.cpu.cores),
+    [original .. "memory-mb"] = ("%d"):format(quantity.mib(machine.memory_bytes)),
+    [original .. "disk-size-gb"] = ("%d"):format(total_gib(machine.disks)),
+    [original .. "disks"] = list_of(machine.disks, disk_text),
+    [original .. "networks"] = list_of(machine.nics, network_text),
+    ["migration.harvesterhci.io/default-nic-model"] =
+      input.spec.defaultNetworkInterfaceModel,
+  }
+end
+
+--- metadata.check_annotations(value) -> value | nil, message
+function M.check_annotations(value)
+  if type(value) ~= "table" then
+    return nil, "a table is expected"
+  end
+  for key, item in pairs(value) do
+    if not name.is_label_key(key) then
+      return nil, ("\"%s\" is not the key of an annotation"):format(tostring(key))
+    end
+    if type(item) ~= "string" or not utf8.len(item) then
+      return nil, ("%s: a text in UTF-8 is expected"):format(key)
+    end
+  end
+  return value
+end
+
+return M
