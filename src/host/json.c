@@ -1,12 +1,108 @@
 /*
- * host.json: not written yet.
+ * host.json: text <-> tables, with integers, lists and null kept apart.
+ *
+ * Reader and writer are our own. lua-cjson (2.1.0) holds every number as a double
+ * before anybody sees its literal, writes 14 digits of it, reads [] and {} as the
+ * same table and lets text pass that is not UTF-8; to make it exact, a second parser
+ * would have to run over every text first.
  */
+#include "error.h"
+#include "fail.h"
 #include "host.h"
+#include "json_read.h"
+#include "json_write.h"
+#include "text.h"
+#include "value.h"
 
 #include <lauxlib.h>
 
+/*
+ * json.encode(value, opts) -> text
+ *
+ *   value        any      tables, strings, numbers, booleans, json.null
+ *   opts.pretty  boolean  a line per entry, 2 spaces a level      (default false)
+ *
+ * A table that is marked (json.array), or not empty with keys 1..n, is a list; any
+ * other is a map with string keys. Keys are sorted, so equal values have equal texts.
+ * Whole numbers are written exactly. Throws an err of kind invalid, which names the
+ * path, for text that is not UTF-8, NaN and infinity, a table that is neither list
+ * nor map, more than 64 levels (so, a cycle), and values of any other type.
+ */
+static int l_json_encode(lua_State *L)
+{
+    bool pretty;
+    struct vic_text *out;
+
+    luaL_checkany(L, 1);
+    vic_value_option(L, 2, "pretty");
+    pretty = lua_toboolean(L, -1);
+    out = vic_value_text(L);
+    vic_json_write(L, 1, pretty, out);
+    lua_pushlstring(L, out->data, out->size);
+    return 1;
+}
+
+/*
+ * json.decode(text) -> value | nil, err
+ *
+ *   text   string
+ *   value  any     null is dropped from maps and lists; alone it is json.null.
+ *                  Whole numbers are Lua integers. Lists are marked, also empty ones.
+ *   err    format  names the byte and the path: not JSON, not UTF-8, a number beyond
+ *                  2^53, more than 64 levels
+ *
+ * Of two equal keys the last one counts. Source: RFC 8259.
+ */
+static int l_json_decode(lua_State *L)
+{
+    size_t len;
+    const char *text = luaL_checklstring(L, 1, &len);
+    struct vic_error err;
+
+    if (vic_json_read(L, text, len, &err) != 0)
+        return vic_fail_error(L, &err);
+    return 1;
+}
+
+/*
+ * json.array(t) -> t
+ * Marks t (default: a new table) as a list, so that it is one also when empty.
+ */
+static int l_json_array(lua_State *L)
+{
+    if (lua_isnoneornil(L, 1)) {
+        lua_settop(L, 0);
+        lua_newtable(L);
+    }
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    vic_value_mark(L);
+    return 1;
+}
+
+/*
+ * json.is_array(value) -> boolean
+ * Whether value is a table with the mark.
+ */
+static int l_json_is_array(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    lua_pushboolean(L, lua_istable(L, 1) && vic_value_marked(L, 1));
+    return 1;
+}
+
 int vic_open_json(lua_State *L)
 {
-    lua_newtable(L);
+    static const luaL_Reg functions[] = {
+        { "encode", l_json_encode },
+        { "decode", l_json_decode },
+        { "array", l_json_array },
+        { "is_array", l_json_is_array },
+        { NULL, NULL },
+    };
+
+    luaL_newlib(L, functions);
+    vic_value_push_null(L); /* json.null: deletes a key in a merge patch */
+    lua_setfield(L, -2, "null");
     return 1;
 }

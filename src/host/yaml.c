@@ -1,12 +1,72 @@
 /*
- * host.yaml: not written yet.
+ * host.yaml: YAML as Kubernetes reads it <-> tables.
  */
+#include "error.h"
+#include "fail.h"
 #include "host.h"
+#include "value.h"
+#include "yaml_read.h"
+#include "yaml_write.h"
 
 #include <lauxlib.h>
 
+#define MOST_BYTES (16 * 1024 * 1024)
+
+/*
+ * yaml.parse(text, opts) -> documents | nil, err
+ *
+ *   text       string  UTF-8, at most 16 MiB
+ *   opts.what  string  its name in messages                    (default "YAML")
+ *   documents  list    the values of all documents that are not empty
+ *   err        format  "what:line:column: reason"
+ *
+ * Scalars without quotes mean what they mean to kubectl and the API server: y, yes,
+ * on, n, no, off and so on are booleans; 0x1f, 0o17, 017, 0b11 and 1_000 are integers;
+ * 1.0 and 1e3 are integers too; timestamps are strings. Keys are strings ("true" for
+ * an unquoted on). Lists are marked (json.array). A null is dropped from a map and
+ * refused in a list. Refused, too: a key twice in a map, .inf and .nan, integers
+ * beyond 64 bits, more than 64 levels, more than 100 000 values with aliases
+ * expanded. A merge key << adds what the map does not say itself.
+ * Source: sigs.k8s.io/yaml; YAML 1.1.
+ */
+static int l_yaml_parse(lua_State *L)
+{
+    size_t len;
+    const char *text = luaL_checklstring(L, 1, &len);
+    const char *what;
+    struct vic_error err;
+
+    vic_value_option(L, 2, "what");
+    what = luaL_optstring(L, -1, "YAML");
+    if (len > MOST_BYTES)
+        return vic_fail(L, "format", "%s: more than %d bytes", what, MOST_BYTES);
+    if (vic_yaml_read(L, text, len, what, &err) != 0)
+        return vic_fail_error(L, &err);
+    return 1;
+}
+
+/*
+ * yaml.dump(value) -> text
+ * One document in block style, which yaml.parse and every YAML 1.1 or 1.2 reader turn
+ * into the same value again. Keys are sorted; apiVersion, kind, metadata, name,
+ * namespace, spec and status come first. Lists and maps are told apart as by
+ * json.encode. Throws an err of kind invalid, as json.encode does.
+ */
+static int l_yaml_dump(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    vic_yaml_write(L, 1);
+    return 1;
+}
+
 int vic_open_yaml(lua_State *L)
 {
-    lua_newtable(L);
+    static const luaL_Reg functions[] = {
+        { "parse", l_yaml_parse },
+        { "dump", l_yaml_dump },
+        { NULL, NULL },
+    };
+
+    luaL_newlib(L, functions);
     return 1;
 }

@@ -1,0 +1,17 @@
+/*
+ * yaml_read: a YAML stream as Lua values.
+ */
+#ifndef VIC_YAML_READ_H
+#define VIC_YAML_READ_H
+
+#include <lua.h>
+#include <stddef.h>
+
+struct vic_error;
+
+/* Pushes the list of the stream's documents; `text` must outlive the call. -1 and
+ * *err (kind format, "what:line:column: reason") if the text is not sound. */
+int vic_yaml_read(lua_State *L, const char *text, size_t len, const char *what,
+                  struct vic_error *err);
+
+#endif

@@ -1,0 +1,260 @@
+/*
+ * yaml_write: tables to YAML through libyaml's emitter.
+ *
+ * The emitter sits in a userdata, so a throw in the middle leaks nothing; libyaml
+ * owns each event from the moment it is emitted, also when that fails.
+ */
+#include "yaml_write.h"
+
+#include "scalar.h"
+#include "text.h"
+#include "value.h"
+
+#include <lauxlib.h>
+#include <math.h>
+#include <yaml.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WRITER_TYPE "vic.yaml.writer"
+
+struct writer {
+    lua_State *L;
+    bool open; /* emitter is to be deleted */
+    yaml_emitter_t emitter;
+    struct vic_text out;
+};
+
+static void write_value(struct writer *w, int index, const struct vic_path *path, int depth);
+
+/* Both __close and __gc. */
+static int l_writer_close(lua_State *L)
+{
+    struct writer *w = luaL_checkudata(L, 1, WRITER_TYPE);
+
+    if (w->open)
+        yaml_emitter_delete(&w->emitter);
+    w->open = false;
+    vic_text_fini(&w->out);
+    return 0;
+}
+
+/* Called by the emitter: no Lua. */
+static int on_write(void *data, unsigned char *bytes, size_t size)
+{
+    vic_text_add(&((struct writer *)data)->out, bytes, size);
+    return 1;
+}
+
+static struct writer *new_writer(lua_State *L)
+{
+    struct writer *w = lua_newuserdatauv(L, sizeof(*w), 0);
+
+    memset(w, 0, sizeof(*w));
+    w->L = L;
+    if (luaL_newmetatable(L, WRITER_TYPE)) {
+        lua_pushcfunction(L, l_writer_close);
+        lua_setfield(L, -2, "__gc");
+        lua_pushcfunction(L, l_writer_close);
+        lua_setfield(L, -2, "__close");
+    }
+    lua_setmetatable(L, -2);
+    lua_toclose(L, -1);
+    if (!yaml_emitter_initialize(&w->emitter))
+        luaL_error(L, "out of memory");
+    w->open = true;
+    yaml_emitter_set_output(&w->emitter, on_write, w);
+    yaml_emitter_set_unicode(&w->emitter, 1);
+    yaml_emitter_set_width(&w->emitter, -1);
+    return w;
+}
+
+/* Emits *event if it was made. */
+static void emit(struct writer *w, int made, yaml_event_t *event, const struct vic_path *path)
+{
+    if (!made)
+        vic_path_throw(w->L, path, "not writable as YAML");
+    if (!yaml_emitter_emit(&w->emitter, event))
+        vic_path_throw(w->L, path, "%s",
+                       w->emitter.problem ? w->emitter.problem : "not writable as YAML");
+}
+
+static void write_scalar(struct writer *w, const char *s, size_t len,
+                         yaml_scalar_style_t style, const struct vic_path *path)
+{
+    yaml_event_t event;
+
+    emit(w,
+         yaml_scalar_event_initialize(&event, NULL, NULL, (yaml_char_t *)s, (int)len, 1, 1,
+                                      style),
+         &event, path);
+}
+
+/* Lines that read back as they are under a "|": no space where a reader could lose or
+ * miscount one, at most one line break at the end. The emitter quotes what it cannot
+ * write so. */
+static bool literal(const char *s, size_t len)
+{
+    size_t i;
+
+    if (len < 2 || !memchr(s, '\n', len - 1))
+        return false;
+    if (*s == ' ' || *s == '\n' || *s == '#' || s[len - 1] == ' '
+        || (s[len - 1] == '\n' && s[len - 2] == '\n'))
+        return false;
+    for (i = 0; i < len; i++) {
+        if ((unsigned char)s[i] >= 0x7f || ((unsigned char)s[i] < 0x20 && s[i] != '\n'))
+            return false;
+        if (s[i] == ' ' && s[i + 1] == '\n')
+            return false;
+    }
+    return true;
+}
+
+static void write_string(struct writer *w, const char *s, size_t len, bool key,
+                         const struct vic_path *path)
+{
+    yaml_scalar_style_t style = YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+
+    if (len > INT_MAX || vic_utf8_valid(s, len) != len)
+        vic_path_throw(w->L, path, "text that is not UTF-8");
+    if (vic_scalar_plain(s, len))
+        style = YAML_PLAIN_SCALAR_STYLE;
+    else if (!key && literal(s, len))
+        style = YAML_LITERAL_SCALAR_STYLE;
+    write_scalar(w, s, len, style, path);
+}
+
+/* YAML 1.1 wants a dot in a float: 1e+20 becomes 1.0e+20. */
+static void write_number(struct writer *w, int index, const struct vic_path *path)
+{
+    struct vic_text digits = { 0 };
+    char out[64];
+    char *e;
+
+    if (lua_isinteger(w->L, index)) {
+        snprintf(out, sizeof(out), "%lld", (long long)lua_tointeger(w->L, index));
+    } else if (!isfinite(lua_tonumber(w->L, index))) {
+        vic_path_throw(w->L, path, "a number that YAML for Kubernetes cannot hold");
+    } else {
+        vic_text_number(&digits, lua_tonumber(w->L, index));
+        vic_text_char(&digits, '\0');
+        e = strpbrk(digits.data, ".e");
+        if (e && *e == 'e')
+            snprintf(out, sizeof(out), "%.*s.0%s", (int)(e - digits.data), digits.data, e);
+        else
+            snprintf(out, sizeof(out), "%s", digits.data);
+        vic_text_fini(&digits);
+    }
+    write_scalar(w, out, strlen(out), YAML_PLAIN_SCALAR_STYLE, path);
+}
+
+static void write_list(struct writer *w, int index, const struct vic_path *path, int depth)
+{
+    struct vic_path step = { .parent = path };
+    long long n = (long long)lua_rawlen(w->L, index);
+    yaml_event_t event;
+
+    emit(w, yaml_sequence_start_event_initialize(&event, NULL, NULL, 1,
+                                                 YAML_BLOCK_SEQUENCE_STYLE),
+         &event, path);
+    for (step.index = 1; step.index <= n; step.index++) {
+        lua_rawgeti(w->L, index, step.index);
+        write_value(w, lua_gettop(w->L), &step, depth + 1);
+        lua_pop(w->L, 1);
+    }
+    emit(w, yaml_sequence_end_event_initialize(&event), &event, path);
+}
+
+/* The order in which people write the fields of an object; others follow by name. */
+static int rank(const char *key)
+{
+    static const char *const first[] = { "apiVersion", "kind", "metadata", "name",
+                                         "namespace",  "spec", "status" };
+    const int n = sizeof(first) / sizeof(first[0]);
+    int i;
+
+    for (i = 0; i < n; i++)
+        if (strcmp(key, first[i]) == 0)
+            return i;
+    return n;
+}
+
+static void write_map(struct writer *w, int index, const struct vic_path *path, int depth)
+{
+    struct vic_path step = { .parent = path };
+    size_t n;
+    size_t i;
+    const struct vic_key *keys = vic_value_keys(w->L, index, path, rank, &n);
+    yaml_event_t event;
+
+    emit(w, yaml_mapping_start_event_initialize(&event, NULL, NULL, 1,
+                                                YAML_BLOCK_MAPPING_STYLE),
+         &event, path);
+    for (i = 0; i < n; i++) {
+        step.key = keys[i].name;
+        step.len = keys[i].len;
+        write_string(w, keys[i].name, keys[i].len, true, &step);
+        lua_pushlstring(w->L, keys[i].name, keys[i].len);
+        lua_rawget(w->L, index);
+        write_value(w, lua_gettop(w->L), &step, depth + 1);
+        lua_pop(w->L, 1);
+    }
+    emit(w, yaml_mapping_end_event_initialize(&event), &event, path);
+    lua_pop(w->L, 1);
+}
+
+static void write_table(struct writer *w, int index, const struct vic_path *path, int depth)
+{
+    if (depth >= VIC_VALUE_DEPTH)
+        vic_path_throw(w->L, path, "nested deeper than %d", VIC_VALUE_DEPTH);
+    luaL_checkstack(w->L, 8, "writing YAML");
+    if (vic_value_is_list(w->L, index, path))
+        write_list(w, index, path, depth);
+    else
+        write_map(w, index, path, depth);
+}
+
+static void write_value(struct writer *w, int index, const struct vic_path *path, int depth)
+{
+    size_t len;
+    const char *s;
+
+    switch (lua_type(w->L, index)) {
+    case LUA_TBOOLEAN:
+        s = lua_toboolean(w->L, index) ? "true" : "false";
+        write_scalar(w, s, strlen(s), YAML_PLAIN_SCALAR_STYLE, path);
+        return;
+    case LUA_TNUMBER:
+        write_number(w, index, path);
+        return;
+    case LUA_TSTRING:
+        s = lua_tolstring(w->L, index, &len);
+        write_string(w, s, len, false, path);
+        return;
+    case LUA_TTABLE:
+        write_table(w, index, path, depth);
+        return;
+    default:
+        if (!vic_value_is_null(w->L, index))
+            vic_path_throw(w->L, path, "a %s", luaL_typename(w->L, index));
+        write_scalar(w, "null", 4, YAML_PLAIN_SCALAR_STYLE, path);
+    }
+}
+
+void vic_yaml_write(lua_State *L, int index)
+{
+    yaml_event_t event;
+    struct writer *w;
+
+    index = lua_absindex(L, index);
+    w = new_writer(L);
+    emit(w, yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING), &event, NULL);
+    emit(w, yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1), &event, NULL);
+    write_value(w, index, NULL, 0);
+    emit(w, yaml_document_end_event_initialize(&event, 1), &event, NULL);
+    emit(w, yaml_stream_end_event_initialize(&event), &event, NULL);
+    lua_pushlstring(L, w->out.data, w->out.size);
+}
