@@ -1,0 +1,78 @@
+package main
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"sync"
+
+	"github.com/vmware/govmomi/simulator"
+)
+
+var quiet = log.New(io.Discard, "", 0)
+
+// server is the whole state. Two locks, world before mu:
+//
+//	world  the simulator's objects. The simulator encodes answers from live
+//	       objects without a lock, so its calls take turns (but for those that
+//	       wait for updates).
+//	mu     everything else in here. Never held while the simulator is called.
+type server struct {
+	options      *options
+	certificates *certificates
+	simulator    http.Handler
+	sdkAddress   string
+	nfcAddress   string
+	sdkServer    *http.Server
+	nfcServer    *http.Server
+	apiVersion   string
+	machines     []*machine // never changes after build
+
+	world sync.Mutex
+
+	mu       sync.Mutex
+	settings settings
+	sessions map[string]*session
+	ended    map[string]int // reason -> sessions
+	pages    map[string]*page
+	leases   []*lease
+	rules    []*rule
+	calls    map[string]int
+	nfcLog   []*nfcRequest
+	leaks    leaks
+}
+
+// leaks count what a client must not do.
+type leaks struct {
+	NFCCookies        int `json:"nfcCookies"`        // Cookie sent to the disk server
+	NFCAuthorizations int `json:"nfcAuthorizations"` // Authorization sent there
+	UnquotedCookies   int `json:"unquotedCookies"`   // session cookie not sent back verbatim
+	UnknownTokens     int `json:"unknownTokens"`     // disk URLs of no open lease
+}
+
+func newServer(o *options, set settings, c *certificates) *server {
+	return &server{
+		options:      o,
+		certificates: c,
+		settings:     set,
+		sessions:     map[string]*session{},
+		ended:        map[string]int{},
+		pages:        map[string]*page{},
+		calls:        map[string]int{},
+	}
+}
+
+// current is a copy of the settings.
+func (s *server) current() settings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settings
+}
+
+// change applies property changes to an object of the simulator, so that
+// whoever waits for updates learns of them.
+func (s *server) inWorld(f func(*simulator.Registry)) {
+	s.world.Lock()
+	defer s.world.Unlock()
+	f(simulator.Map)
+}
