@@ -1,0 +1,50 @@
+--- cli.arguments: command line options, by a table that describes them. Pure.
+
+local M = {}
+
+--- arguments.parse(args, options) -> values | nil, problem
+-- `--name VALUE`, `--name=VALUE`, `--flag`, `-f VALUE`; `--` ends the options. What is
+-- no option stands in values[1..n].
+--
+--   args     list of strings
+--   options  {[name] = {value = "FILE"|nil (a flag), short = "f", many = true}}
+--   problem  string, what the user got wrong
+function M.parse(args, options)
+  local short = {}
+  for name, option in pairs(options) do
+    if option.short then
+      short["-" .. option.short] = name
+    end
+  end
+
+  local values, i = {}, 1
+  while i <= #args do
+    local arg = args[i]
+    if arg == "--" then
+      table.move(args, i + 1, #args, #values + 1, values)
+      break
+    elseif arg:sub(1, 1) ~= "-" or arg == "-" then
+      values[#values + 1] = arg
+    else
+      local name, value = arg:match("^%-%-([%w-]+)=(.*)$")
+      name = name or short[arg] or arg:match("^%-%-([%w-]+)$")
+      local option = options[name]
+      if not option then
+        return nil, "unknown option " .. arg
+      elseif not option.value and value then
+        return nil, ("--%s takes no value"):format(name)
+      elseif option.value and not value then
+        i = i + 1
+        value = args[i]
+        if not value then
+          return nil, ("%s needs a value: %s"):format(arg, option.value)
+        end
+      end
+      values[name] = option.value and value or true
+    end
+    i = i + 1
+  end
+  return values
+end
+
+return M

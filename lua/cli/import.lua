@@ -1,0 +1,288 @@
+--- cli.import: imports machines into a directory; no cluster needed.
+--
+-- The same flows as the controller's, on store.directory and targets.directory, one
+-- import after the other until each has ended.
+
+local arguments = require "cli.arguments"
+local conditions = require "kube.conditions"
+local digest = require "host.digest"
+local env = require "host.env"
+local errors = require "host.error"
+local file = require "host.file"
+local input = require "cli.input"
+local json = require "host.json"
+local kinds = require "kinds"
+local progress = require "cli.progress"
+local sessions = require "sessions"
+local store = require "store.directory"
+local target = require "targets.directory"
+local task = require "host.task"
+local time = require "host.time"
+
+local M = {}
+
+M.usage = [[
+usage: vm-import-controller import -f FILE.yaml --output DIR [OPTION ...]
+
+Imports the machines that FILE.yaml describes (Secret, VmwareSource and
+VirtualMachineImport, as Harvester takes them) into DIR: a sparse raw image per disk,
+and the manifests of the VirtualMachine and its claims. Run it again after a failure:
+it goes on where it was.
+
+  -f, --file FILE       the objects; "-" is stdin
+  -o, --output DIR      where everything goes; made if it is missing
+      --serve-url BASE  write VirtualMachineImage manifests too, whose URLs begin so
+      --sha512          compute the SHA-512 of each raw image
+]]
+
+local OPTIONS = {
+  file = { value = "FILE", short = "f" },
+  output = { value = "DIR", short = "o" },
+  ["serve-url"] = { value = "BASE" },
+  sha512 = {},
+  help = { short = "h" },
+}
+
+-- Whoever runs a command is there to mend these; waiting does not.
+local FINAL = {
+  denied = true, tls = true, dns = true, notfound = true, invalid = true, io = true,
+  unsupported = true, nospace = true, internal = true, cancelled = true,
+}
+
+local function fail(code, message)
+  env.stderr("vm-import-controller import: " .. message .. "\n")
+  return code
+end
+
+-- Puts an object into the store, or changes the one that is there.
+local function apply(objects, object)
+  local meta = object.metadata
+  local before, err = objects:get(object.kind, meta.namespace, meta.name)
+  if not before then
+    if err.kind ~= "notfound" then
+      error(err)
+    end
+    return assert(objects:create(object.kind, object))
+  end
+  local patch = { spec = object.spec, metadata = { labels = meta.labels,
+    annotations = meta.annotations } }
+  for key in pairs(before.spec or {}) do
+    if patch.spec and patch.spec[key] == nil then
+      patch.spec[key] = json.null
+    end
+  end
+  return assert(objects:patch(object.kind, meta.namespace, meta.name, patch))
+end
+
+-- An import that failed before is tried again because somebody runs the command again.
+local function restart(objects, import)
+  local status = import.status or {}
+  local state = status.importStatus
+  if state == "VMMigrationFailed" or state == "virtualMachineImportInvalid" then
+    state = ""
+  end
+  local fresh = {
+    importStatus = state or "",
+    attempt = json.null,
+    nextAttemptTime = json.null,
+  }
+  assert(objects:patch(import.kind, import.metadata.namespace, import.metadata.name,
+    { status = fresh }, { status = true }))
+end
+
+local function secret_reader(secrets)
+  return function(credentials, namespace)
+    local name = (credentials.namespace or namespace) .. "/" .. credentials.name
+    if not secrets[name] then
+      return nil, errors.new("notfound", ("Secret %s is not in the file"):format(name))
+    end
+    return { data = secrets[name] }
+  end
+end
+
+-- What is shown while disks are on their way.
+local function observer(bars)
+  local shown = {}
+  function shown.disk_started(_, _, disk, transfer)
+    bars:add(disk.name, transfer, disk.capacity_bytes)
+  end
+  function shown.disk_ended(_, _, disk, transfer, result, err)
+    local seconds = bars:remove(transfer)
+    if not result then
+      bars:say(("%s: %s"):format(disk.name, err.message))
+      return
+    end
+    bars:say(("%s: whole, %s, received %s in %s"):format(disk.name,
+      progress.bytes_text(result.capacity), progress.bytes_text(result.received),
+      progress.time_text(seconds)))
+    if result.sha512 then
+      bars:say(("%s: sha512 %s"):format(disk.name, result.sha512))
+    end
+  end
+  return shown
+end
+
+local function environment(values, found, objects, opened, bars)
+  return {
+    store = objects,
+    target = target.new(values.output, {
+      serve_url = values["serve-url"],
+      sha512 = values.sha512,
+    }),
+    open_source = function(ref)
+      return opened:open(ref)
+    end,
+    hook = function(_, _, builtin)
+      return builtin
+    end,
+    secret = secret_reader(found.secrets),
+    now = time.now,
+    options = { strict_tls = true, retry_first = 2 },
+    is_final = function(err)
+      return FINAL[err.kind] or false
+    end,
+    observer = observer(bars),
+  }
+end
+
+-- The end of an import: true, or false and why; nil: it goes on.
+local function ended(import, result)
+  local status = import.status or {}
+  local ready = conditions.find(status.conditions, "Ready") or {}
+  if ready.status == "True" then
+    return true, ready.message
+  elseif ready.reason == "DryRun" then
+    return true, ready.message
+  end
+  local stalled = conditions.find(status.conditions, "Stalled") or {}
+  if stalled.status == "True" or not result then
+    return false, stalled.message or "ended without a reason"
+  end
+  return nil
+end
+
+local function say_findings(bars, import, said)
+  for _, finding in ipairs(import.status and import.status.findings or {}) do
+    local line = ("%s: %s: %s"):format(finding.severity, finding.subject, finding.message)
+    if finding.severity ~= "Blocks" and not said[line] then
+      said[line] = true
+      bars:say(line)
+    end
+  end
+end
+
+local function say_state(bars, import, said)
+  local status = import.status or {}
+  local working = conditions.find(status.conditions, "Reconciling")
+  local message = working and working.message or ""
+  if message ~= "" and working.status == "True" and message ~= said.last then
+    said.last = message
+    bars:say(("%s: %s"):format(import.metadata.name, message))
+  end
+end
+
+-- Runs one import to its end.
+local function run_import(flow, import, ctx, bars)
+  local key = { namespace = import.metadata.namespace, name = import.metadata.name }
+  local said = {}
+  while true do
+    local result = flow.reconcile(key, ctx)
+    local now = assert(ctx.store:get(import.kind, key.namespace, key.name))
+    say_findings(bars, now, said)
+    local ok, message = ended(now, result)
+    if ok ~= nil then
+      return ok, message, now
+    end
+    say_state(bars, now, said)
+    task.sleep(result.after)
+  end
+end
+
+local function check_sources(flow, found, ctx)
+  local done = {}
+  for _, import in ipairs(found.imports) do
+    local ref = import.spec and import.spec.sourceCluster or {}
+    ref.namespace = ref.namespace or import.metadata.namespace
+    local name = ("%s %s/%s"):format(ref.kind, ref.namespace, ref.name)
+    if ref.kind and ref.name and not done[name] then
+      done[name] = true
+      flow.reconcile(ref, ctx)
+      local object = assert(ctx.store:get(ref.kind, ref.namespace, ref.name))
+      local ready = conditions.find(object.status.conditions, "Ready")
+      if ready.status ~= "True" then
+        error(errors.new("invalid", name .. ": " .. ready.message))
+      end
+    end
+  end
+end
+
+local function report(values, import, ok, message)
+  local name = import.metadata.namespace .. "/" .. import.metadata.name
+  if not ok then
+    return fail(1, ("import %s failed: %s"):format(name, message))
+  end
+  env.stdout(("import %s: %s\n"):format(name, message))
+  for _, disk in ipairs(import.status.diskImportStatus or {}) do
+    env.stdout(disk.diskLocalPath .. "\n")
+  end
+  if not values["serve-url"] and not import.spec.dryRun then
+    env.stdout("no VirtualMachineImage manifests are written: --serve-url BASE was not "
+      .. "given\n")
+  end
+  return 0
+end
+
+-- Opens everything, holds the folder, runs the imports in turn.
+local function import_all(values)
+  local found = input.read(values.file)
+  assert(file.mkdir(values.output, { parents = true }))
+  local lock <close> = assert(file.lock(values.output))
+  assert(lock)
+  local objects = store.new(values.output, {
+    kinds = kinds,
+    uid = digest.uuid,
+    now = function()
+      return time.rfc3339(time.now())
+    end,
+  })
+  for _, source in ipairs(found.sources) do
+    apply(objects, source)
+  end
+  local opened <close> = sessions.new({
+    store = objects,
+    secret = secret_reader(found.secrets),
+    providers = require "providers",
+    strict_tls = true,
+  })
+  local bars <close> = progress.new()
+  local ctx = environment(values, found, objects, opened, bars)
+  check_sources(require "flows.source", found, ctx)
+
+  local code = 0
+  for _, import in ipairs(found.imports) do
+    restart(objects, apply(objects, import))
+    local ok, message, last = run_import(require "flows.import", import, ctx, bars)
+    code = math.max(code, report(values, last, ok, message))
+  end
+  return code
+end
+
+--- import.run(args) -> exit code                                        [waits]
+function M.run(args)
+  local values, problem = arguments.parse(args, OPTIONS)
+  if not values then
+    return fail(2, problem .. "; see --help")
+  elseif values.help then
+    env.stdout(M.usage)
+    return 0
+  elseif #values > 0 or not values.file or not values.output then
+    return fail(2, "needs -f FILE and --output DIR; see --help")
+  end
+  local ok, result = pcall(import_all, values)
+  if not ok then
+    return fail(1, errors.of(result).message)
+  end
+  return result
+end
+
+return M

@@ -1,0 +1,96 @@
+--- cli.input: the objects of a YAML file, as a user of Harvester writes them.
+
+local digest = require "host.digest"
+local errors = require "host.error"
+local file = require "host.file"
+local yaml = require "host.yaml"
+
+local M = {}
+
+local GROUP_VERSION = "migration.harvesterhci.io/v1beta1"
+local OURS = {
+  VmwareSource = true,
+  OpenstackSource = true,
+  OvaSource = true,
+  VirtualMachineImport = true,
+}
+
+local function invalid(what, fmt, ...)
+  return errors.new("invalid", what .. ": " .. fmt:format(...))
+end
+
+-- Key -> text of a Secret, whichever way it was written.
+local function secret_data(object, what)
+  local data = {}
+  for key, value in pairs(object.data or {}) do
+    local text, err = digest.base64_decode(tostring(value))
+    if not text then
+      error(invalid(what, "Secret %s: data.%s is not base64 (%s); plain text goes into "
+        .. "stringData", object.metadata.name, key, err.message))
+    end
+    data[key] = text
+  end
+  for key, value in pairs(object.stringData or {}) do
+    data[key] = tostring(value)
+  end
+  return data
+end
+
+local function check(object, number, what)
+  if type(object) ~= "table" or type(object.kind) ~= "string" then
+    error(invalid(what, "document %d has no kind", number))
+  end
+  local metadata = object.metadata
+  if type(metadata) ~= "table" or type(metadata.name) ~= "string" then
+    error(invalid(what, "document %d, a %s, has no metadata.name", number, object.kind))
+  end
+  if OURS[object.kind] and object.apiVersion ~= GROUP_VERSION then
+    error(invalid(what, "%s %s: apiVersion is %s, must be %s", object.kind, metadata.name,
+      tostring(object.apiVersion), GROUP_VERSION))
+  end
+  metadata.namespace = metadata.namespace or "default"
+end
+
+local function add(found, object, number, what)
+  if type(object) == "table" and object.kind == "List" then
+    for _, item in ipairs(object.items or {}) do
+      add(found, item, number, what)
+    end
+    return
+  end
+  check(object, number, what)
+  if object.kind == "Secret" then
+    found.secrets[object.metadata.namespace .. "/" .. object.metadata.name] =
+      secret_data(object, what)
+  elseif object.kind == "VirtualMachineImport" then
+    found.imports[#found.imports + 1] = object
+  elseif OURS[object.kind] then
+    found.sources[#found.sources + 1] = object
+  else
+    error(invalid(what, "document %d is a %s; expected are Secret, VmwareSource, "
+      .. "OpenstackSource, OvaSource and VirtualMachineImport", number, object.kind))
+  end
+end
+
+--- input.read(path) -> {secrets, sources, imports}                      [waits]
+-- Throws an err that names file and line.
+--
+--   path     string  a YAML file of one or more documents; "-" is stdin
+--   secrets  table   "namespace/name" -> {key = text}
+--   sources  list    VmwareSource ... as written, with a namespace
+--   imports  list    VirtualMachineImport
+function M.read(path)
+  local what = path == "-" and "stdin" or path
+  local text = assert(file.read(path == "-" and "/dev/stdin" or path))
+  local documents = assert(yaml.parse(text, { what = what }))
+  local found = { secrets = {}, sources = {}, imports = {} }
+  for number, object in ipairs(documents) do
+    add(found, object, number, what)
+  end
+  if #found.imports == 0 then
+    error(invalid(what, "holds no VirtualMachineImport"))
+  end
+  return found
+end
+
+return M

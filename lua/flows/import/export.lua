@@ -1,0 +1,239 @@
+--- flows.import.export: every disk of the machine, fetched whole.
+--
+-- A disk that is already whole at the target is not fetched again. The export is held
+-- open until all are there, then completed, and what the source says it has sent is
+-- compared with what came.
+
+local errors = require "host.error"
+local json = require "host.json"
+local task = require "host.task"
+
+local M = {}
+
+local DISK_TRIES = 3    -- of one disk within one export
+local LOOK_EVERY = 1    -- seconds between two looks at the progress
+local PARALLEL = 2      -- disks of one machine at once
+
+-- Trying the same disk again helps with these; with the rest the attempt is over.
+local AGAIN = { connect = true, timeout = true, http = true, format = true, dns = true }
+
+local function human(bytes)
+  if bytes >= 1e9 then
+    return ("%.1f GB"):format(bytes / 1e9)
+  end
+  return ("%.0f MB"):format(bytes / 1e6)
+end
+
+-- "disk 1/2 43 %, 118 MB/s", of all transfers under way.
+local function describe(disks, running)
+  local parts = {}
+  for i, disk in ipairs(disks) do
+    local transfer = running[disk.id]
+    if transfer then
+      local p = transfer:progress()
+      parts[#parts + 1] = ("disk %d/%d %d %% %s/s"):format(i, #disks,
+        disk.capacity_bytes > 0 and p.position * 100 // disk.capacity_bytes or 0,
+        human(p.rate or 0))
+    end
+  end
+  return table.concat(parts, ", ")
+end
+
+local function fraction(disks, running, whole)
+  local passed, all = 0, 0
+  for _, disk in ipairs(disks) do
+    all = all + disk.capacity_bytes
+    if whole[disk.id] then
+      passed = passed + disk.capacity_bytes
+    elseif running[disk.id] then
+      passed = passed + running[disk.id]:progress().position
+    end
+  end
+  return all > 0 and passed / all or 0
+end
+
+local function watch(ctx, job)
+  while true do
+    task.sleep(LOOK_EVERY)
+    local text = describe(job.disks, job.running)
+    if text ~= "" then
+      ctx.writer:progress(text)
+    end
+    job.export:progress(fraction(job.disks, job.running, job.whole))
+  end
+end
+
+local function observe(ctx, event, ...)
+  local observer = ctx.observer
+  if observer and observer[event] then
+    observer[event](observer, ...)
+  end
+end
+
+local function fetch_once(import, ctx, job, disk)
+  local stream, err = job.export:stream(disk.id)
+  if not stream then
+    return nil, err
+  end
+  local transfer
+  transfer, err = ctx.target:put_disk(import.status.plan, disk, stream)
+  if not transfer then
+    return nil, err
+  end
+  local running <close> = transfer
+  job.running[disk.id] = transfer
+  observe(ctx, "disk_started", import, disk, transfer)
+  local result
+  result, err = running:wait()
+  job.running[disk.id] = nil
+  observe(ctx, "disk_ended", import, disk, transfer, result, err)
+  return result, err
+end
+
+local function fetch(import, ctx, job, disk)
+  local permit <close> = assert(job.places:acquire())
+  assert(permit)
+  for try = 1, DISK_TRIES do
+    local result, err = fetch_once(import, ctx, job, disk)
+    if result then
+      job.whole[disk.id] = result
+      return
+    elseif try == DISK_TRIES or not AGAIN[err.kind] or err.final or job.export:lost() then
+      error(errors.wrap(job.export:lost() or err, ("disk %s of %s"):format(disk.id,
+        import.status.machine.name)))
+    end
+  end
+end
+
+-- Runs f(item) for all as tasks; the first that fails ends the others.
+local function for_all(items, f)
+  local group <close> = setmetatable({}, { __close = function(tasks)
+    for _, t in ipairs(tasks) do
+      t:cancel(0)
+    end
+  end })
+  local failed
+  local ended = task.signal()
+  local left = #items
+  for i, item in ipairs(items) do
+    group[i] = task.spawn(function()
+      local ok, err = pcall(f, item)
+      left = left - 1
+      failed = failed or not ok and err or nil
+      ended:notify()
+    end)
+  end
+  while left > 0 and not failed do
+    ended:wait()
+  end
+  if failed then
+    for _, t in ipairs(group) do
+      t:cancel()
+    end
+    error(failed, 0)
+  end
+end
+
+-- Bytes that the source says it sent must be the bytes that came.
+local function compare(import, ctx, job, sent)
+  for _, disk in ipairs(job.disks) do
+    local result, said = job.whole[disk.id], sent and sent[disk.id]
+    local have = result and said and said.algorithm and result.digests[said.algorithm]
+    if have and said.value and have:lower() ~= said.value:lower() then
+      ctx.target:remove_disk(import.status.plan, disk)
+      error(errors.new("format", ("disk %s of %s: %s of what came is %s, the source says "
+        .. "it sent %s"):format(disk.id, import.status.machine.name, said.algorithm, have,
+        said.value)))
+    end
+  end
+end
+
+local function missing_disks(import, ctx)
+  local missing = {}
+  for _, disk in ipairs(import.status.plan.disks) do
+    if ctx.target:disk_state(import.status.plan, disk) ~= "whole" then
+      missing[#missing + 1] = disk
+    end
+  end
+  return missing
+end
+
+local function fetch_all(import, ctx, missing)
+  local source <close> = assert(ctx.open_source(import.spec.sourceCluster))
+  ctx.writer:working("Exporting", "opening the export of " .. import.status.machine.name)
+  local export <close> = assert(source:export(import.status.machine, {
+    recorded = import.status.recorded or {},
+    record = function(entry)
+      if entry.gone then
+        ctx.writer:forget(entry)
+      else
+        ctx.writer:remember(entry)
+      end
+    end,
+    waiting = function(message, until_time)
+      ctx.writer:working("SourceBusy", message, { nextAttemptTime = until_time })
+    end,
+  }))
+  local job = {
+    export = export,
+    disks = import.status.plan.disks,
+    running = {},
+    whole = {},
+    places = task.semaphore(ctx.options.parallel_disks or PARALLEL),
+  }
+  local watcher <close> = task.spawn(watch, ctx, job)
+  assert(watcher)
+  for_all(missing, function(disk)
+    fetch(import, ctx, job, disk)
+  end)
+  compare(import, ctx, job, assert(export:complete()))
+end
+
+local function disk_statuses(import, ctx)
+  local list = json.array({})
+  local before = {}
+  for _, entry in ipairs(import.status.diskImportStatus or {}) do
+    before[entry.diskName] = entry
+  end
+  for _, disk in ipairs(import.status.plan.disks) do
+    list[#list + 1] = {
+      diskName = disk.name,
+      diskSize = disk.capacity_bytes,
+      diskLocalPath = ctx.target:disk_path(import.status.plan, disk),
+      diskRoute = before[disk.name] and before[disk.name].diskRoute or nil,
+      busType = disk.bus,
+      diskConditions = json.array({}),
+    }
+  end
+  return list
+end
+
+--- export.run(import, ctx) -> state                                     [waits]
+function M.run(import, ctx)
+  local missing = missing_disks(import, ctx)
+  if #missing > 0 then
+    local ok, err = pcall(fetch_all, import, ctx, missing)
+    if not ok then
+      err = errors.of(err)
+      ctx.writer:condition("VMExportFailed", "True", "ExportFailed", err.message)
+      error(err)
+    end
+  end
+  ctx.writer:condition("VMExported", "True", "Exported",
+    ("all %d disks are here whole"):format(#import.status.plan.disks))
+  ctx.record({ diskImportStatus = disk_statuses(import, ctx) })
+  return "disksExported"
+end
+
+--- export.again: the step for a state in which the disks should be there: it fetches
+-- what somebody has removed since.
+M.again = {}
+
+function M.again.run(import, ctx)
+  if #missing_disks(import, ctx) > 0 then
+    return "sourceReady"
+  end
+  return nil
+end
+
+return M

@@ -1,0 +1,181 @@
+--- flows.import: the life of a VirtualMachineImport.
+--
+-- importStatus is the checkpoint: each value names the steps that come next. A step
+-- does idempotent things and says how it went on; only this file writes importStatus.
+--
+-- A step is `run(import, ctx)` and returns
+--
+--   nil                                   done: the next step of the same row
+--   "state"                               the next importStatus
+--   {wait = reason, message, after = s}   look again in so many seconds
+--   {done = reason, message}              the good end; importStatus stays
+--   {invalid = reason, message}           virtualMachineImportInvalid, tried again later
+--
+-- or throws: tried again with back-off, or failed for good.
+
+local admit = require "flows.import.admit"
+local cleanup = require "flows.import.cleanup"
+local create = require "flows.import.create"
+local errors = require "host.error"
+local export = require "flows.import.export"
+local images = require "flows.import.images"
+local json = require "host.json"
+local power_off = require "flows.import.power_off"
+local preflight = require "flows.import.preflight"
+local sanitize = require "flows.import.sanitize"
+local status = require "flows.import.status"
+local time = require "host.time"
+
+local M = { kind = "VirtualMachineImport" }
+
+local STEPS = {
+  [""] = { preflight, sanitize },
+  virtualMachineImportInvalid = { preflight, sanitize },
+  virtualMachineImportValid = { admit },
+  sourceReady = { power_off, export },
+  disksExported = { export.again, images, create },
+  diskImageSubmitted = { images },
+  diskImageFailed = { images },
+  diskImagesReady = { create },
+  virtualMachineCreated = { create },
+}
+
+local MAX_RETRIES = 5
+local RETRY_FIRST, RETRY_MOST = 5, 300 -- seconds
+local INVALID_AGAIN = 300              -- seconds
+
+-- What a step gets: the environment, and this import's writer.
+local function context(writer, env)
+  return setmetatable({
+    writer = writer,
+    record = function(fields)
+      writer:record(fields)
+    end,
+    report = function(fields)
+      writer:report(fields)
+    end,
+  }, { __index = env })
+end
+
+local function reason_of(err)
+  local reason = (err.reason or err.code or err.kind):gsub("^%l", string.upper)
+  return (reason:gsub("[^%w_]", ""))
+end
+
+local function fail(import, ctx, err)
+  cleanup.run(import, ctx)
+  ctx.writer:stalled(reason_of(err), err.message, {
+    importStatus = "VMMigrationFailed",
+    observedGeneration = import.metadata.generation,
+  })
+  ctx.writer:release()
+end
+
+-- An attempt has failed: again, or for good.
+local function retry(import, ctx, err)
+  local attempt = (import.status and import.status.attempt or 0) + 1
+  local most = import.spec.maxRetries or ctx.options.max_retries or MAX_RETRIES
+  if err.final or ctx.is_final(err) or attempt > most then
+    fail(import, ctx, err)
+    return nil
+  end
+  local first = ctx.options.retry_first or RETRY_FIRST
+  local after = err.after or math.min(first * 2 ^ (attempt - 1), RETRY_MOST)
+  local at = time.rfc3339(ctx.now() + after)
+  ctx.writer:working(reason_of(err),
+    ("%s; attempt %d of %d at %s"):format(err.message, attempt + 1, most + 1, at),
+    { attempt = attempt, nextAttemptTime = at })
+  return { after = after }
+end
+
+-- What a step returned, written down.
+local function settle(import, ctx, outcome)
+  if type(outcome) == "string" then
+    ctx.writer:working(outcome, "", {
+      importStatus = outcome,
+      attempt = json.null,
+      nextAttemptTime = json.null,
+    })
+    ctx.writer:release()
+    return { after = 0 }
+  elseif outcome.done then
+    ctx.writer:finished(outcome.done, outcome.message or "", {
+      observedGeneration = import.metadata.generation,
+    })
+    ctx.writer:release()
+    return nil
+  elseif outcome.invalid then
+    ctx.writer:stalled(outcome.invalid, outcome.message, {
+      importStatus = "virtualMachineImportInvalid",
+      observedGeneration = import.metadata.generation,
+    })
+    return { after = INVALID_AGAIN }
+  end
+  ctx.writer:working(outcome.wait, outcome.message, {
+    nextAttemptTime = time.rfc3339(ctx.now() + outcome.after),
+  })
+  return { after = outcome.after }
+end
+
+local function walk(import, ctx, steps)
+  for _, step in ipairs(steps) do
+    local outcome = step.run(import, ctx)
+    if outcome then
+      return outcome
+    end
+  end
+  error("the last step of a row must say what comes next")
+end
+
+local function cancelled(import, ctx)
+  return fail(import, ctx, errors.new("cancelled", "cancelled by spec.cancelled",
+    { reason = "Cancelled" }))
+end
+
+-- The steps due now, or nil: this state is an end.
+local function due(import, ctx)
+  local state = import.status and import.status.importStatus or ""
+  if state == "VMMigrationFailed" or state == "virtualMachineRunning" then
+    local seen = import.status.observedGeneration
+    if state == "VMMigrationFailed" and seen and seen ~= import.metadata.generation
+      and not import.spec.cancelled then
+      ctx.writer:record({ importStatus = "", attempt = json.null })
+      return STEPS[""]
+    end
+    return nil
+  end
+  if import.spec.cancelled then
+    return { { run = cancelled } }
+  end
+  return assert(STEPS[state], "unknown importStatus " .. state)
+end
+
+--- import.reconcile(key, env) -> nil | {after = s}                      [waits]
+-- One step of one import, as flows/init.lua says.
+function M.reconcile(key, env)
+  local import, err = env.store:get(M.kind, key.namespace, key.name)
+  if not import then
+    return err.kind ~= "notfound" and error(err) or nil
+  end
+  local writer <close> = status.writer(import, env)
+  local ctx = context(writer, env)
+  if import.metadata.deletionTimestamp then
+    return cleanup.deleted(import, ctx)
+  end
+  local steps = due(import, ctx)
+  if not steps then
+    return nil
+  end
+  local ok, outcome = xpcall(walk, function(problem)
+    return errors.of(problem)
+  end, import, ctx, steps)
+  if not ok then
+    if outcome.kind == "conflict" then
+      return { after = 0 }
+    end
+    return retry(import, ctx, outcome)
+  end
+  return outcome and settle(import, ctx, outcome)
+end
+
+return M

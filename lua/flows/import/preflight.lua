@@ -1,0 +1,141 @@
+--- flows.import.preflight: everything that can be checked before the source is touched.
+--
+-- All findings at once, and the whole plan: later steps decide nothing any more.
+
+local errors = require "host.error"
+local findings = require "flows.import.findings"
+local json = require "host.json"
+local policy = require "policy.plan"
+
+local M = {}
+
+local AGAIN = 30 -- seconds, while the source cannot be reached
+local MOST_MACHINE, MOST_PLAN = 20 * 1024, 16 * 1024
+
+local function block(code, subject, message, action)
+  return { code = code, severity = "Blocks", subject = subject, message = message,
+    action = action }
+end
+
+local function check_spec(spec)
+  local found = {}
+  local function missing(field, what)
+    found[#found + 1] = block("SpecInvalid", field, field .. " is not set", what)
+  end
+  local ref = spec.sourceCluster or {}
+  for _, field in ipairs { "kind", "name", "namespace" } do
+    if (ref[field] or "") == "" then
+      missing("spec.sourceCluster." .. field, "name the source object")
+    end
+  end
+  if (spec.virtualMachineName or "") == "" then
+    missing("spec.virtualMachineName", "name the machine as the source does")
+  end
+  if spec.transferMode == "Stream" then
+    found[#found + 1] = block("TransferModeUnsupported", "spec.transferMode",
+      "transferMode Stream cannot be had yet", "use Auto or Spool")
+  end
+  return found
+end
+
+-- Why the machine was not found, as a finding; nil: something else failed.
+local function not_found(err)
+  if err.kind ~= "notfound" and err.kind ~= "invalid" then
+    return nil
+  end
+  local code = "VirtualMachine" .. (err.kind == "notfound" and "NotFound" or "Ambiguous")
+  return block(code, "spec.virtualMachineName", err.message,
+    "correct virtualMachineName or folder")
+end
+
+local function too_large(what, value, most)
+  local size = #json.encode(value)
+  if size > most then
+    return block("StatusTooLarge", what,
+      ("%s takes %d bytes of the status, of %d that it may"):format(what, size, most),
+      "report this: the machine has more devices than fit")
+  end
+end
+
+local function append(list, more)
+  for _, finding in ipairs(more or {}) do
+    list[#list + 1] = finding
+  end
+end
+
+-- The machine as the source has it now, or nil and findings.
+local function look(import, source)
+  local spec = import.spec
+  local id, err = source:find({ name = spec.virtualMachineName, folder = spec.folder })
+  if not id then
+    local finding = not_found(err)
+    return nil, finding and { finding } or error(err)
+  end
+  return assert(source:inspect(id))
+end
+
+local function build_plan(import, ctx, source, machine)
+  return policy.build({
+    machine = machine,
+    spec = import.spec,
+    import = {
+      name = import.metadata.name,
+      namespace = import.metadata.namespace,
+      uid = import.metadata.uid,
+    },
+    networks = #(import.spec.networkMapping or {}) > 0 and assert(source:networks())
+      or nil,
+    defaults = ctx.options.defaults or {},
+  }, ctx.hook)
+end
+
+local function check(import, ctx, source)
+  local found = check_spec(import.spec)
+  if #found > 0 then
+    return found
+  end
+  local machine, problems = look(import, source)
+  if not machine then
+    return problems
+  end
+  append(found, machine.concerns)
+  append(found, assert(source:preflight(machine, import.spec)))
+  local plan = assert(build_plan(import, ctx, source, machine))
+  append(found, plan.findings)
+  plan.findings, machine.concerns = nil, nil
+  append(found, ctx.target:check(plan, import))
+  append(found, { too_large("machine", machine, MOST_MACHINE) })
+  append(found, { too_large("plan", plan, MOST_PLAN) })
+  return found, machine, plan
+end
+
+--- preflight.run(import, ctx) -> outcome                                [waits]
+-- Records machine, plan and findings. Blocking ones make the import invalid.
+function M.run(import, ctx)
+  local ref = import.spec.sourceCluster
+  local source, err
+  if ref and ref.name then
+    source, err = ctx.open_source(ref)
+    if not source then
+      return { wait = "SourceNotReady", after = AGAIN,
+        message = errors.wrap(err, ("%s %s/%s"):format(ref.kind, ref.namespace, ref.name))
+          .message }
+    end
+  end
+  local borrowed <close> = source
+  local found, machine, plan = check(import, ctx, borrowed)
+  local list = findings.arrange(found, { skip = import.spec.skipPreflightChecks })
+  local problem = findings.blocking(list)
+  ctx.record({
+    findings = list,
+    machine = machine and not problem and machine or json.null,
+    plan = plan and not problem and plan or json.null,
+    observedGeneration = import.metadata.generation,
+  })
+  if problem then
+    return { invalid = "PreflightFailed", message = problem }
+  end
+  return nil
+end
+
+return M

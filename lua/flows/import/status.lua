@@ -1,0 +1,258 @@
+--- flows.import.status: writes the status of one import, which is its checkpoint.
+--
+-- `record` returns when the store has it; `report` only promises. One writer per
+-- task; writes go one after the other, so tasks of a step may share it.
+
+local conditions = require "kube.conditions"
+local errors = require "host.error"
+local json = require "host.json"
+local merge_patch = require "kube.merge_patch"
+local task = require "host.task"
+local time = require "host.time"
+
+local KIND = "VirtualMachineImport"
+local FINALIZER = "migration.harvesterhci.io/vm-import-controller"
+local REPORT_EVERY = 2 -- seconds
+local TRIES = 5        -- of a write that meets other writers
+
+local methods = {}
+local mt = { __name = "flows.import.status", __index = methods }
+
+local M = {}
+
+local function stamp(self)
+  return time.rfc3339(self.env.now())
+end
+
+local function refresh(self)
+  local meta = self.import.metadata
+  local fresh = assert(self.env.store:get(KIND, meta.namespace, meta.name))
+  local before = self.import.status and self.import.status.importStatus or ""
+  local now = fresh.status and fresh.status.importStatus or ""
+  if fresh.metadata.uid ~= meta.uid or now ~= before then
+    error(errors.new("conflict", "the import was restarted by somebody else"))
+  end
+  self.import.metadata = fresh.metadata
+  self.import.spec = fresh.spec
+  self.import.status = fresh.status
+end
+
+-- Sends build(import); on a conflict with another writer reads again and rebuilds.
+local function write(self, build, opts)
+  local meta = self.import.metadata
+  for try = 1, TRIES do
+    local patch = build(self.import)
+    patch.metadata = merge_patch.apply(patch.metadata or {}, {
+      resourceVersion = self.import.metadata.resourceVersion,
+    })
+    local after, err = self.env.store:patch(KIND, meta.namespace, meta.name, patch, opts)
+    if after then
+      self.import.metadata = after.metadata
+      self.import.status = after.status
+      return
+    elseif err.kind ~= "conflict" or try == TRIES then
+      error(errors.wrap(err, "writing the status of import " .. meta.name))
+    end
+    refresh(self)
+  end
+end
+
+-- The finalizer stands while something exists that we would have to remove.
+local function set_finalizer(self, wanted)
+  local function list(import)
+    local result, present = json.array({}), false
+    for _, name in ipairs(import.metadata.finalizers or {}) do
+      if name == FINALIZER then
+        present = true
+      else
+        result[#result + 1] = name
+      end
+    end
+    if wanted then
+      result[#result + 1] = FINALIZER
+    end
+    return result, present
+  end
+  local _, present = list(self.import)
+  if present == wanted then
+    return
+  end
+  write(self, function(import)
+    return { metadata = { finalizers = (list(import)) } }
+  end)
+end
+
+--- writer:record(fields)                                                [waits]
+-- Merges fields into the status; returns when the store has them.
+--
+--   fields  table, or function (status) -> table, which is called again on fresh
+--           state when another writer came between
+function methods:record(fields)
+  local permit <close> = assert(self.mutex:acquire())
+  assert(permit)
+  write(self, function(import)
+    local new = type(fields) == "function" and fields(import.status or {}) or fields
+    return { status = merge_patch.apply(self.pending, new) }
+  end, { status = true })
+  self.pending = {}
+end
+
+--- writer:report(fields)
+-- As record, without waiting: written with the next record, or within 2 s.
+function methods:report(fields)
+  self.pending = merge_patch.apply(self.pending, fields)
+  if self.flusher and not self.flusher:done() then
+    return
+  end
+  self.flusher = task.spawn(function()
+    task.sleep(REPORT_EVERY)
+    if next(self.pending) then
+      self:record({})
+    end
+  end)
+end
+
+--- writer:condition(type, status, reason, message)                      [waits]
+-- Sets one of upstream's importConditions.
+function methods:condition(type, status, reason, message)
+  self:record(function(before)
+    return {
+      importConditions = conditions.set(before.importConditions, {
+        type = type,
+        status = status,
+        reason = reason or "",
+        message = message or "",
+      }, stamp(self), { update_time = true }),
+    }
+  end)
+end
+
+local function standard(self, before, ready, reconciling, stalled)
+  local now = stamp(self)
+  local list = before.conditions
+  local function set(type, condition)
+    list = conditions.set(list, {
+      type = type,
+      status = condition.status,
+      reason = condition.reason,
+      message = condition.message or "",
+      observedGeneration = self.import.metadata.generation,
+    }, now)
+  end
+  set("Ready", ready)
+  set("Reconciling", reconciling)
+  set("Stalled", stalled)
+  return list
+end
+
+local NO = { status = "False", reason = "No", message = "" }
+
+--- writer:working(reason, message, fields)                              [waits]
+-- Something is going on: Reconciling=True, and the fields besides.
+function methods:working(reason, message, fields)
+  self:record(function(before)
+    local not_ready = { status = "False", reason = reason, message = message }
+    return merge_patch.apply({
+      conditions = standard(self, before, not_ready,
+        { status = "True", reason = reason, message = message }, NO),
+    }, fields or {})
+  end)
+end
+
+--- writer:progress(message)
+-- Says how far it is, without waiting.
+function methods:progress(message)
+  self:report({
+    conditions = standard(self, self.import.status or {},
+      { status = "False", reason = "Progressing", message = message },
+      { status = "True", reason = "Progressing", message = message }, NO),
+  })
+end
+
+--- writer:finished(reason, message, fields)                             [waits]
+-- A good end: Ready=True.
+function methods:finished(reason, message, fields)
+  self:record(function(before)
+    return merge_patch.apply({
+      conditions = standard(self, before,
+        { status = "True", reason = reason, message = message }, NO, NO),
+      attempt = json.null,
+      nextAttemptTime = json.null,
+    }, fields or {})
+  end)
+end
+
+--- writer:stalled(reason, message, fields)                              [waits]
+-- A bad end, until somebody changes something: Stalled=True.
+function methods:stalled(reason, message, fields)
+  self:record(function(before)
+    return merge_patch.apply({
+      conditions = standard(self, before,
+        { status = "False", reason = reason, message = message }, NO,
+        { status = "True", reason = reason, message = message }),
+      nextAttemptTime = json.null,
+    }, fields or {})
+  end)
+end
+
+local function without(list, entry)
+  local result = json.array({})
+  for _, other in ipairs(list or {}) do
+    if other.kind ~= entry.kind or other.name ~= entry.name then
+      result[#result + 1] = other
+    end
+  end
+  return result
+end
+
+--- writer:remember(entry)                                               [waits]
+-- Records what was or is about to be made remotely: {kind, name, id, diskID}. Its
+-- (kind, name) is what makes it one; the finalizer comes before the first.
+function methods:remember(entry)
+  set_finalizer(self, true)
+  self:record(function(before)
+    local list = without(before.recorded, entry)
+    list[#list + 1] = entry
+    return { recorded = list }
+  end)
+end
+
+--- writer:forget(entry)                                                 [waits]
+-- It is gone; with the last one the finalizer goes.
+function methods:forget(entry)
+  self:record(function(before)
+    return { recorded = without(before.recorded, entry) }
+  end)
+  if #(self.import.status.recorded or {}) == 0 then
+    set_finalizer(self, false)
+  end
+end
+
+--- writer:release()                                                     [waits]
+-- Takes the finalizer off if nothing is recorded any more.
+function methods:release()
+  if #(self.import.status and self.import.status.recorded or {}) == 0 then
+    set_finalizer(self, false)
+  end
+end
+
+function methods:close()
+  if self.flusher then
+    self.flusher:cancel(0)
+  end
+end
+
+mt.__close = methods.close
+
+--- status.writer(import, env) -> writer, to be closed
+-- `import` is kept fresh: its metadata and status are what the store holds.
+function M.writer(import, env)
+  return setmetatable({
+    import = import,
+    env = env,
+    pending = {},
+    mutex = task.semaphore(1),
+  }, mt)
+end
+
+return M

@@ -1,0 +1,29 @@
+--- flows: the objects of ours that something happens to, and what.
+--
+-- A flow: {kind, reconcile}. `reconcile(key, env)` looks at the object of that key
+-- ({namespace, name}) and does what is next; it returns
+--
+--   nil               nothing to do until something changes
+--   {after = s}       call again in so many seconds
+--
+-- and throws what it could not write into the object's status. It keeps nothing
+-- between calls.
+--
+-- env, what every flow gets:
+--   store        kube.client or store.directory: get, list, create, patch, delete
+--   target       targets.*: where disks and machines go
+--   open_source  function (ref) -> source | nil, err; `<close>` gives it back   [waits]
+--   hook         function (name, input, builtin) -> value: a site's say         [waits]
+--   secret       function (ref) -> {key = text} | nil, err                      [waits]
+--   now          function () -> seconds since 1970
+--   options      table: strict_tls, poll, parallel_disks, sha512, max_retries ...
+--   is_final     function (err) -> boolean: trying again cannot cure it
+--   observer     table, optional: :disk_started(import, disk, transfer) and
+--                :disk_ended(import, disk, transfer, result, err)
+
+return {
+  { kind = "VmwareSource", module = "flows.source" },
+  { kind = "OpenstackSource", module = "flows.source" },
+  { kind = "OvaSource", module = "flows.source" },
+  { kind = "VirtualMachineImport", module = "flows.import" },
+}

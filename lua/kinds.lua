@@ -1,0 +1,36 @@
+--- kinds: every Kubernetes kind we touch: group, version, plural.
+
+local OURS = "migration.harvesterhci.io"
+
+local M = {}
+
+--- kinds.group: the API group of our own kinds.
+M.group = OURS
+
+local function kind(group, version, name, plural)
+  M[name] = {
+    api_version = group == "" and version or group .. "/" .. version,
+    group = group,
+    version = version,
+    kind = name,
+    plural = plural,
+  }
+end
+
+kind(OURS, "v1beta1", "VirtualMachineImport", "virtualmachineimports")
+kind(OURS, "v1beta1", "VmwareSource", "vmwaresources")
+kind(OURS, "v1beta1", "OpenstackSource", "openstacksources")
+kind(OURS, "v1beta1", "OvaSource", "ovasources")
+
+kind("", "v1", "Secret", "secrets")
+kind("", "v1", "ConfigMap", "configmaps")
+kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+kind("storage.k8s.io", "v1", "StorageClass", "storageclasses")
+kind("kubevirt.io", "v1", "VirtualMachine", "virtualmachines")
+kind("kubevirt.io", "v1", "VirtualMachineInstance", "virtualmachineinstances")
+kind("harvesterhci.io", "v1beta1", "VirtualMachineImage", "virtualmachineimages")
+
+--- kinds.sources: the kinds an import may name as its sourceCluster.
+M.sources = { M.VmwareSource, M.OpenstackSource, M.OvaSource }
+
+return M

@@ -1,0 +1,63 @@
+--- kube.conditions: status conditions: find one, set one. Pure.
+--
+-- Source: metav1.Condition of k8s.io/apimachinery; `lastUpdateTime` is what the
+-- conditions of Harvester's controllers carry besides.
+
+local json = require "host.json"
+
+local M = {}
+
+--- conditions.find(list, type) -> condition | nil
+function M.find(list, type)
+  for _, condition in ipairs(list or {}) do
+    if condition.type == type then
+      return condition
+    end
+  end
+  return nil
+end
+
+--- conditions.is_true(list, type) -> boolean
+function M.is_true(list, type)
+  local condition = M.find(list, type)
+  return condition ~= nil and condition.status == "True"
+end
+
+local function same(a, b)
+  return a.status == b.status and a.reason == b.reason and a.message == b.message
+end
+
+--- conditions.set(list, condition, now, opts) -> list, changed
+-- A new list in which `condition` stands in the place of the one of its type, or at
+-- the end. lastTransitionTime moves only when its status does.
+--
+--   list              conditions before, may be nil
+--   condition         {type, status = "True"|"False"|"Unknown", reason, message}
+--   now               string, RFC 3339
+--   opts.update_time  boolean  write lastUpdateTime too (default false)
+function M.set(list, condition, now, opts)
+  local before = M.find(list, condition.type)
+  if before and same(before, condition) then
+    return list, false
+  end
+  local new = {}
+  for key, value in pairs(condition) do
+    new[key] = value
+  end
+  local moved = not before or before.status ~= condition.status
+  new.lastTransitionTime = moved and now or before.lastTransitionTime
+  if opts and opts.update_time then
+    new.lastUpdateTime = now
+  end
+
+  local result = json.array({})
+  for _, other in ipairs(list or {}) do
+    result[#result + 1] = other == before and new or other
+  end
+  if not before then
+    result[#result + 1] = new
+  end
+  return result, true
+end
+
+return M

@@ -1,0 +1,38 @@
+--- kube.merge_patch: applies a JSON merge patch. Pure.
+--
+-- Source: RFC 7396. A list is replaced whole; json.null deletes.
+
+local json = require "host.json"
+
+local M = {}
+
+local function is_map(value)
+  return type(value) == "table" and not json.is_array(value)
+end
+
+--- merge_patch.apply(target, patch) -> merged
+-- Neither argument is changed; parts that the patch leaves alone are shared.
+--
+--   target  any    what there is
+--   patch   table  as the body of a PATCH request
+function M.apply(target, patch)
+  if not is_map(patch) then
+    return patch
+  end
+  local merged = {}
+  if is_map(target) then
+    for key, value in pairs(target) do
+      merged[key] = value
+    end
+  end
+  for key, value in pairs(patch) do
+    if value == json.null then
+      merged[key] = nil
+    else
+      merged[key] = M.apply(merged[key], value)
+    end
+  end
+  return merged
+end
+
+return M
