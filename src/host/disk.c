@@ -1,12 +1,447 @@
 /*
- * host.disk: not written yet.
+ * host.disk: disks on their way into files. Their bytes never enter Lua.
+ *
+ * A transfer is C memory that its thread and the loop see; Lua holds a box. It is
+ * freed when both the loop has heard of its end and Lua has let go.
  */
+#include "alloc.h"
+#include "fail.h"
 #include "host.h"
+#include "options.h"
+#include "sync.h"
+#include "transfer.h"
 
 #include <lauxlib.h>
+#include <uv.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TRANSFER_TYPE "disk.transfer"
+
+struct disk {
+    struct vic_transfer *transfer; /* NULL: it has ended */
+    uv_async_t async;
+    struct vic_sync *ended;
+    bool closed;  /* the loop has let go */
+    bool dropped; /* Lua has let go */
+
+    /* Once it has ended. */
+    int code;
+    int status;
+    struct vic_error err;
+    struct vic_transfer_result result;
+    struct vic_transfer_progress progress;
+};
+
+static void disk_free_if_done(struct disk *d)
+{
+    if (!d->closed || !d->dropped)
+        return;
+    vic_sync_unref(d->ended);
+    free(d);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct disk *d = handle->data;
+
+    d->closed = true;
+    disk_free_if_done(d);
+}
+
+/* On the loop: the transfer's thread is about to be gone. */
+static void on_ended(uv_async_t *async)
+{
+    struct disk *d = async->data;
+
+    vic_transfer_progress(d->transfer, &d->progress);
+    d->code = vic_transfer_join(d->transfer, &d->result, &d->err);
+    d->status = vic_transfer_status(d->transfer);
+    vic_transfer_free(d->transfer);
+    d->transfer = NULL;
+    vic_sync_wake_all(d->ended);
+    uv_close((uv_handle_t *)async, on_closed);
+}
+
+/* On the transfer's thread: no Lua, nothing but the wake-up. */
+static void on_thread_end(void *arg)
+{
+    struct disk *d = arg;
+
+    uv_async_send(&d->async);
+}
+
+struct source_opts {
+    const char *url;
+    const char *file;
+    const char *connect_to;
+};
+
+struct transfer_opts {
+    const char *format;
+    const char *output;
+    size_t capacity;
+    size_t size;
+    bool sha512;
+    double idle_timeout;
+    double connect_timeout;
+};
+
+/* The table at field `name` of the table at `index`, or nil; pushed. */
+static void push_field(lua_State *L, int index, const char *name, bool needed)
+{
+    int type = lua_getfield(L, index, name);
+
+    if (type != LUA_TTABLE && (needed || type != LUA_TNIL))
+        luaL_error(L, "option '%s': table expected, got %s", name, luaL_typename(L, -1));
+}
+
+/* Pushes the list of "Name: value" for the table on top, which it replaces. */
+static const char *const *read_headers(lua_State *L)
+{
+    int table = lua_gettop(L);
+    size_t count = 0;
+    const char **list;
+    size_t i = 0;
+
+    if (lua_isnil(L, table))
+        return NULL;
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
+        count++;
+    list = lua_newuserdatauv(L, (count + 1) * sizeof(*list), 1);
+    lua_createtable(L, (int)count, 0); /* keeps the strings */
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        /* [headers, list, strings, name, value] */
+        if (lua_type(L, -2) != LUA_TSTRING)
+            luaL_error(L, "option 'headers': names must be strings");
+        lua_pushfstring(L, "%s: %s", lua_tostring(L, -2), luaL_tolstring(L, -1, NULL));
+        list[i++] = lua_tostring(L, -1);
+        lua_rawseti(L, table + 2, (lua_Integer)i);
+        lua_pop(L, 1);
+    }
+    list[i] = NULL;
+    lua_setiuservalue(L, -2, 1);
+    return list;
+}
+
+/* Reads opts.source; what it leaves on the stack keeps its strings alive. */
+static void read_source(lua_State *L, struct vic_transfer_opts *opts)
+{
+    static const struct vic_option source_list[] = {
+        { "url", VIC_OPTION_STRING, offsetof(struct source_opts, url) },
+        { "file", VIC_OPTION_STRING, offsetof(struct source_opts, file) },
+        { "connect_to", VIC_OPTION_STRING, offsetof(struct source_opts, connect_to) },
+        { "headers", VIC_OPTION_OTHER, 0 },
+        { "tls", VIC_OPTION_OTHER, 0 },
+        { NULL, 0, 0 },
+    };
+    static const struct vic_option tls_list[] = {
+        { "ca", VIC_OPTION_STRING, offsetof(struct vic_tls_opts, ca) },
+        { "thumbprint", VIC_OPTION_STRING, offsetof(struct vic_tls_opts, thumbprint) },
+        { "learn", VIC_OPTION_BOOL, offsetof(struct vic_tls_opts, learn) },
+        { NULL, 0, 0 },
+    };
+    struct source_opts source = { 0 };
+    int at;
+
+    push_field(L, 1, "source", true);
+    at = lua_gettop(L);
+    vic_options_read(L, at, source_list, &source);
+    if (!source.url == !source.file)
+        luaL_error(L, "option 'source': either url or file");
+    opts->file = source.file;
+    opts->http.url = source.url;
+    opts->http.connect_to = source.connect_to;
+    push_field(L, at, "tls", false);
+    if (!lua_isnil(L, -1))
+        vic_options_read(L, -1, tls_list, &opts->http.tls);
+    push_field(L, at, "headers", false);
+    opts->http.headers = read_headers(L);
+}
+
+static enum vic_algorithm check_algorithm(lua_State *L, int index)
+{
+    const char *name = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
+    enum vic_algorithm algorithm = vic_algorithm_of(name);
+
+    if (algorithm == VIC_ALGORITHMS)
+        luaL_error(L, "no digest '%s': sha1, sha256 or sha512", name);
+    return algorithm;
+}
+
+/* opts.digests and opts.digest. */
+static void read_digests(lua_State *L, struct vic_transfer_opts *opts)
+{
+    lua_Integer i;
+
+    push_field(L, 1, "digests", false);
+    if (!lua_isnil(L, -1))
+        for (i = 1; lua_geti(L, -1, i) != LUA_TNIL; lua_pop(L, 1), i++)
+            opts->digests |= 1u << check_algorithm(L, -1);
+    push_field(L, 1, "digest", false);
+    if (lua_isnil(L, -1))
+        return;
+    lua_getfield(L, -1, "algorithm");
+    opts->expected_algorithm = check_algorithm(L, -1);
+    if (lua_getfield(L, -2, "value") != LUA_TSTRING)
+        luaL_error(L, "option 'digest': a value in hex");
+    opts->expected = lua_tostring(L, -1);
+}
+
+static void read_opts(lua_State *L, struct vic_transfer_opts *opts)
+{
+    static const struct vic_option list[] = {
+        { "format", VIC_OPTION_STRING, offsetof(struct transfer_opts, format) },
+        { "output", VIC_OPTION_STRING, offsetof(struct transfer_opts, output) },
+        { "capacity", VIC_OPTION_SIZE, offsetof(struct transfer_opts, capacity) },
+        { "size", VIC_OPTION_SIZE, offsetof(struct transfer_opts, size) },
+        { "sha512", VIC_OPTION_BOOL, offsetof(struct transfer_opts, sha512) },
+        { "idle_timeout", VIC_OPTION_SECONDS,
+          offsetof(struct transfer_opts, idle_timeout) },
+        { "connect_timeout", VIC_OPTION_SECONDS,
+          offsetof(struct transfer_opts, connect_timeout) },
+        { "source", VIC_OPTION_OTHER, 0 },
+        { "digest", VIC_OPTION_OTHER, 0 },
+        { "digests", VIC_OPTION_OTHER, 0 },
+        { NULL, 0, 0 },
+    };
+    struct transfer_opts given = { .idle_timeout = 60, .connect_timeout = 30 };
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    vic_options_read(L, 1, list, &given);
+    if (!given.output || !given.format)
+        luaL_error(L, "options 'output' and 'format' are needed");
+    if (strcmp(given.format, "vmdk") == 0)
+        opts->format = VIC_DISK_VMDK;
+    else if (strcmp(given.format, "raw") == 0)
+        opts->format = VIC_DISK_RAW;
+    else
+        luaL_error(L, "option 'format': vmdk or raw, not '%s'", given.format);
+    opts->output = given.output;
+    opts->capacity = given.capacity;
+    opts->size = given.size;
+    opts->sha512 = given.sha512;
+    opts->http.idle_timeout = given.idle_timeout;
+    opts->http.connect_timeout = given.connect_timeout;
+    read_source(L, opts);
+    read_digests(L, opts);
+}
+
+/*
+ * disk.transfer(opts) -> transfer | nil, err
+ *
+ * Starts fetching one disk, on threads of its own, into a sparse raw file. Until the
+ * disk is whole, sound and durable, the file is called OUTPUT.part; on every other way
+ * out nothing of it remains. The transfer is a closeable value; closing cancels it.
+ *
+ *   opts.source.url        string   http or https; printed without path and query
+ *   opts.source.headers    table    name -> value; never printed
+ *   opts.source.tls        table    ca (PEM) or thumbprint (SHA-256 or SHA-1 of the
+ *                                   leaf), or learn                (the system's CAs)
+ *   opts.source.connect_to string   "host:port" to connect to instead of the URL's
+ *   opts.source.file       string   a file, in place of url
+ *   opts.format            string   "vmdk" (stream-optimised) or "raw"
+ *   opts.output            string   path of the raw file; one that exists is replaced
+ *   opts.capacity          bytes    that the disk must have                     (any)
+ *   opts.size              bytes    that the stream must have                   (any)
+ *   opts.digests           list     of "sha1", "sha256", "sha512": of the stream
+ *   opts.digest            table    {algorithm, value}: what the stream's must be
+ *   opts.sha512            boolean  of the raw disk, holes included          (false)
+ *   opts.idle_timeout      seconds  without a byte of the stream                (60)
+ *   opts.connect_timeout   seconds  for name, connection and TLS                (30)
+ *   err  invalid            the URL, the CA or the thumbprint
+ *        busy               another transfer writes that file
+ *        conflict, denied, io, nospace, notfound: OUTPUT.part cannot be created
+ *
+ * Source: VMware, Virtual Disk Format 5.0.
+ */
+static int l_disk_transfer(lua_State *L)
+{
+    struct vic_transfer_opts opts = { 0 };
+    struct vic_error err;
+    struct disk **box;
+    struct disk *d;
+
+    read_opts(L, &opts);
+    box = lua_newuserdatauv(L, sizeof(*box), 0);
+    *box = NULL;
+    luaL_setmetatable(L, TRANSFER_TYPE);
+
+    d = vic_alloc(sizeof(*d));
+    opts.ended = on_thread_end;
+    opts.arg = d;
+    uv_async_init(uv_default_loop(), &d->async, on_ended);
+    d->async.data = d;
+    d->ended = vic_sync_new(0);
+    *box = d;
+    d->transfer = vic_transfer_start(&opts, &err);
+    if (d->transfer)
+        return 1;
+    d->code = -1;
+    uv_close((uv_handle_t *)&d->async, on_closed);
+    return vic_fail_error(L, &err);
+}
+
+static struct disk *check_disk(lua_State *L)
+{
+    return *(struct disk **)luaL_checkudata(L, 1, TRANSFER_TYPE);
+}
+
+/* Sets a field of the table on top to lower-case hex, if there is any. */
+static void set_hex(lua_State *L, const char *name, const char *hex)
+{
+    if (!hex[0])
+        return;
+    lua_pushstring(L, hex);
+    lua_setfield(L, -2, name);
+}
+
+static void set_integer(lua_State *L, const char *name, uint64_t value)
+{
+    lua_pushinteger(L, (lua_Integer)value);
+    lua_setfield(L, -2, name);
+}
+
+static int push_result(lua_State *L, const struct disk *d)
+{
+    const struct vic_transfer_result *r = &d->result;
+    unsigned i;
+
+    if (d->code) {
+        vic_fail_error(L, &d->err);
+        if (d->status)
+            set_integer(L, "status", (uint64_t)d->status);
+        return 2;
+    }
+    lua_createtable(L, 0, 5);
+    set_integer(L, "capacity", r->capacity);
+    set_integer(L, "received", r->received);
+    set_integer(L, "written", r->written);
+    set_hex(L, "sha512", r->sha512);
+    lua_createtable(L, 0, VIC_ALGORITHMS);
+    for (i = 0; i < VIC_ALGORITHMS; i++)
+        set_hex(L, vic_algorithm_name((enum vic_algorithm)i), r->digests[i]);
+    lua_setfield(L, -2, "digests");
+    return 1;
+}
+
+static int wait_result(lua_State *L, int status, lua_KContext ctx)
+{
+    (void)status;
+    (void)ctx;
+    return push_result(L, check_disk(L));
+}
+
+/*
+ * transfer:wait() -> result | nil, err                                 [waits]
+ *
+ *   result.capacity  bytes   of the disk, and length of the file
+ *   result.received  bytes   of the stream
+ *   result.written   bytes   of the disk that are not zeros, in blocks of 4 KiB
+ *   result.digests   table   algorithm -> lower-case hex, of the stream as received
+ *   result.sha512    string  of the disk, if it was asked for
+ *   err  format      the stream is damaged, cut or not what was announced; the message
+ *                    names its byte
+ *        http        an answer other than 200 (err.status), or broken HTTP
+ *        connect, dns, tls, timeout: the way to it
+ *        nospace, io, denied: writing the file
+ *        cancelled   it was closed
+ *
+ * May be called again, and by several tasks. Cancelling the waiting task does not
+ * cancel the transfer; closing it does.
+ */
+static int l_transfer_wait(lua_State *L)
+{
+    struct disk *d = check_disk(L);
+
+    lua_settop(L, 1);
+    if (!d->transfer)
+        return push_result(L, d);
+    return vic_sync_wait(L, d->ended, -1, wait_result);
+}
+
+/*
+ * transfer:progress() -> {received, position, capacity, rate}
+ *
+ *   received  bytes    of the stream
+ *   position  bytes    of the disk that are passed
+ *   capacity  bytes    of the disk; 0 while it is not known
+ *   rate      bytes/s  of the stream, about now
+ */
+static int l_transfer_progress(lua_State *L)
+{
+    struct disk *d = check_disk(L);
+
+    if (d->transfer)
+        vic_transfer_progress(d->transfer, &d->progress);
+    lua_createtable(L, 0, 4);
+    set_integer(L, "received", d->progress.received);
+    set_integer(L, "position", d->progress.position);
+    set_integer(L, "capacity", d->progress.capacity);
+    lua_pushnumber(L, d->progress.rate);
+    lua_setfield(L, -2, "rate");
+    return 1;
+}
+
+/*
+ * transfer:close()
+ * Cancels what is under way; transfer:wait() tells when nothing of it is left. Also
+ * __close.
+ */
+static int l_transfer_close(lua_State *L)
+{
+    struct disk *d = check_disk(L);
+
+    if (d->transfer)
+        vic_transfer_cancel(d->transfer);
+    return 0;
+}
+
+static int l_transfer_gc(lua_State *L)
+{
+    struct disk **box = luaL_checkudata(L, 1, TRANSFER_TYPE);
+    struct disk *d = *box;
+
+    if (!d)
+        return 0;
+    *box = NULL;
+    if (d->transfer)
+        vic_transfer_cancel(d->transfer);
+    d->dropped = true;
+    disk_free_if_done(d);
+    return 0;
+}
+
+static void register_transfer(lua_State *L)
+{
+    static const luaL_Reg meta[] = {
+        { "__close", l_transfer_close },
+        { "__gc", l_transfer_gc },
+        { NULL, NULL },
+    };
+    static const luaL_Reg methods[] = {
+        { "wait", l_transfer_wait },
+        { "progress", l_transfer_progress },
+        { "close", l_transfer_close },
+        { NULL, NULL },
+    };
+
+    luaL_newmetatable(L, TRANSFER_TYPE);
+    luaL_setfuncs(L, meta, 0);
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+}
 
 int vic_open_disk(lua_State *L)
 {
-    lua_newtable(L);
+    static const luaL_Reg functions[] = {
+        { "transfer", l_disk_transfer },
+        { NULL, NULL },
+    };
+
+    register_transfer(L);
+    luaL_newlib(L, functions);
     return 1;
 }

@@ -1,2 +1,0 @@
-extern int vic_disk_stub;
-int vic_disk_stub;

@@ -1,0 +1,300 @@
+/*
+ * http_source: the stream is the body of a GET, by a curl handle of its own on the
+ * transfer's own thread.
+ *
+ * It runs on a multi handle, because only that can be woken to stop at once. Its URL
+ * may hold a token in its path: what is printed is scheme, host and last element.
+ */
+#include "source.h"
+
+#include "alloc.h"
+#include "failure.h"
+#include "url.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#define BUFFER (512L * 1024)
+
+struct http_source {
+    struct vic_source source; /* first, so that a vic_source * is a http_source * */
+    char *url;
+    struct curl_slist *headers;
+    struct curl_slist *connect_to;
+    struct vic_tls *tls;
+    CURL *easy;
+    CURLM *multi;
+    double idle_timeout;
+    double connect_timeout;
+
+    /* While it runs. */
+    struct vic_sink *sink;
+    double last;              /* when the last byte came */
+    bool sink_failed;
+    struct vic_error err;     /* of the sink, or of the answer */
+    char detail[CURL_ERROR_SIZE];
+};
+
+static double now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* "https://host:port/.../last": no query, no user, no path that may be a token. */
+static char *printable(const char *url)
+{
+    CURLU *parts = curl_url();
+    char *scheme = NULL, *host = NULL, *port = NULL, *path = NULL;
+    char *text = vic_alloc(512);
+    const char *last;
+
+    if (curl_url_set(parts, CURLUPART_URL, url, 0) ||
+        curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) ||
+        curl_url_get(parts, CURLUPART_HOST, &host, 0) ||
+        curl_url_get(parts, CURLUPART_PATH, &path, 0)) {
+        snprintf(text, 512, "the URL");
+        goto out;
+    }
+    curl_url_get(parts, CURLUPART_PORT, &port, 0);
+    last = strrchr(path, '/');
+    last = last ? last + 1 : "";
+    snprintf(text, 512, "%s://%.200s%s%s/%s%.100s", scheme, host, port ? ":" : "",
+             port ? port : "", last > path + 1 ? ".../" : "", last);
+out:
+    curl_free(scheme);
+    curl_free(host);
+    curl_free(port);
+    curl_free(path);
+    curl_url_cleanup(parts);
+    return text;
+}
+
+static size_t on_header(char *data, size_t one, size_t size, void *arg)
+{
+    struct http_source *s = arg;
+    static const char chunked[] = "transfer-encoding: chunked";
+
+    (void)one;
+    s->last = now();
+    if (size > sizeof(chunked) && strncasecmp(data, chunked, sizeof(chunked) - 1) == 0)
+        s->source.framed = true;
+    return size;
+}
+
+/* The answer is the stream itself, or an error. Once, before the first byte of it. */
+static int check_answer(struct http_source *s)
+{
+    curl_off_t length = -1;
+    long status = 0;
+
+    curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(s->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    if (length >= 0)
+        s->source.framed = true;
+    if (status == 200)
+        return 0;
+    s->source.status = (int)status;
+    return vic_error_set(&s->err, VIC_HTTP, "the server answered HTTP status %ld%s", status,
+                         status / 100 == 3 ? ", a redirect; none is followed" : "");
+}
+
+static size_t on_body(char *data, size_t one, size_t size, void *arg)
+{
+    struct http_source *s = arg;
+
+    (void)one;
+    if (atomic_load(&s->source.stopped))
+        return size + 1;
+    if (atomic_load(&s->source.received) == 0 && check_answer(s)) {
+        s->sink_failed = true;
+        return size + 1;
+    }
+    atomic_fetch_add(&s->source.received, size);
+    if (s->sink->write(s->sink, data, size, &s->err)) {
+        s->sink_failed = true;
+        return size + 1;
+    }
+    s->last = now(); /* after the write, which waits while the disk is slower */
+    return size;
+}
+
+static int setup(struct http_source *s, struct vic_error *err)
+{
+    CURL *e = s->easy = curl_easy_init();
+
+    s->multi = curl_multi_init();
+    if (!e || !s->multi)
+        return vic_error_set(err, VIC_INTERNAL, "curl cannot start");
+    curl_easy_setopt(e, CURLOPT_URL, s->url);
+    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(e, CURLOPT_HTTPHEADER, s->headers);
+    curl_easy_setopt(e, CURLOPT_CONNECT_TO, s->connect_to);
+    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(s->connect_timeout * 1000));
+    curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    /* Without it the end would wait for a resolver that hangs. */
+    curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
+    curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(e, CURLOPT_BUFFERSIZE, BUFFER);
+    curl_easy_setopt(e, CURLOPT_USERAGENT, "vm-import-controller");
+    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(e, CURLOPT_HEADERDATA, s);
+    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(e, CURLOPT_WRITEDATA, s);
+    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, s->detail);
+    if (vic_tls_apply(s->tls, e, err))
+        return -1;
+    if (curl_multi_add_handle(s->multi, e))
+        return vic_error_set(err, VIC_INTERNAL, "curl cannot start");
+    return 0;
+}
+
+static int failed(struct http_source *s, CURLcode code, struct vic_error *err)
+{
+    struct vic_failure failure = {
+        .easy = s->easy,
+        .code = code,
+        .text = s->detail,
+        .tls = s->tls,
+        .url = s->url,
+        .connect_timeout = s->connect_timeout,
+    };
+
+    if (atomic_load(&s->source.stopped))
+        return vic_error_set(err, VIC_CANCELLED, "stopped");
+    if (s->sink_failed) {
+        *err = s->err;
+        return -1;
+    }
+    vic_failure_error(&failure, "GET", err);
+    if (atomic_load(&s->source.received))
+        vic_error_wrap(err, "after %" PRIu64 " bytes",
+                       (uint64_t)atomic_load(&s->source.received));
+    return -1;
+}
+
+/* The handle's result, once it has one. */
+static bool finished(struct http_source *s, CURLcode *code)
+{
+    int left;
+    CURLMsg *message = curl_multi_info_read(s->multi, &left);
+
+    if (!message || message->msg != CURLMSG_DONE)
+        return false;
+    *code = message->data.result;
+    return true;
+}
+
+/* Until curl is done, nothing came for too long, or somebody stops it. */
+static int perform(struct http_source *s, struct vic_error *err)
+{
+    CURLcode code;
+    int running;
+
+    s->last = now();
+    for (;;) {
+        double left;
+
+        if (curl_multi_perform(s->multi, &running))
+            return vic_error_set(err, VIC_INTERNAL, "curl fails");
+        if (finished(s, &code))
+            break;
+        if (atomic_load(&s->source.stopped))
+            return vic_error_set(err, VIC_CANCELLED, "stopped");
+        left = s->last + s->idle_timeout - now();
+        if (left <= 0)
+            return vic_error_set(err, VIC_TIMEOUT,
+                                 "nothing came for %g s, after %" PRIu64 " bytes",
+                                 s->idle_timeout, atomic_load(&s->source.received));
+        curl_multi_poll(s->multi, NULL, 0, left > 10 ? 10000 : (int)(left * 1000) + 1,
+                        NULL);
+    }
+    if (code)
+        return failed(s, code, err);
+    if (atomic_load(&s->source.received) == 0 && check_answer(s)) {
+        *err = s->err;
+        return -1;
+    }
+    return 0;
+}
+
+static int http_run(struct vic_source *source, struct vic_sink *sink,
+                    struct vic_error *err)
+{
+    struct http_source *s = (struct http_source *)source;
+    int result;
+
+    s->sink = sink;
+    result = perform(s, err);
+    curl_multi_remove_handle(s->multi, s->easy);
+    return result;
+}
+
+static void http_stop(struct vic_source *source)
+{
+    struct http_source *s = (struct http_source *)source;
+
+    atomic_store(&source->stopped, true);
+    curl_multi_wakeup(s->multi); /* the one call of curl that any thread may make */
+}
+
+static void http_free(struct vic_source *source)
+{
+    struct http_source *s = (struct http_source *)source;
+
+    if (s->multi && s->easy)
+        curl_multi_remove_handle(s->multi, s->easy);
+    curl_easy_cleanup(s->easy);
+    curl_multi_cleanup(s->multi);
+    curl_slist_free_all(s->headers);
+    curl_slist_free_all(s->connect_to);
+    vic_tls_free(s->tls);
+    free(s->url);
+    free(source->name);
+    free(s);
+}
+
+static int copy_headers(struct http_source *s, const char *const *headers,
+                        struct vic_error *err)
+{
+    for (; headers && *headers; headers++) {
+        if (strpbrk(*headers, "\r\n"))
+            return vic_error_set(err, VIC_INVALID, "a header with a line break");
+        s->headers = curl_slist_append(s->headers, *headers);
+    }
+    return 0;
+}
+
+struct vic_source *vic_http_source_new(const struct vic_http_source_opts *opts,
+                                       struct vic_error *err)
+{
+    struct http_source *s = vic_alloc(sizeof(*s));
+    char rule[300];
+
+    s->source.run = http_run;
+    s->source.stop = http_stop;
+    s->source.free = http_free;
+    s->source.name = printable(opts->url);
+    s->url = vic_strdup(opts->url);
+    s->idle_timeout = opts->idle_timeout;
+    s->connect_timeout = opts->connect_timeout;
+    if (opts->connect_to && opts->connect_to[0]) {
+        snprintf(rule, sizeof(rule), "::%.280s", opts->connect_to);
+        s->connect_to = curl_slist_append(NULL, rule);
+    }
+    s->tls = vic_tls_new(&opts->tls, err);
+    if (!s->tls || vic_url_check(opts->url, err) || copy_headers(s, opts->headers, err) ||
+        setup(s, err)) {
+        http_free(&s->source);
+        return NULL;
+    }
+    return &s->source;
+}

@@ -1,0 +1,22 @@
+/*
+ * output: where the bytes of a disk go, each with its place. What is never put
+ * reads as zeros.
+ */
+#ifndef VIC_OUTPUT_H
+#define VIC_OUTPUT_H
+
+#include "error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct vic_output {
+    /* The disk has `capacity` bytes. Once, before or after the puts. */
+    int (*resize)(struct vic_output *output, uint64_t capacity, struct vic_error *err);
+    /* From any thread, in any order, several at once; never the same bytes twice.
+     * `offset` and the address of `data` are multiples of 4096. */
+    int (*put)(struct vic_output *output, uint64_t offset, const unsigned char *data,
+               size_t size, struct vic_error *err);
+};
+
+#endif

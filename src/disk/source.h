@@ -1,0 +1,48 @@
+/*
+ * source: where a disk's stream comes from. It writes into a sink until the stream
+ * is over.
+ *
+ * run belongs to the transfer's thread; stop, and reading `received`, may come from
+ * any thread between new and free.
+ */
+#ifndef VIC_SOURCE_H
+#define VIC_SOURCE_H
+
+#include "sink.h"
+#include "tls.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vic_source {
+    /* 0 if the stream came to an end that is not a broken connection; the sink's
+     * end() is the caller's to call. */
+    int (*run)(struct vic_source *source, struct vic_sink *sink, struct vic_error *err);
+    /* Makes run return soon. */
+    void (*stop)(struct vic_source *source);
+    void (*free)(struct vic_source *source);
+    char *name;     /* for messages and logs: no secrets */
+    bool framed;    /* the transport tells where the stream ends */
+    int status;     /* of HTTP, if it was an error; 0: none */
+    atomic_bool stopped;
+    atomic_uint_least64_t received;
+};
+
+struct vic_http_source_opts {
+    const char *url;             /* http or https */
+    const char *const *headers;  /* "Name: value", the last one NULL; or NULL */
+    const char *connect_to;      /* "host:port" to connect to instead; or NULL */
+    struct vic_tls_opts tls;
+    double connect_timeout;      /* seconds */
+    double idle_timeout;         /* seconds without a byte */
+};
+
+/* GET. Everything is copied. NULL (kind invalid): options that cannot be. */
+struct vic_source *vic_http_source_new(const struct vic_http_source_opts *opts,
+                                       struct vic_error *err);
+
+/* A regular file or a block device. */
+struct vic_source *vic_file_source_new(const char *path);
+
+#endif
