@@ -5,6 +5,7 @@
  * (leases aborted, sessions logged out), at most GRACE seconds; the second one
  * ends the process at once.
  */
+#include "env.h"
 #include "error.h"
 #include "host.h"
 #include "task.h"
@@ -181,6 +182,7 @@ int main(int argc, char **argv)
     int code = 1;
 
     curl_global_init(CURL_GLOBAL_DEFAULT);
+    vic_env_args(argc, argv);
     signals_start(&p);
     find_lua(dir, sizeof(dir));
     p.L = state_new(dir);

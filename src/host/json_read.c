@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_EXACT   9007199254740992 /* 2^53 */
+#define MOST_EXACT     9007199254740992 /* 2^53 */
 #define LONGEST_DIGITS 512
 
 struct reader {
@@ -37,9 +37,10 @@ static bool fail(struct reader *r, const char *reason)
 
     if (r->path)
         vic_path_text(&where, r->path);
-    vic_error_set(r->err, VIC_FORMAT, "JSON, byte %zu%s%.*s: %s", (size_t)(r->p - r->start),
-                  where.size ? ", " : "", (int)(where.size < 700 ? where.size : 700),
-                  where.size ? where.data : "", reason);
+    vic_text_char(&where, '\0');
+    vic_error_set(r->err, VIC_FORMAT, "JSON, byte %zu%s%.700s: %s",
+                  (size_t)(r->p - r->start), where.size > 1 ? ", " : "", where.data,
+                  reason);
     vic_text_fini(&where);
     return false;
 }
@@ -214,6 +215,12 @@ static bool read_escape(struct reader *r)
     return true;
 }
 
+/* Whether a byte inside a string stands for itself. */
+static bool is_itself(char c)
+{
+    return (unsigned char)c >= 0x20 && c != '"' && c != '\\';
+}
+
 /* At the opening quote; pushes the string. */
 static bool read_string(struct reader *r)
 {
@@ -221,7 +228,7 @@ static bool read_string(struct reader *r)
 
     r->scratch->size = 0;
     for (; r->p < r->end && *r->p != '"'; run = r->p) {
-        while (r->p < r->end && *r->p != '"' && *r->p != '\\' && (unsigned char)*r->p >= 0x20)
+        while (r->p < r->end && is_itself(*r->p))
             r->p++;
         vic_text_add(r->scratch, run, (size_t)(r->p - run));
         if (r->p == r->end || *r->p == '"')

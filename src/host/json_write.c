@@ -17,7 +17,8 @@ struct writer {
     struct vic_text *out;
 };
 
-static void write_value(struct writer *w, int index, const struct vic_path *path, int depth);
+static void write_value(struct writer *w, int index, const struct vic_path *path,
+                        int depth);
 
 static void write_newline(const struct writer *w, int depth)
 {
@@ -51,7 +52,8 @@ static void write_number(struct writer *w, int index, const struct vic_path *pat
     }
 }
 
-static void write_list(struct writer *w, int index, const struct vic_path *path, int depth)
+static void write_list(struct writer *w, int index, const struct vic_path *path,
+                       int depth)
 {
     struct vic_path step = { .parent = path };
     long long n = (long long)lua_rawlen(w->L, index);
@@ -70,7 +72,8 @@ static void write_list(struct writer *w, int index, const struct vic_path *path,
     vic_text_char(w->out, ']');
 }
 
-static void write_map(struct writer *w, int index, const struct vic_path *path, int depth)
+static void write_map(struct writer *w, int index, const struct vic_path *path,
+                      int depth)
 {
     struct vic_path step = { .parent = path };
     size_t n;
@@ -97,7 +100,8 @@ static void write_map(struct writer *w, int index, const struct vic_path *path, 
     lua_pop(w->L, 1);
 }
 
-static void write_table(struct writer *w, int index, const struct vic_path *path, int depth)
+static void write_table(struct writer *w, int index, const struct vic_path *path,
+                        int depth)
 {
     if (depth >= VIC_VALUE_DEPTH)
         vic_path_throw(w->L, path, "nested deeper than %d", VIC_VALUE_DEPTH);
@@ -108,7 +112,8 @@ static void write_table(struct writer *w, int index, const struct vic_path *path
         write_map(w, index, path, depth);
 }
 
-static void write_value(struct writer *w, int index, const struct vic_path *path, int depth)
+static void write_value(struct writer *w, int index, const struct vic_path *path,
+                        int depth)
 {
     size_t len;
     const char *s;

@@ -159,13 +159,25 @@ static bool read_float(const char *s, struct vic_scalar *out)
     return isfinite(out->number);
 }
 
-/* Copies `text` without underscores, which only mean something between digits. */
+/* Copies `text` without underscores. */
 static void without_underscores(char *to, const char *text)
 {
     for (; *text; text++)
         if (*text != '_')
             *to++ = *text;
     *to = '\0';
+}
+
+/* Whether each underscore has a digit on either side. Go wants that of a number only
+ * if it begins with a dot. */
+static bool underscores_between_digits(const char *text)
+{
+    size_t i;
+
+    for (i = 1; text[i]; i++)
+        if (text[i] == '_' && !(is_digit(text[i - 1]) && is_digit(text[i + 1])))
+            return false;
+    return true;
 }
 
 struct vic_scalar vic_scalar_resolve(const char *text, size_t len)
@@ -182,12 +194,11 @@ struct vic_scalar vic_scalar_resolve(const char *text, size_t len)
     }
     if (len >= sizeof(number) || strlen(text) != len)
         return as_text;
-    if (*text == '.')
-        return read_float(text, &out) ? out : as_text;
-    if (!is_digit(*text) && *text != '-' && *text != '+')
+    if (*text == '.' ? !underscores_between_digits(text)
+                     : !is_digit(*text) && *text != '-' && *text != '+')
         return as_text;
     without_underscores(number, text);
-    if (read_integer(number, &out) || read_float(number, &out))
+    if ((*text != '.' && read_integer(number, &out)) || read_float(number, &out))
         return out;
     return as_text;
 }

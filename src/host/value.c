@@ -56,8 +56,8 @@ int vic_path_throw(lua_State *L, const struct vic_path *path, const char *fmt, .
     vsnprintf(reason, sizeof(reason), fmt, ap);
     va_end(ap);
     vic_path_text(&where, path);
-    vic_error_set(&err, VIC_INVALID, "%.*s: %s", (int)(where.size < 700 ? where.size : 700),
-                  where.data, reason);
+    vic_text_char(&where, '\0');
+    vic_error_set(&err, VIC_INVALID, "%.700s: %s", where.data, reason);
     vic_text_fini(&where);
     vic_fail_push(L, &err);
     return lua_error(L);
@@ -92,7 +92,8 @@ bool vic_value_is_null(lua_State *L, int index)
 }
 
 /* How many entries have an integer key, and how many another one. */
-static void count_keys(lua_State *L, int index, lua_Unsigned *integers, lua_Unsigned *others)
+static void count_keys(lua_State *L, int index, lua_Unsigned *integers,
+                       lua_Unsigned *others)
 {
     *integers = 0;
     *others = 0;

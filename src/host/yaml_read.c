@@ -264,8 +264,8 @@ static bool read_entry(struct reader *r, const struct map *m, int depth)
         return false;
     lua_pushvalue(r->L, -1);
     if (lua_rawget(r->L, m->seen) != LUA_TNIL)
-        return vic_yaml_fail(r->y, "the key \"%.100s\" is already on line %lld", lua_tostring(r->L, -2),
-                    (long long)lua_tointeger(r->L, -1));
+        return vic_yaml_fail(r->y, "the key \"%.100s\" is already on line %lld",
+                             lua_tostring(r->L, -2), (long long)lua_tointeger(r->L, -1));
     lua_pop(r->L, 1);
     lua_pushvalue(r->L, -1);
     lua_pushinteger(r->L, (lua_Integer)r->y->event.start_mark.line + 1);
@@ -283,6 +283,7 @@ static bool read_entry(struct reader *r, const struct map *m, int depth)
 static bool read_map(struct reader *r, int depth)
 {
     struct map m = { .values = lua_gettop(r->L) + 1 };
+    bool merge;
 
     m.seen = m.values + 1;
     m.merge = m.values + 2;
@@ -294,7 +295,8 @@ static bool read_map(struct reader *r, int depth)
             return false;
         if (r->y->event.type == YAML_MAPPING_END_EVENT)
             break;
-        if (!(vic_yaml_is_merge(r->y) ? read_merge(r, &m, depth) : read_entry(r, &m, depth)))
+        merge = vic_yaml_is_merge(r->y);
+        if (!(merge ? read_merge(r, &m, depth) : read_entry(r, &m, depth)))
             return false;
     }
     merge_all(r, &m);

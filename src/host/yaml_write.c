@@ -27,7 +27,8 @@ struct writer {
     struct vic_text out;
 };
 
-static void write_value(struct writer *w, int index, const struct vic_path *path, int depth);
+static void write_value(struct writer *w, int index, const struct vic_path *path,
+                        int depth);
 
 /* Both __close and __gc. */
 static int l_writer_close(lua_State *L)
@@ -72,7 +73,8 @@ static struct writer *new_writer(lua_State *L)
 }
 
 /* Emits *event if it was made. */
-static void emit(struct writer *w, int made, yaml_event_t *event, const struct vic_path *path)
+static void emit(struct writer *w, int made, yaml_event_t *event,
+                 const struct vic_path *path)
 {
     if (!made)
         vic_path_throw(w->L, path, "not writable as YAML");
@@ -86,10 +88,10 @@ static void write_scalar(struct writer *w, const char *s, size_t len,
 {
     yaml_event_t event;
 
-    emit(w,
-         yaml_scalar_event_initialize(&event, NULL, NULL, (yaml_char_t *)s, (int)len, 1, 1,
-                                      style),
-         &event, path);
+    int made = yaml_scalar_event_initialize(&event, NULL, NULL, (const yaml_char_t *)s,
+                                            (int)len, 1, 1, style);
+
+    emit(w, made, &event, path);
 }
 
 /* Lines that read back as they are under a "|": no space where a reader could lose or
@@ -143,7 +145,8 @@ static void write_number(struct writer *w, int index, const struct vic_path *pat
         vic_text_char(&digits, '\0');
         e = strpbrk(digits.data, ".e");
         if (e && *e == 'e')
-            snprintf(out, sizeof(out), "%.*s.0%s", (int)(e - digits.data), digits.data, e);
+            snprintf(out, sizeof(out), "%.*s.0%s", (int)(e - digits.data), digits.data,
+                     e);
         else
             snprintf(out, sizeof(out), "%s", digits.data);
         vic_text_fini(&digits);
@@ -151,7 +154,8 @@ static void write_number(struct writer *w, int index, const struct vic_path *pat
     write_scalar(w, out, strlen(out), YAML_PLAIN_SCALAR_STYLE, path);
 }
 
-static void write_list(struct writer *w, int index, const struct vic_path *path, int depth)
+static void write_list(struct writer *w, int index, const struct vic_path *path,
+                       int depth)
 {
     struct vic_path step = { .parent = path };
     long long n = (long long)lua_rawlen(w->L, index);
@@ -182,7 +186,8 @@ static int rank(const char *key)
     return n;
 }
 
-static void write_map(struct writer *w, int index, const struct vic_path *path, int depth)
+static void write_map(struct writer *w, int index, const struct vic_path *path,
+                      int depth)
 {
     struct vic_path step = { .parent = path };
     size_t n;
@@ -206,7 +211,8 @@ static void write_map(struct writer *w, int index, const struct vic_path *path, 
     lua_pop(w->L, 1);
 }
 
-static void write_table(struct writer *w, int index, const struct vic_path *path, int depth)
+static void write_table(struct writer *w, int index, const struct vic_path *path,
+                        int depth)
 {
     if (depth >= VIC_VALUE_DEPTH)
         vic_path_throw(w->L, path, "nested deeper than %d", VIC_VALUE_DEPTH);
@@ -217,7 +223,8 @@ static void write_table(struct writer *w, int index, const struct vic_path *path
         write_map(w, index, path, depth);
 }
 
-static void write_value(struct writer *w, int index, const struct vic_path *path, int depth)
+static void write_value(struct writer *w, int index, const struct vic_path *path,
+                        int depth)
 {
     size_t len;
     const char *s;
@@ -252,7 +259,8 @@ void vic_yaml_write(lua_State *L, int index)
     index = lua_absindex(L, index);
     w = new_writer(L);
     emit(w, yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING), &event, NULL);
-    emit(w, yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1), &event, NULL);
+    emit(w, yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1), &event,
+         NULL);
     write_value(w, index, NULL, 0);
     emit(w, yaml_document_end_event_initialize(&event, 1), &event, NULL);
     emit(w, yaml_stream_end_event_initialize(&event), &event, NULL);

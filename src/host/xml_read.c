@@ -1,0 +1,365 @@
+/*
+ * xml_read: libxml2's reader, a node at a time.
+ *
+ * The reader sits in a userdata, so a throw in the middle leaks nothing, and there is
+ * never a second tree of the whole text. libxml2 itself refuses names, texts and
+ * attributes over 10 MB.
+ */
+#include "xml_read.h"
+
+#include "error.h"
+#include "text.h"
+
+#include <lauxlib.h>
+#include <libxml/xmlreader.h>
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define READER_TYPE   "vic.xml.reader"
+#define NO_ATTRIBUTES "host.xml.none"
+#define MAX_NODES     500000 /* elements; about 400 bytes each in Lua */
+#define XMLNS         "http://www.w3.org/2000/xmlns/"
+
+#if LIBXML_VERSION >= 21200
+typedef const xmlError *xml_error_ptr;
+#else
+typedef xmlErrorPtr xml_error_ptr;
+#endif
+
+struct reader {
+    lua_State *L;
+    xmlTextReaderPtr xml;
+    const char *what;
+    struct vic_error *err;
+    bool failed;       /* *err is set */
+    int no_attributes; /* stack index of the table that all nodes without any share */
+    long long max_depth;
+    long long nodes; /* so far */
+};
+
+/* Both __close and __gc. */
+static int l_reader_close(lua_State *L)
+{
+    struct reader *r = luaL_checkudata(L, 1, READER_TYPE);
+
+    if (r->xml)
+        xmlFreeTextReader(r->xml);
+    r->xml = NULL;
+    return 0;
+}
+
+static struct reader *new_reader(lua_State *L)
+{
+    struct reader *r = lua_newuserdatauv(L, sizeof(*r), 0);
+
+    memset(r, 0, sizeof(*r));
+    r->L = L;
+    if (luaL_newmetatable(L, READER_TYPE)) {
+        lua_pushcfunction(L, l_reader_close);
+        lua_setfield(L, -2, "__gc");
+        lua_pushcfunction(L, l_reader_close);
+        lua_setfield(L, -2, "__close");
+    }
+    lua_setmetatable(L, -2);
+    lua_toclose(L, -1);
+    return r;
+}
+
+/* Always false; the first reason counts. */
+static bool fail_at(struct reader *r, int line, int column, const char *reason)
+{
+    if (!r->failed)
+        vic_error_set(r->err, VIC_FORMAT, "%s:%d:%d: %s", r->what, line, column, reason);
+    r->failed = true;
+    return false;
+}
+
+static bool fail(struct reader *r, const char *reason)
+{
+    return fail_at(r, xmlTextReaderGetParserLineNumber(r->xml),
+                   xmlTextReaderGetParserColumnNumber(r->xml), reason);
+}
+
+/* Called by libxml2: no Lua. Warnings pass. */
+static void on_error(void *data, xml_error_ptr error)
+{
+    char reason[256];
+    size_t len;
+
+    if (error->level < XML_ERR_ERROR)
+        return;
+    if (error->code == XML_ERR_DOCUMENT_END) {
+        fail_at(data, error->line, error->int2,
+                "the document ends inside an element, or goes on after the root");
+        return;
+    }
+    snprintf(reason, sizeof(reason), "%s", error->message ? error->message : "not XML");
+    len = strcspn(reason, "\n");
+    reason[len] = '\0';
+    fail_at(data, error->line, error->int2, reason);
+}
+
+/* Pushes the attribute that the reader is at: [key, value]. */
+static void push_attribute(struct reader *r)
+{
+    const char *uri = (const char *)xmlTextReaderConstNamespaceUri(r->xml);
+    const char *name = (const char *)xmlTextReaderConstLocalName(r->xml);
+
+    if (uri)
+        lua_pushfstring(r->L, "{%s}%s", uri, name);
+    else
+        lua_pushstring(r->L, name);
+    lua_pushstring(r->L, (const char *)xmlTextReaderConstValue(r->xml));
+}
+
+/* Pushes the attributes of the element that the reader is at, but its namespaces. */
+static void push_attributes(struct reader *r)
+{
+    bool any = false;
+
+    while (xmlTextReaderMoveToNextAttribute(r->xml) == 1) {
+        const char *uri = (const char *)xmlTextReaderConstNamespaceUri(r->xml);
+
+        if (uri && strcmp(uri, XMLNS) == 0)
+            continue;
+        if (!any)
+            lua_newtable(r->L);
+        any = true;
+        push_attribute(r);
+        lua_rawset(r->L, -3);
+    }
+    if (!any)
+        lua_pushvalue(r->L, r->no_attributes);
+    xmlTextReaderMoveToElement(r->xml);
+}
+
+static void set_string(lua_State *L, const char *key, const xmlChar *value)
+{
+    lua_pushstring(L, value ? (const char *)value : "");
+    lua_setfield(L, -2, key);
+}
+
+/* An open element is two slots of the stack: its node and its texts, a string or,
+ * from the second one on, a list of strings. */
+static void push_element(struct reader *r)
+{
+    luaL_checkstack(r->L, 12, "reading XML");
+    lua_createtable(r->L, 0, 4);
+    set_string(r->L, "name", xmlTextReaderConstLocalName(r->xml));
+    set_string(r->L, "ns", xmlTextReaderConstNamespaceUri(r->xml));
+    push_attributes(r);
+    lua_setfield(r->L, -2, "attrs");
+    lua_pushliteral(r->L, "");
+}
+
+/* Adds the text that the reader is at to the innermost open element. */
+static void add_text(struct reader *r)
+{
+    const char *text = (const char *)xmlTextReaderConstValue(r->xml);
+    lua_State *L = r->L;
+
+    if (!text || !*text)
+        return;
+    if (lua_istable(L, -1)) {
+        lua_pushstring(L, text);
+        lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    } else if (lua_rawlen(L, -1) == 0) {
+        lua_pop(L, 1);
+        lua_pushstring(L, text);
+    } else {
+        lua_createtable(L, 4, 0);
+        lua_insert(L, -2);
+        lua_rawseti(L, -2, 1);
+        lua_pushstring(L, text);
+        lua_rawseti(L, -2, 2);
+    }
+}
+
+/* Replaces the list of strings on top by one string. */
+static void join_texts(lua_State *L)
+{
+    lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
+    int list = lua_gettop(L);
+    luaL_Buffer all;
+    lua_Integer i;
+
+    luaL_buffinit(L, &all);
+    for (i = 1; i <= n; i++) {
+        lua_rawgeti(L, list, i);
+        luaL_addvalue(&all);
+    }
+    luaL_pushresult(&all);
+    lua_replace(L, list);
+}
+
+/* Ends the innermost open element; it becomes a child of the next one, or the result. */
+static void end_element(struct reader *r, bool root)
+{
+    lua_State *L = r->L;
+
+    if (lua_istable(L, -1))
+        join_texts(L);
+    lua_setfield(L, -2, "text");
+    if (!root) /* [parent, parent's texts, node] */
+        lua_rawseti(L, -3, (lua_Integer)lua_rawlen(L, -3) + 1);
+}
+
+static bool begin_element(struct reader *r)
+{
+    int depth = xmlTextReaderDepth(r->xml);
+
+    if (depth >= r->max_depth)
+        return fail(r, "nested too deep");
+    if (++r->nodes > MAX_NODES)
+        return fail(r, "too many elements");
+    push_element(r);
+    if (xmlTextReaderIsEmptyElement(r->xml))
+        end_element(r, depth == 0);
+    return true;
+}
+
+/* Handles the node that the reader is at. */
+static bool read_node(struct reader *r)
+{
+    switch (xmlTextReaderNodeType(r->xml)) {
+    case XML_READER_TYPE_ELEMENT:
+        return begin_element(r);
+    case XML_READER_TYPE_END_ELEMENT:
+        end_element(r, xmlTextReaderDepth(r->xml) == 0);
+        return true;
+    case XML_READER_TYPE_TEXT:
+    case XML_READER_TYPE_CDATA:
+    case XML_READER_TYPE_WHITESPACE:
+    case XML_READER_TYPE_SIGNIFICANT_WHITESPACE:
+        add_text(r);
+        return true;
+    case XML_READER_TYPE_COMMENT:
+    case XML_READER_TYPE_PROCESSING_INSTRUCTION:
+    case XML_READER_TYPE_XML_DECLARATION:
+        return true;
+    default:
+        return fail(r, "only elements and text are taken");
+    }
+}
+
+/* After `s`, if it begins with the mark; moves past the end mark, or to the end. */
+static bool skip_between(const char **s, const char *end, const char *mark,
+                         const char *close)
+{
+    const char *found;
+
+    if ((size_t)(end - *s) < strlen(mark) || memcmp(*s, mark, strlen(mark)) != 0)
+        return false;
+    found = memmem(*s, (size_t)(end - *s), close, strlen(close));
+    *s = found ? found + strlen(close) : end;
+    return true;
+}
+
+/* Whether a DOCTYPE precedes the root element. Looked for before libxml2 sees the
+ * text, because it would read the declarations in it. */
+static bool has_doctype(const char *text, size_t len, const char **where)
+{
+    static const char doctype[] = "<!DOCTYPE";
+    const char *end = text + len;
+    const char *s = text;
+
+    if (len >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0)
+        s += 3;
+    do {
+        while (s < end && strchr(" \t\r\n", *s) && *s)
+            s++;
+    } while (skip_between(&s, end, "<?", "?>") || skip_between(&s, end, "<!--", "-->"));
+    *where = s;
+    return (size_t)(end - s) >= strlen(doctype)
+           && strncasecmp(s, doctype, strlen(doctype)) == 0;
+}
+
+/* Fails at the byte `at` of the text. */
+static bool fail_byte(struct reader *r, const char *text, size_t at, const char *reason)
+{
+    int line = 1;
+    int column = 1;
+    size_t i;
+
+    for (i = 0; i < at; i++) {
+        column++;
+        if (text[i] == '\n') {
+            line++;
+            column = 1;
+        }
+    }
+    return fail_at(r, line, column, reason);
+}
+
+/* What can be refused without reading XML. */
+static bool check_text(struct reader *r, const char *text, size_t len, long long max_size)
+{
+    size_t valid = vic_utf8_valid(text, len);
+    const char *where;
+
+    if (max_size > INT_MAX)
+        max_size = INT_MAX;
+    if ((long long)len > max_size) {
+        vic_error_set(r->err, VIC_FORMAT, "%s: more than %lld bytes", r->what, max_size);
+        return false;
+    }
+    if (valid < len)
+        return fail_byte(r, text, valid, "text that is not UTF-8");
+    if (has_doctype(text, len, &where))
+        return fail_byte(r, text, (size_t)(where - text), "a DOCTYPE is not taken");
+    return true;
+}
+
+/* Pushes the root's node. */
+static bool read_all(struct reader *r, const char *text, size_t len)
+{
+    int more;
+
+    r->xml = xmlReaderForMemory(text, (int)len, NULL, "UTF-8",
+                                XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING
+                                    | XML_PARSE_IGNORE_ENC | XML_PARSE_COMPACT);
+    if (!r->xml)
+        luaL_error(r->L, "out of memory");
+    xmlTextReaderSetStructuredErrorHandler(r->xml, on_error, r);
+    while ((more = xmlTextReaderRead(r->xml)) == 1 && !r->failed)
+        if (!read_node(r))
+            return false;
+    if (more != 0 && !r->failed)
+        return fail(r, "not XML");
+    return !r->failed;
+}
+
+/* A table that nobody can write to, for all nodes without attributes. */
+static int l_read_only(lua_State *L)
+{
+    return luaL_error(L, "this node has no attributes and gets none");
+}
+
+static void push_no_attributes(lua_State *L)
+{
+    lua_newtable(L);
+    if (luaL_newmetatable(L, NO_ATTRIBUTES)) {
+        lua_pushcfunction(L, l_read_only);
+        lua_setfield(L, -2, "__newindex");
+    }
+    lua_setmetatable(L, -2);
+}
+
+int vic_xml_read(lua_State *L, const char *text, size_t len,
+                 const struct vic_xml_limits *limits, const char *what,
+                 struct vic_error *err)
+{
+    struct reader *r = new_reader(L);
+
+    r->what = what;
+    r->err = err;
+    r->max_depth = limits->depth;
+    push_no_attributes(L);
+    r->no_attributes = lua_gettop(L);
+    if (!check_text(r, text, len, limits->size) || !read_all(r, text, len))
+        return -1;
+    return 0;
+}
