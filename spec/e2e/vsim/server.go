@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/vmware/govmomi/simulator"
-	"github.com/vmware/govmomi/vim25/types"
 )
 
 var quiet = log.New(io.Discard, "", 0)
@@ -21,17 +20,13 @@ var quiet = log.New(io.Discard, "", 0)
 type server struct {
 	options      *options
 	certificates *certificates
+	simulator    http.Handler
 	sdkAddress   string
 	nfcAddress   string
-	sdkPort      *port
-	nfcPort      *port
-
-	// Made by build, then never changed.
-	simulator      http.Handler
-	sessionManager types.ManagedObjectReference
-	apiVersion     string
-	nfcPath        string // what the path of a device URL begins with
-	machines       []*machine
+	sdkServer    *http.Server
+	nfcServer    *http.Server
+	apiVersion   string
+	machines     []*machine // never changes after build
 
 	world sync.Mutex
 
@@ -74,6 +69,8 @@ func (s *server) current() settings {
 	return s.settings
 }
 
+// change applies property changes to an object of the simulator, so that
+// whoever waits for updates learns of them.
 func (s *server) inWorld(f func(*simulator.Registry)) {
 	s.world.Lock()
 	defer s.world.Unlock()

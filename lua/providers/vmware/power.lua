@@ -1,0 +1,109 @@
+--- providers.vmware.power: the power of a virtual machine, and the tasks that change it.
+
+local errors = require "host.error"
+local faults = require "providers.vmware.faults"
+local properties = require "providers.vmware.properties"
+local session_of = require "providers.vmware.session"
+local soap = require "providers.vmware.soap"
+local task = require "host.task"
+local time = require "host.time"
+local xml = require "host.xml"
+
+local STATES = { poweredOn = "on", poweredOff = "off", suspended = "suspended" }
+
+local M = {}
+
+local function machine(id)
+  return { type = "VirtualMachine", value = id }
+end
+
+--- power.state(session, id) -> "on" | "off" | "suspended" | nil, err    [waits]
+--
+--   err  gone  the machine does not exist any more
+function M.state(session, id)
+  local props, err = properties.one(session, machine(id), { "runtime.powerState" })
+  if not props then
+    return nil, err
+  end
+  local node = props["runtime.powerState"]
+  local state = STATES[node and node.text or ""]
+  if not state then
+    return nil, errors.new("denied", "the account may not see the machine's power state")
+  end
+  return state
+end
+
+-- Waits for a task of vSphere; true, or nil and its error.
+local function finish(session, ref, opts)
+  local deadline = time.monotonic() + opts.task_timeout
+  while true do
+    local props, err = properties.one(session, ref, { "info" })
+    if not props then
+      return nil, err
+    end
+    local info = props.info
+    local state = info and xml.child_text(info, "state")
+    if state == "success" then
+      return true
+    end
+    if state == "error" then
+      local fault = xml.child(info, "error")
+      local name = xml.child_text(info, "name") or ref.value
+      if not fault then
+        return nil, errors.new("http", name .. ": the task failed without a reason")
+      end
+      return nil, faults.of_method(name, fault)
+    end
+    if time.monotonic() >= deadline then
+      return nil, errors.new("timeout", ("task %s has not ended after %d s")
+        :format(ref.value, opts.task_timeout))
+    end
+    task.sleep(opts.poll)
+  end
+end
+
+-- An err that means: it was off already.
+local function already_off(err)
+  return err.code == "InvalidPowerState" and err.existing == "poweredOff"
+end
+
+--- power.shutdown_guest(session, id) -> true | nil, err                 [waits]
+-- Asks the guest to shut down; does not wait until it has. True too when it is off.
+--
+--   err  conflict  the tools are not running, or the machine is suspended
+function M.shutdown_guest(session, id)
+  local reply, err = session:call("ShutdownGuest", { _this = machine(id) })
+  if reply or already_off(err) then
+    return true
+  end
+  if err.code == "InvalidPowerState" or soap.passing(err) then
+    -- Not known whether it arrived, or in which state it found the machine.
+    if M.state(session, id) == "off" then
+      return true
+    end
+  end
+  return nil, err
+end
+
+--- power.off(session, id, opts) -> true | nil, err                      [waits]
+-- Cuts the power and waits until it is cut. A machine that is off already is success.
+--
+--   opts.poll          seconds  between looks at the task
+--   opts.task_timeout  seconds  for the whole task
+--   err  timeout  the task has not ended in time
+function M.off(session, id, opts)
+  local reply, err = session:call("PowerOffVM_Task", { _this = machine(id) })
+  local ok = false
+  if reply then
+    ok, err = finish(session, session_of.reference(xml.child(reply, "returnval")), opts)
+  end
+  if ok or already_off(err) then
+    return true
+  end
+  if M.state(session, id) == "off" then
+    return true
+  end
+  return nil, err
+end
+
+return M
