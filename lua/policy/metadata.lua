@@ -28,7 +28,7 @@ local function utf8_text(text, max)
     parts[#parts + 1] = text:sub(at, bad - 1) .. "?"
     at = bad + 1
   end
-  local whole = table.concat(parts):gsub("[\1-\8\11\12\14-\31\127]", " ")
+  local whole = table.concat(parts):gsub("[\0-\8\11\12\14-\31\127]", " ")
   if #whole <= max then
     return whole
   end

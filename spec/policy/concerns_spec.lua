@@ -1,0 +1,47 @@
+local plan = require "policy.plan"
+local sample = require "support.sample"
+
+local function findings(changes, spec)
+  return assert(plan.build(sample.input(changes, spec))).findings
+end
+
+describe("policy.concerns", function()
+  it("mentions snapshots, which do not come along", function()
+    assert.matches("3 snapshots",
+      sample.find(findings({ snapshots = 3 }), "HasSnapshots").message, 1, true)
+    assert.is_nil(sample.find(findings({}), "HasSnapshots"))
+  end)
+
+  it("warns of a NIC that is disconnected at the source", function()
+    local nics = { sample.nic(0), sample.nic(1, { connected = false }) }
+    local found = sample.find(findings({ nics = nics }), "NicDisconnected")
+    assert.equal("Warns", found.severity)
+    assert.equal("nic 4001", found.subject)
+  end)
+
+  it("does not warn of one that is left out anyway", function()
+    local nics = { sample.nic(0), sample.nic(1), sample.nic(2, { connected = false }) }
+    assert.is_nil(sample.find(findings({ nics = nics }, { skipPreflightChecks = true }),
+      "NicDisconnected"))
+  end)
+
+  it("says once that MAC addresses are kept", function()
+    local count = 0
+    for _, item in ipairs(findings({ nics = { sample.nic(0), sample.nic(1) } })) do
+      count = count + (item.code == "MacAddressesKept" and 1 or 0)
+    end
+    assert.equal(1, count)
+    assert.is_nil(sample.find(findings({ nics = {} }), "MacAddressesKept"))
+  end)
+
+  it("blocks on more devices than KubeVirt takes", function()
+    local disks = {}
+    for i = 0, 256 do
+      disks[i + 1] = sample.disk(i)
+    end
+    assert.equal("machine disks",
+      sample.find(findings({ disks = disks }), "TooManyDevices").subject)
+    disks[257] = nil
+    assert.is_nil(sample.find(findings({ disks = disks }), "TooManyDevices"))
+  end)
+end)

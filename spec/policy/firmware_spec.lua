@@ -1,0 +1,58 @@
+local plan = require "policy.plan"
+local sample = require "support.sample"
+
+local function planned(firmware, changes)
+  changes = changes or {}
+  changes.firmware = firmware
+  local p = assert(plan.build(sample.input(changes)))
+  return p, p.virtual_machine.spec.template.spec.domain
+end
+
+describe("policy.firmware", function()
+  it("writes nothing for a BIOS machine", function()
+    local p, domain = planned({})
+    assert.same({ uefi = false, secure_boot = false, tpm = false }, p.firmware)
+    assert.is_nil(domain.firmware)
+    assert.is_nil(domain.features.smm)
+    assert.is_nil(domain.devices.tpm)
+  end)
+
+  it("says that UEFI is without secure boot, which efi: {} would switch on", function()
+    local p, domain = planned({ uefi = true })
+    assert.same({ bootloader = { efi = { secureBoot = false } } }, domain.firmware)
+    assert.is_nil(domain.features.smm)
+    assert.equal("Informs", sample.find(p.findings, "FirmwareVariablesLeft").severity)
+  end)
+
+  it("gives secure boot the SMM that KubeVirt demands", function()
+    local _, domain = planned({ uefi = true, secure_boot = true })
+    assert.is_true(domain.firmware.bootloader.efi.secureBoot)
+    assert.same({ enabled = true }, domain.features.smm)
+  end)
+
+  it("gives a TPM SMM, and no persistence that a cluster may refuse", function()
+    for _, uefi in ipairs({ true, false }) do
+      local p, domain = planned({ uefi = uefi, tpm = true })
+      assert.same({}, domain.devices.tpm)
+      assert.same({ enabled = true }, domain.features.smm)
+      assert.equal("Warns", sample.find(p.findings, "TpmStateLeft").severity)
+    end
+  end)
+
+  it("does not make UEFI of a BIOS machine that states secure boot", function()
+    local p, domain = planned({ secure_boot = true })
+    assert.same({ uefi = false, secure_boot = false, tpm = false }, p.firmware)
+    assert.is_nil(domain.firmware)
+    assert.equal("Informs", sample.find(p.findings, "SecureBootIgnored").severity)
+  end)
+
+  it("keeps the SMBIOS UUID, if it is one", function()
+    local _, domain = planned({}, { uuid = "4210C29B-1234-5678-9abc-def012345678" })
+    assert.same({ uuid = "4210c29b-1234-5678-9abc-def012345678" }, domain.firmware)
+    for _, text in ipairs({ "", "42 10 c2", "4210c29b-1234-5678-9abc-def01234567",
+      "x210c29b-1234-5678-9abc-def012345678" }) do
+      _, domain = planned({}, { uuid = text })
+      assert.is_nil(domain.firmware, text)
+    end
+  end)
+end)
