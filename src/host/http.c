@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POOL_TYPE "vic.http.pool"
-#define MAX_BODY (16 * 1024 * 1024)
+#define POOL_TYPE  "vic.http.pool"
+#define MAX_BODY   (16 * 1024 * 1024)
 #define USER_AGENT "vm-import-controller/" VIC_VERSION
 
 struct pool {
@@ -66,7 +66,8 @@ struct pool_opts {
 static void read_pool_opts(lua_State *L, int index, struct pool_opts *opts)
 {
     static const struct vic_option pool_options[] = {
-        { "connect_timeout", VIC_OPTION_SECONDS, offsetof(struct pool_opts, connect_timeout) },
+        { "connect_timeout", VIC_OPTION_SECONDS,
+          offsetof(struct pool_opts, connect_timeout) },
         { "max_connections", VIC_OPTION_UNSIGNED,
           offsetof(struct pool_opts, max_connections) },
         { "cookies", VIC_OPTION_BOOL, offsetof(struct pool_opts, cookies) },
@@ -120,15 +121,14 @@ static int push_pool(lua_State *L, int index)
 /*
  * http.pool(opts) -> pool | nil, err
  *
- *   opts.tls.ca          PEM      trust these CAs, and no others   (default: the system's)
- *   opts.tls.thumbprint  hex      trust this leaf alone: SHA-256 or SHA-1, colons or not
- *   opts.tls.learn       bool     with neither: accept whoever answers, and say so in
- *                                 the answer's certificate.trusted
- *   opts.tls.cert, .key  PEM      show this certificate of ours to who asks
- *   opts.connect_timeout seconds  resolve, connect and TLS together          (default 10)
- *   opts.max_connections int      requests at once, others wait in line       (default 8)
- *   opts.cookies         bool     keep cookies, in memory                (default false)
- *   err                  invalid  a CA that is no PEM, a thumbprint that is no digest
+ *   opts.tls.ca          PEM      trust these CAs, and no others   (default: the
+ * system's) opts.tls.thumbprint  hex      trust this leaf alone: SHA-256 or SHA-1, colons
+ * or not opts.tls.learn       bool     with neither: accept whoever answers, and say so
+ * in the answer's certificate.trusted opts.tls.cert, .key  PEM      show this certificate
+ * of ours to who asks opts.connect_timeout seconds  resolve, connect and TLS together
+ * (default 10) opts.max_connections int      requests at once, others wait in line
+ * (default 8) opts.cookies         bool     keep cookies, in memory (default false) err
+ * invalid  a CA that is no PEM, a thumbprint that is no digest
  *
  * Close it (or let a `local pool <close>` do so) when it is not needed any more;
  * requests under way then still end as they would.
@@ -157,7 +157,10 @@ struct request_opts {
 
 static void read_request_opts(lua_State *L, int index, struct request_opts *opts)
 {
-#define FIELD(name, type, field) { name, type, offsetof(struct request_opts, field) }
+#define FIELD(name, type, field)                                                         \
+    {                                                                                    \
+        name, type, offsetof(struct request_opts, field)                                 \
+    }
     static const struct vic_option options[] = {
         FIELD("method", VIC_OPTION_STRING, request.method),
         FIELD("url", VIC_OPTION_STRING, request.url),
@@ -386,12 +389,9 @@ int vic_open_http(lua_State *L)
         { NULL, NULL },
     };
     static const luaL_Reg methods[] = {
-        { "request", l_pool_request },
-        { "clear_cookies", l_pool_clear_cookies },
-        { "close", l_pool_close },
-        { "__close", l_pool_close },
-        { "__gc", l_pool_close },
-        { NULL, NULL },
+        { "request", l_pool_request }, { "clear_cookies", l_pool_clear_cookies },
+        { "close", l_pool_close },     { "__close", l_pool_close },
+        { "__gc", l_pool_close },      { NULL, NULL },
     };
 
     luaL_newmetatable(L, POOL_TYPE);

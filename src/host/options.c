@@ -11,7 +11,8 @@
 
 static void wrong(lua_State *L, const char *name, const char *expected)
 {
-    luaL_error(L, "option '%s': %s expected, got %s", name, expected, luaL_typename(L, -1));
+    luaL_error(L, "option '%s': %s expected, got %s", name, expected,
+               luaL_typename(L, -1));
 }
 
 static lua_Integer read_integer(lua_State *L, const char *name)

@@ -47,8 +47,8 @@ int vic_answer_line(struct vic_answer *answer, const char *line, size_t size,
     return 0;
 }
 
-int vic_answer_bytes(struct vic_answer *answer, const char *bytes, size_t size, size_t most,
-                     struct vic_error *err)
+int vic_answer_bytes(struct vic_answer *answer, const char *bytes, size_t size,
+                     size_t most, struct vic_error *err)
 {
     size_t have = answer->body_size;
     size_t room = answer->body_room ? answer->body_room : FIRST_ROOM;

@@ -25,8 +25,8 @@ static int fail_timeout(const struct vic_failure *f, const char *what,
                          f->connect_timeout);
 }
 
-static int fail_connect(const struct vic_failure *f, const char *what,
-                        const char *text, struct vic_error *err)
+static int fail_connect(const struct vic_failure *f, const char *what, const char *text,
+                        struct vic_error *err)
 {
     long number = 0;
 
@@ -35,7 +35,8 @@ static int fail_connect(const struct vic_failure *f, const char *what,
                          number ? strerror((int)number) : text);
 }
 
-int vic_failure_error(const struct vic_failure *f, const char *what, struct vic_error *err)
+int vic_failure_error(const struct vic_failure *f, const char *what,
+                      struct vic_error *err)
 {
     const char *text = f->text[0] ? f->text : curl_easy_strerror(f->code);
 
@@ -54,7 +55,8 @@ int vic_failure_error(const struct vic_failure *f, const char *what, struct vic_
     case CURLE_GOT_NOTHING:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
-        return vic_error_set(err, VIC_CONNECT, "%s: the connection broke: %s", what, text);
+        return vic_error_set(err, VIC_CONNECT, "%s: the connection broke: %s", what,
+                             text);
     default:
         return vic_error_set(err, VIC_HTTP, "%s: %s", what, text);
     }

@@ -10,12 +10,12 @@
 #include <curl/curl.h>
 
 struct vic_failure {
-    CURL *easy;               /* still as the transfer left it */
+    CURL *easy; /* still as the transfer left it */
     CURLcode code;
-    const char *text;         /* curl's error buffer; may be "" */
+    const char *text; /* curl's error buffer; may be "" */
     const struct vic_tls *tls;
-    const char *url;          /* the one it was connected to */
-    double connect_timeout;   /* seconds, as it was set */
+    const char *url;        /* the one it was connected to */
+    double connect_timeout; /* seconds, as it was set */
 };
 
 /* Fills `err`: kind dns, connect, tls, timeout or http, and "WHAT: reason". Always -1. */

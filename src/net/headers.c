@@ -12,7 +12,7 @@
 #include <strings.h>
 
 #define MOST_HEADERS 256
-#define MOST_BYTES (128 * 1024)
+#define MOST_BYTES   (128 * 1024)
 
 void vic_headers_clear(struct vic_headers *headers)
 {
@@ -29,14 +29,15 @@ void vic_headers_clear(struct vic_headers *headers)
 /* Takes over both. */
 static void headers_push(struct vic_headers *headers, char *name, char *value)
 {
-    headers->list = vic_realloc(headers->list,
-                                (headers->count + 1) * sizeof(*headers->list));
+    headers->list =
+        vic_realloc(headers->list, (headers->count + 1) * sizeof(*headers->list));
     headers->list[headers->count].name = name;
     headers->list[headers->count].value = value;
     headers->count++;
 }
 
-static struct vic_header *headers_find(const struct vic_headers *headers, const char *name)
+static struct vic_header *headers_find(const struct vic_headers *headers,
+                                       const char *name)
 {
     size_t i;
 

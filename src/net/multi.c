@@ -174,7 +174,8 @@ static int on_timeout(CURLM *curl, long ms, void *arg)
 }
 
 /* A socket that no child process inherits. */
-static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+static curl_socket_t on_open(void *arg, curlsocktype purpose,
+                             struct curl_sockaddr *address)
 {
     (void)arg;
     (void)purpose;

@@ -23,17 +23,17 @@ struct vic_multi;
 struct vic_tls;
 
 struct vic_multi_opts {
-    unsigned max_active;  /* transfers at once; 0: 8 */
-    struct vic_tls *tls;  /* taken over, also on failure: freed with the multi */
-    bool cookies;         /* keep cookies in memory, shared by all transfers */
-    const char *cert;     /* client certificate and key, PEM; NULL for none */
+    unsigned max_active; /* transfers at once; 0: 8 */
+    struct vic_tls *tls; /* taken over, also on failure: freed with the multi */
+    bool cookies;        /* keep cookies in memory, shared by all transfers */
+    const char *cert;    /* client certificate and key, PEM; NULL for none */
     const char *key;
 };
 
 /* A transfer. Embed it; it belongs to the caller. */
 struct vic_multi_entry {
-    CURL *easy;                     /* set by the caller, with all its options */
-    bool unlimited;                 /* does not wait in line, and is not counted */
+    CURL *easy;     /* set by the caller, with all its options */
+    bool unlimited; /* does not wait in line, and is not counted */
     void (*started)(struct vic_multi_entry *entry); /* its turn has come; may be NULL */
     /* It is over and out of the multi. May add and remove entries. */
     void (*done)(struct vic_multi_entry *entry, CURLcode code);

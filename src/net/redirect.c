@@ -43,7 +43,8 @@ int vic_redirect(struct vic_ask *ask, int status, const char *location, bool sta
     char *next = vic_url_join(ask->url, location);
 
     if (!next)
-        return vic_error_set(err, VIC_HTTP, "redirected to something that is no plain URL");
+        return vic_error_set(err, VIC_HTTP,
+                             "redirected to something that is no plain URL");
     if (becomes_get(ask, status)) {
         free(ask->method);
         ask->method = vic_strdup("GET");

@@ -285,7 +285,8 @@ static void hop_start(struct vic_request *r)
     curl_easy_setopt(easy, CURLOPT_URL, r->ask.url);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, r->header_list);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, r->opts.user_agent);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)ms_of(r->opts.connect_timeout));
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     (long)ms_of(r->opts.connect_timeout));
     if (r->ask.with_body)
         hop_body(r, easy);
     if (strcmp(r->ask.method, "HEAD") == 0)
@@ -323,9 +324,9 @@ static void hop_done(struct vic_multi_entry *entry, CURLcode code)
         return;
     }
     if (code != CURLE_OK && !r->failed) {
-        struct vic_failure failure = { entry->easy, code, r->curl_error,
-                                       vic_multi_tls(r->multi), r->ask.url,
-                                       r->opts.connect_timeout };
+        struct vic_failure failure = { entry->easy,   code,
+                                       r->curl_error, vic_multi_tls(r->multi),
+                                       r->ask.url,    r->opts.connect_timeout };
 
         r->failed = true;
         vic_failure_what(r->ask.method, r->ask.url, what, sizeof(what));

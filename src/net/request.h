@@ -19,19 +19,19 @@ struct vic_multi;
 struct vic_request;
 
 struct vic_request_opts {
-    const char *method;          /* NULL: GET */
+    const char *method; /* NULL: GET */
     const char *url;
     struct vic_headers *headers; /* taken over (left empty); may be NULL */
     const char *body;            /* copied; NULL for none */
     size_t body_size;
-    const char *user_agent;      /* a constant; NULL for none */
-    double connect_timeout;      /* seconds: resolve, connect and TLS */
-    double timeout;              /* seconds without a byte, once connected */
-    double total_timeout;        /* seconds for all of it; 0: no limit */
-    size_t max_body;             /* bytes of an answer's body that is kept */
-    unsigned follow;             /* redirects at most */
-    bool stay;                   /* none to another origin */
-    bool unlimited;              /* not counted among the multi's transfers */
+    const char *user_agent; /* a constant; NULL for none */
+    double connect_timeout; /* seconds: resolve, connect and TLS */
+    double timeout;         /* seconds without a byte, once connected */
+    double total_timeout;   /* seconds for all of it; 0: no limit */
+    size_t max_body;        /* bytes of an answer's body that is kept */
+    unsigned follow;        /* redirects at most */
+    bool stay;              /* none to another origin */
+    bool unlimited;         /* not counted among the multi's transfers */
 
     void *arg;
     void (*done)(void *arg);

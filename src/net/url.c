@@ -122,7 +122,8 @@ bool vic_url_same_origin(const char *a, const char *b)
     CURLU *one = url_parse(a);
     CURLU *two = url_parse(b);
     bool same = one && two && same_part(one, two, CURLUPART_SCHEME) &&
-                same_part(one, two, CURLUPART_HOST) && same_part(one, two, CURLUPART_PORT);
+                same_part(one, two, CURLUPART_HOST) &&
+                same_part(one, two, CURLUPART_PORT);
 
     curl_url_cleanup(one);
     curl_url_cleanup(two);
