@@ -98,7 +98,6 @@ local function check(import, ctx, source)
   if not machine then
     return problems
   end
-  append(found, machine.concerns)
   append(found, assert(source:preflight(machine, import.spec)))
   local plan = assert(build_plan(import, ctx, source, machine))
   append(found, plan.findings)
