@@ -1,0 +1,410 @@
+local cluster = require "support.cluster"
+local conditions = require "kube.conditions"
+local errors = require "host.error"
+local flow = require "flows.import"
+local new_machine = require("support.machine").new
+local task = require "host.task"
+local json = require "host.json"
+
+local KEY = { namespace = "default", name = "web" }
+
+-- A source whose machine can be told to misbehave.
+local function fake_source(opts)
+  local source = {
+    power = opts.power or "off", exports = 0, completed = 0, aborted = 0,
+    asked = 0, cut = 0,
+  }
+  function source:find()
+    if opts.find_error then
+      return nil, opts.find_error
+    end
+    return "vm-1"
+  end
+  function source:inspect()
+    return new_machine(opts.machine)
+  end
+  function source:preflight()
+    return opts.findings or {}
+  end
+  function source:networks()
+    return { { name = "VM Network", id = "network-7", path = "/DC0/network/VM Network" } }
+  end
+  function source:power_state()
+    return self.power
+  end
+  function source:shutdown_guest()
+    self.asked = self.asked + 1
+    if not opts.deaf then
+      self.power = "off"
+    end
+    return true
+  end
+  function source:power_off()
+    self.cut = self.cut + 1
+    self.power = "off"
+    return true
+  end
+  function source:export(_, callbacks)
+    self.exports = self.exports + 1
+    if opts.export_error then
+      return nil, opts.export_error
+    end
+    callbacks.record({ kind = "HttpNfcLease", name = "lease-1" })
+    local export = setmetatable({}, { __close = function(export)
+      if not export.done then
+        source.aborted = source.aborted + 1
+      end
+    end })
+    function export.stream(_, id)
+      return { url = "https://host/" .. id, format = "vmdk" }
+    end
+    function export.progress() end
+    function export.lost() end
+    function export.complete(export_)
+      export_.done = true
+      source.completed = source.completed + 1
+      callbacks.record({ kind = "HttpNfcLease", name = "lease-1", gone = true })
+      return opts.sent or {}
+    end
+    return export
+  end
+  function source:cleanup()
+    return {}
+  end
+  return setmetatable(source, { __close = function() end })
+end
+
+local function fake_target()
+  local target = {
+    disks = {}, machines = {}, can = { images = false, run = false }, fetched = {},
+    fail = {},
+  }
+  function target:check() return {} end
+  function target:disk_path(_, disk) return "/out/" .. disk.name .. ".raw" end
+  function target:disk_state(_, disk) return self.disks[disk.id] end
+  function target:remove_disk(_, disk) self.disks[disk.id] = nil end
+  function target:image_url() return nil end
+  function target:put_machine(manifests) self.machines = manifests end
+  function target:put_disk(_, disk)
+    self.fetched[#self.fetched + 1] = disk.id
+    local transfer = setmetatable({}, { __close = function() end })
+    function transfer.progress() return { position = 0, received = 0, rate = 0 } end
+    function transfer.wait()
+      task.sleep(0)
+      local failures = self.fail[disk.id]
+      if failures and #failures > 0 then
+        return nil, table.remove(failures, 1)
+      end
+      self.disks[disk.id] = "whole"
+      return { capacity = disk.capacity_bytes, received = 1, digests = { sha1 = "aa" } }
+    end
+    return transfer
+  end
+  return target
+end
+
+local function world(opts)
+  opts = opts or {}
+  local w = {
+    store = cluster.new(), source = fake_source(opts), target = fake_target(),
+    clock = 1.8e9,
+  }
+  w.env = {
+    store = w.store,
+    target = w.target,
+    open_source = function()
+      if opts.open_error then
+        return nil, opts.open_error
+      end
+      return w.source
+    end,
+    hook = function(_, _, builtin)
+      return builtin
+    end,
+    now = function()
+      w.clock = w.clock + (opts.tick or 0)
+      return w.clock
+    end,
+    options = { poll = 0.001 },
+    is_final = function(err)
+      return err.kind == "denied"
+    end,
+  }
+  w.store:create("VmwareSource", {
+    metadata = { name = "vc", namespace = "default" },
+    spec = {},
+  })
+  w.store:patch("VmwareSource", "default", "vc", { status = { status = "clusterReady" } },
+    { status = true })
+  local spec = {
+    virtualMachineName = "web 01",
+    sourceCluster = { kind = "VmwareSource", name = "vc", namespace = "default",
+      apiVersion = "migration.harvesterhci.io/v1beta1" },
+  }
+  for key, value in pairs(opts.spec or {}) do
+    spec[key] = value
+  end
+  w.store:create("VirtualMachineImport", {
+    metadata = { name = "web", namespace = "default", uid = "1a2b3c4d-0000" },
+    spec = spec,
+  })
+  return w
+end
+
+local function import_of(w)
+  return assert(w.store:get("VirtualMachineImport", "default", "web"))
+end
+
+-- Until an end, or a wait; returns the states passed and the last result.
+local function run(w, most)
+  local states, result = {}, nil
+  for _ = 1, most or 20 do
+    result = flow.reconcile(KEY, w.env)
+    local state = import_of(w).status.importStatus
+    if state ~= states[#states] then
+      states[#states + 1] = state
+    end
+    if not result or result.after > 0 then
+      break
+    end
+  end
+  return states, result
+end
+
+local function condition(w, type)
+  return conditions.find(import_of(w).status.conditions, type)
+end
+
+describe("flows.import", function()
+  it("goes through upstream's states to the end in a directory", function()
+    local w = world()
+    local states, result = run(w)
+    assert.same({ "virtualMachineImportValid", "sourceReady", "disksExported" }, states)
+    assert.is_nil(result)
+    assert.equal("True", condition(w, "Ready").status)
+    assert.equal("Written", condition(w, "Ready").reason)
+    assert.equal("VirtualMachine", w.target.machines[#w.target.machines].kind)
+    assert.equal(1, w.source.completed)
+    assert.equal(0, w.source.aborted)
+  end)
+
+  it("leaves no finalizer and nothing recorded at the end, but had one meanwhile", function()
+    local w = world()
+    run(w)
+    local had = false
+    for _, object in ipairs(w.store.writes) do
+      local recorded = object.status and object.status.recorded
+      if recorded and #recorded > 0 then
+        assert.equal(1, #object.metadata.finalizers)
+        had = true
+      end
+    end
+    assert.is_true(had)
+    assert.equal(0, #(import_of(w).metadata.finalizers or {}))
+    assert.equal(0, #(import_of(w).status.recorded or {}))
+  end)
+
+  it("tells all blocking findings at once and touches nothing", function()
+    local w = world({ power = "on", findings = {
+      { code = "A", severity = "Warns", subject = "x", message = "first" },
+      { code = "B", severity = "Blocks", subject = "x", message = "second", action = "do b" },
+      { code = "C", severity = "Blocks", subject = "x", message = "third" },
+    } })
+    local states, result = run(w)
+    assert.same({ "virtualMachineImportInvalid" }, states)
+    assert.equal(300, result.after)
+    local message = condition(w, "Stalled").message
+    assert.truthy(message:find("second (do b)", 1, true))
+    assert.truthy(message:find("third", 1, true))
+    assert.equal("Blocks", import_of(w).status.findings[1].severity)
+    assert.equal("on", w.source.power)
+    assert.equal(0, w.source.exports)
+  end)
+
+  it("goes on from invalid when the cause is gone", function()
+    local findings = { { code = "B", severity = "Blocks", subject = "x", message = "m" } }
+    local w = world({ findings = findings })
+    run(w)
+    findings[1] = nil
+    run(w)
+    assert.equal("True", condition(w, "Ready").status)
+  end)
+
+  it("names a machine that is not there", function()
+    local w = world({ find_error = errors.new("notfound", "no machine web 01; near: web 02") })
+    run(w)
+    assert.equal("virtualMachineImportInvalid", import_of(w).status.importStatus)
+    assert.truthy(condition(w, "Stalled").message:find("near: web 02", 1, true))
+  end)
+
+  it("waits, and says why, while the source cannot be reached", function()
+    local w = world({ open_error = errors.new("connect", "vc refuses") })
+    local _, result = run(w)
+    assert.equal(30, result.after)
+    assert.equal("SourceNotReady", condition(w, "Reconciling").reason)
+    assert.truthy(condition(w, "Reconciling").message:find("vc refuses", 1, true))
+    assert.truthy(import_of(w).status.nextAttemptTime)
+  end)
+
+  it("stops before the source is touched when it is a dry run", function()
+    local w = world({ power = "on", spec = { dryRun = true } })
+    run(w)
+    assert.equal("DryRun", condition(w, "Ready").reason)
+    assert.equal("False", condition(w, "Ready").status)
+    assert.equal("on", w.source.power)
+  end)
+
+  it("asks the guest to shut down", function()
+    local w = world({ power = "on" })
+    run(w)
+    assert.equal(1, w.source.asked)
+    assert.equal(0, w.source.cut)
+  end)
+
+  it("cuts the power past the deadline, and says so", function()
+    local w = world({ power = "on", deaf = true, tick = 10,
+      spec = { gracefulShutdownTimeoutSeconds = 30 } })
+    run(w)
+    assert.equal(1, w.source.cut)
+    local off = conditions.find(import_of(w).status.importConditions, "VMPoweringOff")
+    assert.truthy(off.message:find("within 30 s", 1, true))
+    assert.equal("True", condition(w, "Ready").status)
+  end)
+
+  it("cuts the power at once with forcePowerOff", function()
+    local w = world({ power = "on", spec = { forcePowerOff = true } })
+    run(w)
+    assert.equal(0, w.source.asked)
+    assert.equal(1, w.source.cut)
+  end)
+
+  it("does not fetch a whole disk twice", function()
+    local w = world()
+    w.target.fail["2001"] = { errors.new("nospace", "full"), errors.new("nospace", "full") }
+    local _, result = run(w)
+    assert.is_true(result.after > 0)
+    assert.equal("sourceReady", import_of(w).status.importStatus)
+    assert.equal(1, import_of(w).status.attempt)
+    assert.equal(1, w.source.aborted)
+    run(w)
+    run(w)
+    assert.equal("True", condition(w, "Ready").status)
+    local first = 0
+    for _, id in ipairs(w.target.fetched) do
+      first = first + (id == "2000" and 1 or 0)
+    end
+    assert.equal(1, first)
+  end)
+
+  it("fetches all disks again when the machine was on meanwhile", function()
+    local w = world()
+    w.target.fail["2001"] = { errors.new("nospace", "full") }
+    run(w)
+    w.source.power = "on"
+    run(w)
+    table.sort(w.target.fetched)
+    assert.same({ "2000", "2000", "2001", "2001" }, w.target.fetched)
+  end)
+
+  it("tries one disk again within the export when the connection breaks", function()
+    local w = world()
+    w.target.fail["2000"] = { errors.new("connect", "reset"), errors.new("connect", "reset") }
+    run(w)
+    assert.equal("True", condition(w, "Ready").status)
+    assert.equal(1, w.source.exports)
+  end)
+
+  it("gives up a disk whose digest is not the one the source tells", function()
+    local w = world({ sent = { ["2000"] = { algorithm = "sha1", value = "BB" } } })
+    run(w)
+    assert.is_nil(w.target.disks["2000"])
+    assert.truthy(condition(w, "Reconciling").message:find("says it sent BB", 1, true))
+    assert.equal(1, import_of(w).status.attempt)
+  end)
+
+  it("fails for good after maxRetries, and says why", function()
+    local w = world({ export_error = errors.new("busy", "another export"),
+      spec = { maxRetries = 2 } })
+    run(w)
+    run(w)
+    local _, result = run(w)
+    assert.is_nil(result)
+    assert.equal("VMMigrationFailed", import_of(w).status.importStatus)
+    assert.equal("True", condition(w, "Stalled").status)
+    assert.truthy(condition(w, "Stalled").message:find("another export", 1, true))
+    assert.equal(0, #(import_of(w).metadata.finalizers or {}))
+    local failed = conditions.find(import_of(w).status.importConditions, "VMExportFailed")
+    assert.equal("True", failed.status)
+  end)
+
+  it("does not try again what trying cannot cure", function()
+    local w = world({ export_error = errors.new("denied", "no permission") })
+    run(w)
+    assert.equal("VMMigrationFailed", import_of(w).status.importStatus)
+  end)
+
+  it("starts again when a failed import's spec changes", function()
+    local w = world({ export_error = errors.new("denied", "no permission") })
+    run(w)
+    assert.is_nil((flow.reconcile(KEY, w.env)))
+    w.store:patch("VirtualMachineImport", "default", "web", { spec = { maxRetries = 7 } })
+    flow.reconcile(KEY, w.env)
+    assert.equal("virtualMachineImportValid", import_of(w).status.importStatus)
+  end)
+
+  it("ends a cancelled import", function()
+    local w = world({ spec = { cancelled = true } })
+    run(w)
+    assert.equal("VMMigrationFailed", import_of(w).status.importStatus)
+    assert.equal("Cancelled", condition(w, "Stalled").reason)
+  end)
+
+  it("writes again over what another writer changed in between", function()
+    local w = world()
+    local once = true
+    w.store.before_patch = function(_, patch)
+      if once and patch.status then
+        once = false
+        w.store.before_patch = nil
+        w.store:patch("VirtualMachineImport", "default", "web",
+          { metadata = { labels = { by = "somebody" } } })
+      end
+    end
+    run(w)
+    assert.equal("True", condition(w, "Ready").status)
+    assert.equal("somebody", import_of(w).metadata.labels.by)
+  end)
+
+  it("lets a restart by hand win over a step under way", function()
+    local w = world()
+    flow.reconcile(KEY, w.env)
+    w.store.before_patch = function(_, patch)
+      if patch.status then
+        w.store.before_patch = nil
+        w.store:patch("VirtualMachineImport", "default", "web",
+          { status = { importStatus = json.null } }, { status = true })
+      end
+    end
+    assert.same({ after = 0 }, flow.reconcile(KEY, w.env))
+    assert.is_nil(import_of(w).status.importStatus)
+  end)
+
+  it("closes the export when the task is cancelled", function()
+    local w = world()
+    local stuck = task.signal()
+    w.target.put_disk = function()
+      local transfer = setmetatable({}, { __close = function() end })
+      function transfer.progress() return { position = 0, received = 0, rate = 0 } end
+      function transfer.wait()
+        stuck:wait()
+      end
+      return transfer
+    end
+    local t = task.spawn(run, w)
+    while w.source.exports == 0 do
+      task.sleep(0)
+    end
+    assert.is_true(t:cancel(5))
+    assert.equal(1, w.source.aborted)
+  end)
+end)

@@ -1,0 +1,33 @@
+local conditions = require "kube.conditions"
+
+local function ready(status, message)
+  return { type = "Ready", status = status, reason = "R", message = message or "" }
+end
+
+describe("conditions.set", function()
+  it("moves lastTransitionTime only when the status does", function()
+    local list = conditions.set(nil, ready("False"), "t1")
+    list = conditions.set(list, ready("False", "other words"), "t2")
+    assert.equal("t1", list[1].lastTransitionTime)
+    assert.equal("other words", list[1].message)
+    list = conditions.set(list, ready("True"), "t3")
+    assert.equal("t3", list[1].lastTransitionTime)
+  end)
+
+  it("keeps the order and the other conditions", function()
+    local list = conditions.set(nil, { type = "A", status = "True" }, "t")
+    list = conditions.set(list, { type = "B", status = "True" }, "t")
+    list = conditions.set(list, { type = "A", status = "False" }, "t")
+    assert.same({ "A", "B" }, { list[1].type, list[2].type })
+    assert.equal(2, #list)
+  end)
+
+  it("says whether anything changed, and changes no list it was given", function()
+    local list = conditions.set(nil, ready("True"), "t")
+    local same, changed = conditions.set(list, ready("True"), "t2")
+    assert.is_false(changed)
+    assert.equal(list, same)
+    conditions.set(list, ready("False"), "t2")
+    assert.equal("True", list[1].status)
+  end)
+end)

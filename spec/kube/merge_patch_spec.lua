@@ -1,0 +1,34 @@
+local json = require "host.json"
+local merge_patch = require "kube.merge_patch"
+
+-- The examples of RFC 7396, appendix A, that tables can express.
+local CASES = {
+  { '{"a":"b"}', '{"a":"c"}', '{"a":"c"}' },
+  { '{"a":"b"}', '{"b":"c"}', '{"a":"b","b":"c"}' },
+  { '{"a":["b"]}', '{"a":"c"}', '{"a":"c"}' },
+  { '{"a":"c"}', '{"a":["b"]}', '{"a":["b"]}' },
+  { '{"a":[{"b":"c"}]}', '{"a":[1]}', '{"a":[1]}' },
+  { '["a","b"]', '["c","d"]', '["c","d"]' },
+  { '{"a":{"b":"c"}}', '{"a":{"b":"d"}}', '{"a":{"b":"d"}}' },
+}
+
+describe("merge_patch.apply", function()
+  for _, case in ipairs(CASES) do
+    it(("makes %s of %s and %s"):format(case[3], case[1], case[2]), function()
+      local result = merge_patch.apply(json.decode(case[1]), json.decode(case[2]))
+      assert.equal(case[3], json.encode(result))
+    end)
+  end
+
+  it("deletes what json.null names, at any depth", function()
+    local result = merge_patch.apply({ a = { b = 1, c = 2 } }, { a = { b = json.null } })
+    assert.same({ a = { c = 2 } }, result)
+  end)
+
+  it("changes neither of its arguments", function()
+    local target, patch = { a = { b = 1 } }, { a = { b = 2, c = json.null } }
+    merge_patch.apply(target, patch)
+    assert.same({ a = { b = 1 } }, target)
+    assert.equal(json.null, patch.a.c)
+  end)
+end)
