@@ -20,6 +20,7 @@ local errors = require "host.error"
 local export = require "flows.import.export"
 local images = require "flows.import.images"
 local json = require "host.json"
+local log = require "host.log"
 local power_off = require "flows.import.power_off"
 local preflight = require "flows.import.preflight"
 local sanitize = require "flows.import.sanitize"
@@ -127,9 +128,9 @@ local function walk(import, ctx, steps)
   error("the last step of a row must say what comes next")
 end
 
-local function cancelled(import, ctx)
-  return fail(import, ctx, errors.new("cancelled", "cancelled by spec.cancelled",
-    { reason = "Cancelled" }))
+local function cancelled()
+  error(errors.new("cancelled", "cancelled by spec.cancelled",
+    { reason = "Cancelled", final = true }))
 end
 
 -- The steps due now, or nil: this state is an end.
@@ -150,6 +151,26 @@ local function due(import, ctx)
   return assert(STEPS[state], "unknown importStatus " .. state)
 end
 
+-- A programming mistake becomes an err too; where it was stands in the log.
+local function explain(problem)
+  local err = errors.of(problem)
+  if type(problem) ~= "table" then
+    log.error(err.message, { traceback = debug.traceback() })
+  end
+  return err
+end
+
+-- One step, and what it said or threw written down.
+local function take(import, ctx, steps)
+  local ok, outcome = xpcall(walk, explain, import, ctx, steps)
+  if ok then
+    return settle(import, ctx, outcome)
+  elseif outcome.kind == "conflict" then
+    error(outcome)
+  end
+  return retry(import, ctx, outcome)
+end
+
 --- import.reconcile(key, env) -> nil | {after = s}                      [waits]
 -- One step of one import, as flows/init.lua says.
 function M.reconcile(key, env)
@@ -166,16 +187,13 @@ function M.reconcile(key, env)
   if not steps then
     return nil
   end
-  local ok, outcome = xpcall(walk, function(problem)
-    return errors.of(problem)
-  end, import, ctx, steps)
-  if not ok then
-    if outcome.kind == "conflict" then
-      return { after = 0 }
-    end
-    return retry(import, ctx, outcome)
+  local ok, result = xpcall(take, explain, import, ctx, steps)
+  if ok then
+    return result
+  elseif result.kind == "conflict" then
+    return { after = 0 } -- somebody else wrote: look again and decide again
   end
-  return outcome and settle(import, ctx, outcome)
+  error(result, 0)
 end
 
 return M
