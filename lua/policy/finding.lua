@@ -10,7 +10,7 @@
 
 local json = require "host.json"
 
-local RANK = { Blocks = 1, Warns = 2, Informs = 3 }
+local SEVERITIES = { "Blocks", "Warns", "Informs" } -- worst first
 local FIELDS = { "code", "severity", "subject", "message", "action" }
 
 local M = {}
@@ -51,10 +51,12 @@ function M.check(value)
       return nil, field .. " must be a string"
     end
   end
-  if not RANK[value.severity] then
-    return nil, "severity must be Blocks, Warns or Informs"
+  for _, severity in ipairs(SEVERITIES) do
+    if value.severity == severity then
+      return true
+    end
   end
-  return true
+  return nil, "severity must be one of " .. table.concat(SEVERITIES, ", ")
 end
 
 --- finding.sorted(list) -> list
@@ -62,7 +64,7 @@ end
 -- same subject once, by the worst of them.
 function M.sorted(list)
   local sorted, seen = json.array({}), {}
-  for _, severity in ipairs({ "Blocks", "Warns", "Informs" }) do
+  for _, severity in ipairs(SEVERITIES) do
     for _, item in ipairs(list) do
       local key = item.code .. "\0" .. item.subject
       if item.severity == severity and not seen[key] then

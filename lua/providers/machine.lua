@@ -129,7 +129,7 @@ local function fields(value, rules, path)
     elseif item == nil then
       value[field] = rule.default
     elseif not is_a(item, rule.kind) then
-      wrong(path .. "." .. field, ("a %s is expected, not %s"):format(rule.kind,
+      wrong(path .. "." .. field, ("expected %s, not %s"):format(rule.kind,
         math.type(item) or type(item)))
     end
   end

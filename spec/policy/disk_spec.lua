@@ -36,6 +36,11 @@ describe("policy.disk lists disks", function()
     end
   end)
 
+  it("and not on the smallest there is", function()
+    local p = planned({ sample.disk(0, { capacity_bytes = 1 }) })
+    assert.is_nil(sample.find(p.findings, "DiskCapacityInvalid"))
+  end)
+
   it("and blocks on a machine without any", function()
     assert.equal("Blocks", sample.find(planned({}).findings, "NoDisks").severity)
   end)
@@ -224,6 +229,9 @@ describe("policy.disk keeps the serial", function()
     local kept, found = serial(uuid, "scsi")
     assert.equal(uuid, kept)
     assert.is_nil(found)
+    kept, found = serial(uuid .. "9", "scsi")
+    assert.equal(uuid, kept)
+    assert.matches("\"" .. uuid .. "\"", found.message, 1, true)
   end)
 
   it("without the characters that KubeVirt refuses", function()

@@ -33,9 +33,16 @@ describe("policy.finding", function()
   end)
 
   it("is refused when a field is missing or the severity unknown", function()
-    assert.is_nil(finding.check("x"))
-    assert.is_nil(finding.check({ code = "A", severity = "Blocks" }))
-    assert.is_nil(finding.check({ code = "A", severity = "Error", subject = "",
-      message = "", action = "" }))
+    local wrong = {
+      ["is a table"] = "x",
+      ["subject must be"] = { code = "A", severity = "Blocks" },
+      ["Blocks, Warns, Informs"] = { code = "A", severity = "Error", subject = "",
+        message = "", action = "" },
+    }
+    for text, value in pairs(wrong) do
+      local ok, message = finding.check(value)
+      assert.is_nil(ok)
+      assert.matches(text, message, 1, true)
+    end
   end)
 end)

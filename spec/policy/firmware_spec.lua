@@ -12,6 +12,10 @@ describe("policy.firmware", function()
   it("writes nothing for a BIOS machine", function()
     local p, domain = planned({})
     assert.same({ uefi = false, secure_boot = false, tpm = false }, p.firmware)
+    for _, code in ipairs({ "SecureBootIgnored", "FirmwareVariablesLeft",
+      "TpmStateLeft" }) do
+      assert.is_nil(sample.find(p.findings, code))
+    end
     assert.is_nil(domain.firmware)
     assert.is_nil(domain.features.smm)
     assert.is_nil(domain.devices.tpm)
@@ -22,6 +26,7 @@ describe("policy.firmware", function()
     assert.same({ bootloader = { efi = { secureBoot = false } } }, domain.firmware)
     assert.is_nil(domain.features.smm)
     assert.equal("Informs", sample.find(p.findings, "FirmwareVariablesLeft").severity)
+    assert.is_nil(sample.find(p.findings, "SecureBootIgnored"))
   end)
 
   it("gives secure boot the SMM that KubeVirt demands", function()

@@ -28,6 +28,8 @@ describe("policy.guest", function()
   it("else the name, in which \"win\" alone means nothing", function()
     assert.equal("windows", os_of({ family = "other", name = "Microsoft Windows 11" }))
     assert.equal("linux", os_of({ family = "other", name = "Linux 2.6.32" }))
+    assert.equal("linux", os_of({ family = "other", name = "SUSE openSUSE (64-bit)" }))
+    assert.equal("linux", os_of({ family = "other", name = "Debian GNU" }))
     assert.is_nil(os_of({ family = "other", name = "Darwin 20", id = "darwin20_64" }))
   end)
 
@@ -54,9 +56,13 @@ describe("policy.guest", function()
       return p.virtual_machine.spec.template.spec.domain
     end
     local windows = domain("windows")
-    assert.same({ enabled = true }, windows.features.hyperv.relaxed)
-    assert.equal(8191, windows.features.hyperv.spinlocks.spinlocks)
+    assert.same({
+      relaxed = { enabled = true },
+      vapic = { enabled = true },
+      spinlocks = { enabled = true, spinlocks = 8191 },
+    }, windows.features.hyperv)
     assert.is_true(windows.clock.timer.hyperv.present)
+    assert.is_false(windows.clock.timer.hpet.present)
     for _, family in ipairs({ "linux", "other" }) do
       assert.is_nil(domain(family).features.hyperv)
       assert.is_nil(domain(family).clock)

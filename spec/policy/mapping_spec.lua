@@ -25,6 +25,7 @@ describe("policy.mapping", function()
   end)
 
   it("takes nothing that is merely similar", function()
+    assert.is_nil(mapping.rank("net", { name = "other", path = "/DC0/network/net" }))
     for _, text in ipairs({ "dvs_1", "dvs_100", "DSwitch", "Other/dvs_10", "dvs.10", "",
       "dvportgroup-3", "network/Switches/dvs_10", "/DC1/network/Switches/dvs_10", "*",
       ".*", "%w+" }) do

@@ -39,6 +39,21 @@ describe("policy.metadata", function()
     assert.equal("e1000", annotations["migration.harvesterhci.io/default-nic-model"])
   end)
 
+  it("rounds the size of all disks up to whole GiB", function()
+    local function size(...)
+      local disks = {}
+      for i, bytes in ipairs({ ... }) do
+        disks[i] = sample.disk(i - 1, { capacity_bytes = bytes })
+      end
+      local p = assert(plan.build(sample.input({ disks = disks })))
+      return p.annotations["migration.harvesterhci.io/original-disk-size-gb"]
+    end
+    assert.equal("1", size(1))
+    assert.equal("100", size(100 << 30))
+    assert.equal("101", size(100 << 30, 1))
+    assert.equal("0", size(-1, 0))
+  end)
+
   it("writes an empty list where the original had no NIC", function()
     local p = assert(plan.build(sample.input({ nics = {} }, { networkMapping = {} })))
     assert.equal("[]", p.annotations["migration.harvesterhci.io/original-networks"])
@@ -55,6 +70,9 @@ describe("policy.metadata", function()
     assert.equal("a b", described("a\27b"))
     assert.equal("a??b", described("a\xff\xfeb"))
     assert.equal("a b", described("a\0b"))
+    assert.equal(("x"):rep(1024), described(("x"):rep(1024)))
+    assert.equal(("x"):rep(1023) .. "", described(("x"):rep(1023) .. "ü"))
+    assert.equal(("x"):rep(1022) .. "ü", described(("x"):rep(1022) .. "üü"))
     for n = 1020, 1030 do
       local text = described(("x"):rep(n) .. ("ü"):rep(20))
       assert.is_true(#text <= 1024)

@@ -73,6 +73,7 @@ describe("policy.name", function()
     assert.equal(1, first:find("long-long-long", 1, true))
     assert.is_true(name.is_label(first))
     assert.is_true(name.is_label(second))
+    assert.equal(63, #second)
     assert.not_equal(first, second)
     assert.equal(first, name.label(("long "):rep(20) .. "one"))
   end)
@@ -93,6 +94,7 @@ describe("policy.name", function()
     assert.not_equal(hashed, name.machine({ name = "###", id = "##" }))
     local long = name.machine({ name = "#", id = ("0123456789"):rep(20) })
     assert.is_true(name.is_label(long))
+    assert.equal(63, #long)
   end)
 
   it("gives disks names that no other import has", function()
@@ -113,14 +115,14 @@ describe("policy.name", function()
     end)
 
   it("knows subdomains, label values and label keys", function()
-    for _, text in ipairs({ "a", "harvester-longhorn", "a.b-c.d0" }) do
+    for _, text in ipairs({ "a", "harvester-longhorn", "a.b-c.d0", ("x"):rep(253) }) do
       assert.is_true(name.is_subdomain(text))
     end
-    for _, text in ipairs({ "", ".", "a.", ".a", "a..b", "-a.b", "a_b", "A",
+    for _, text in ipairs({ "", ".", "a.", ".a", "a..b", "-a.b", "a_b", "A", "a-.b",
       ("x"):rep(254) }) do
       assert.is_false(name.is_subdomain(text), text)
     end
-    for _, text in ipairs({ "", "a", "A.b_c-9" }) do
+    for _, text in ipairs({ "", "a", "A.b_c-9", ("x"):rep(63) }) do
       assert.is_true(name.is_label_value(text))
     end
     for _, text in ipairs({ "-a", "a-", "a b", "ä", ("x"):rep(64) }) do
@@ -132,6 +134,7 @@ describe("policy.name", function()
     for _, text in ipairs({ "", "/a", "a/", "A.com/a", "a/b/c", "a b" }) do
       assert.is_false(name.is_label_key(text), text)
     end
+    assert.is_false(name.is_label_key(1))
   end)
 end)
 
@@ -157,6 +160,14 @@ describe("policy.name.decide", function()
       assert.equal("spec.targetName", findings[1].subject)
       assert.is_true(name.is_label(findings[1].action:match("\"(.-)\"")))
     end
+  end)
+
+  it("proposes the wanted name made valid, or else the machine's", function()
+    local function proposed(target)
+      return select(2, decide("web-01", target))[1].action:match("\"(.-)\"")
+    end
+    assert.equal("db-7", proposed("DB 7"))
+    assert.equal("web-01", proposed("名"))
   end)
 
   it("says so when the machine cannot keep its name", function()

@@ -71,6 +71,7 @@ describe("policy.network connects", function()
       end
     end
     assert.same({ "nic 4001", "nic 4002" }, blocked)
+    assert.same({ "pod-network" }, names(p))
   end)
 
   it("leaves the second one out and names it, when preflight checks are skipped",
@@ -138,6 +139,29 @@ describe("policy.network checks the mapping:", function()
       networks)
     assert.is_nil(sample.find(findings, "SourceNetworkUnknown"))
     assert.equal("Informs", sample.find(findings, "SourceNetworkUnused").severity)
+  end)
+
+  it("one that a NIC is connected to is not mentioned", function()
+    local findings = checked({ networkMapping = { row("net0", "a") } }, networks)
+    assert.is_nil(sample.find(findings, "SourceNetworkUnknown"))
+    assert.is_nil(sample.find(findings, "SourceNetworkUnused"))
+  end)
+
+  it("lists each network once, sorted, and says when there is none", function()
+    local function message(known)
+      return sample.find(checked({ networkMapping = { row("x", "b") } }, known),
+        "SourceNetworkUnknown").message
+    end
+    assert.matches("it has: a, b.", message({ { name = "b" }, { id = "a" },
+      { name = "b" } }), 1, true)
+    assert.matches("it has: none.", message({}), 1, true)
+    local eleven = {}
+    for i = 1, 11 do
+      eleven[i] = { name = ("n%02d"):format(i) }
+    end
+    assert.matches("n10, and 1 more.", message(eleven), 1, true)
+    table.remove(eleven)
+    assert.matches("n09, n10.", message(eleven), 1, true)
   end)
 
   it("is lenient when the source's networks are not known", function()
@@ -230,12 +254,13 @@ describe("policy.network keeps the MAC address", function()
   it("as it is, in lower case with colons", function()
     assert.equal("00:50:56:aa:bb:cc", (mac("00:50:56:AA:BB:CC")))
     assert.equal("00:50:56:aa:bb:cc", (mac("00-50-56-aa-bb-cc")))
+    assert.equal("10:50:56:aa:bb:cc", (mac("10:50:56:aa:bb:cc")))
   end)
 
   it("but drops one that no NIC can have, with a warning", function()
     for _, address in ipairs({ "00:00:00:00:00:00", "01:00:5e:00:00:01",
       "ff:ff:ff:ff:ff:ff", "00:50:56:aa:bb", "00:50:56:aa:bb:cc:dd:ee",
-      "zz:50:56:aa:bb:cc", "02:00:00:00:00:00", "a\nb" }) do
+      "zz:50:56:aa:bb:cc", "02:00:00:00:00:00", "a\nb", "03:50:56:aa:bb:cc" }) do
       local kept, findings = mac(address)
       assert.is_nil(kept, address)
       assert.equal("Warns", sample.find(findings, "MacDropped").severity)
@@ -276,9 +301,32 @@ describe("policy.network hooks", function()
     assert.equal("default/vlan7", p.nics[1].network)
   end)
 
+  it("may not give two NICs one address", function()
+    for _, mac in ipairs({ "00:50:56:aa:bb:00", "00-50-56-AA-BB-00" }) do
+      local changes = { nics = { sample.nic(0), sample.nic(1) } }
+      local _, err = plan.build(sample.input(changes), function(name, item, builtin)
+        if name == "nic_mac" and item.nic.id == "4001" then
+          return mac
+        end
+        return builtin
+      end)
+      assert.matches("another NIC's address", err.message, 1, true)
+    end
+  end)
+
+  it("may take a mapped NIC to the management network", function()
+    local p = assert(plan.build(sample.input(), function(name, _, builtin)
+      return name == "nic_network" and network.MANAGEMENT or builtin
+    end))
+    assert.equal("pod-network", p.nics[1].name)
+    assert.equal("masquerade", p.nics[1].binding)
+  end)
+
   it("may choose the NIC that goes to the management network, but not two", function()
     local p = assert(with({ ["4000"] = "vlan7", ["4001"] = network.MANAGEMENT }))
     assert.equal("pod-network", p.nics[2].name)
+    p = assert(with({ ["4000"] = false, ["4001"] = network.MANAGEMENT }))
+    assert.same({ "pod-network" }, names(p))
     local _, err = with({ ["4000"] = network.MANAGEMENT, ["4001"] = network.MANAGEMENT })
     assert.matches("only one NIC", err.message)
   end)

@@ -182,41 +182,117 @@ describe("policy.plan hooks:", function()
     assert.equal("default/vlan9", p.nics[3].network)
   end)
 
-  it("are checked as strictly as what a user writes", function()
-    local wrong = {
-      name = "Not A Name",
-      namespace = "a/b",
-      os = "beos",
-      description = 3,
-      labels = { ["a b"] = "x" },
-      annotations = { a = 3 },
-      cpu = { sockets = 0, cores = 1 },
-      memory = 1.5,
-      firmware = { uefi = false, secure_boot = true, tpm = false },
-      power_state = "On",
-      disk_bus = "ide",
-      disk_storage_class = "No Class",
-      boot_order = { "2000", "2000" },
-      nic_network = "a/b/c",
-      nic_model = "vmxnet3",
-      nic_mac = "01:00:5e:00:00:01",
-      cloud_init = { user_data = ("x"):rep(2049) },
-      virtual_machine = { kind = "Pod" },
-      findings = { { code = "X" } },
-    }
+  -- What a hook may return, and what not. `field` reads the result in the plan.
+  local function at(...)
+    local path = { ... }
+    return function(p)
+      for _, key in ipairs(path) do
+        p = p[key]
+      end
+      return p
+    end
+  end
+  local disk, nic = "disks", "nics"
+  local cases = {
+    name = { at("name"), right = { "a", "web-02" },
+      wrong = { "Not A Name", "", 3, {} } },
+    namespace = { at("namespace"), right = { "team" }, wrong = { "a/b", "a.b", "" } },
+    os = { at("os"), right = { "windows" }, unset = true, wrong = { "beos", 1 } },
+    description = { at("description"), right = { "über" }, unset = true,
+      wrong = { 3, "\xff", {} } },
+    labels = { at("labels"), right = { { a = "b" }, {} },
+      wrong = { { ["a b"] = "x" }, { a = "x y" }, { a = 3 }, { "x" }, "a=b" } },
+    annotations = { at("annotations"), right = { { ["e.com/a"] = "any text" }, {} },
+      wrong = { { a = 3 }, { a = "\xff" }, { ["a b"] = "x" }, "a" } },
+    cpu = { at("cpu"), right = { { sockets = 1, cores = 1 } },
+      wrong = { { sockets = 0, cores = 1 }, { sockets = 1 }, { sockets = 1.0, cores = 1 },
+        8 } },
+    memory = { at("memory_mib"), right = { 1, 8192 }, wrong = { 1.5, 0, "4Gi" } },
+    firmware = { at("firmware"),
+      right = { { uefi = true, secure_boot = true, tpm = true } },
+      wrong = { { uefi = false, secure_boot = true, tpm = false }, { uefi = true },
+        { uefi = 1, secure_boot = false, tpm = false }, "efi" } },
+    power_state = { at("power_state"), right = { "Stopped" }, wrong = { "On", "" } },
+    disk_bus = { at(disk, 1, "bus"), right = { "scsi", "usb", "virtio" },
+      wrong = { "ide", "", "SATA" } },
+    disk_storage_class = { at(disk, 1, "storage_class"), right = { "fast" }, unset = true,
+      wrong = { "No Class", 3 } },
+    boot_order = { at(disk, 1, "boot_order"), right = { { "2001", "2000" } }, is = 2,
+      wrong = { { "2000", "2000" }, { "2000" }, { "2000", "9" }, "2000",
+        { "2000", "2001", "2001" } } },
+    nic_network = { at(nic, 1, "network"), right = { "a/b" },
+      wrong = { "a/b/c", "", true, {} } },
+    nic_model = { at(nic, 1, "model"), right = { "rtl8139" },
+      wrong = { "vmxnet3", "" } },
+    nic_mac = { at(nic, 1, "mac"), right = { "02:11:22:33:44:55" }, unset = true,
+      wrong = { "01:00:5e:00:00:01", "x", 3 } },
+    cloud_init = { at("cloud_init"), right = { { network_data = "x" } }, unset = true,
+      wrong = { { user_data = ("x"):rep(2049) }, "x" } },
+    virtual_machine = { at("virtual_machine"), right = {},
+      wrong = { { kind = "Pod" }, "x", { metadata = "x" } } },
+    findings = { at("findings"), right = { {}, { finding.warns("A", "s", "m") } },
+      wrong = { { { code = "X" } }, { "x" }, "x" } },
+  }
+
+  local function hooked(name, value)
+    local input = sample.input({
+      disks = { sample.disk(0), sample.disk(1) },
+      nics = { sample.nic(0), sample.nic(1) },
+    }, { storageClass = "slow" })
+    local done = false
+    return plan.build(input, only(name, function(_, builtin)
+      if done then
+        return builtin
+      end
+      done = true
+      return value
+    end))
+  end
+
+  it("have each decision among those tried here", function()
     for _, decision in ipairs(plan.decisions) do
       if decision.name then
-        assert.is_not_nil(wrong[decision.name], decision.name)
+        assert.is_not_nil(cases[decision.name], decision.name)
       end
     end
-    for name, value in pairs(wrong) do
-      local p, err = plan.build(sample.input(), only(name, function()
-        return value
-      end))
-      assert.is_nil(p, name)
-      assert.equal("invalid", err.kind)
-      assert.matches("hook " .. name, err.message, 1, true)
+  end)
+
+  for name, case in pairs(cases) do
+    it(name .. " counts when it returns what is possible", function()
+      for _, value in ipairs(case.right) do
+        local p = assert(hooked(name, value))
+        assert.same(case.is or value, case[1](p))
+      end
+    end)
+
+    it(name .. " is refused as strictly as what a user writes", function()
+      for _, value in ipairs(case.wrong) do
+        local p, err = hooked(name, value)
+        assert.is_nil(p, tostring(value))
+        assert.equal("invalid", err.kind)
+        assert.matches("hook " .. name, err.message, 1, true)
+      end
+    end)
+
+    if case.unset then
+      it(name .. " unsets with \"\"", function()
+        assert.is_nil(case[1](assert(hooked(name, ""))))
+      end)
     end
+  end
+
+  it("are named with the disk or NIC whose answer is wrong", function()
+    local _, err = hooked("disk_bus", "ide")
+    assert.matches("hook disk_bus of 2000: ", err.message, 1, true)
+    assert.matches("sata, scsi, usb, virtio", err.message, 1, true)
+  end)
+
+  it("leave the findings when they return what is equal to the built-in value", function()
+    local p = assert(plan.build(sample.input({ firmware = { uefi = true, tpm = true } }),
+      only("firmware", function()
+        return { uefi = true, secure_boot = false, tpm = true }
+      end)))
+    assert.is_not_nil(sample.find(p.findings, "TpmStateLeft"))
   end)
 
   it("end the planning with their own error", function()

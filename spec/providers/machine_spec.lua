@@ -60,13 +60,42 @@ describe("providers.machine", function()
     assert.is_true(json.is_array(sample.machine().nics[1].addresses))
   end)
 
+  it("takes every value it documents, and the least of each number", function()
+    local m = least()
+    m.memory_bytes, m.cpu.cores, m.snapshots = 1, 1, 0
+    m.disks[1].boot_order = 1
+    for i, severity in ipairs({ "Blocks", "Warns", "Informs" }) do
+      m.concerns = m.concerns or {}
+      m.concerns[i] = { code = "A", severity = severity, subject = "s", message = "m" }
+    end
+    for i, bus in ipairs({ "scsi", "sata", "nvme", "ide", "virtio", "usb" }) do
+      m.disks[i + 1] = { id = tostring(i), capacity_bytes = 1, bus = bus }
+    end
+    for _, state in ipairs({ "on", "off", "suspended" }) do
+      m.power_state = state
+      assert.is_not_nil(machine.check(m))
+    end
+  end)
+
+  it("says which type it met", function()
+    local m = least()
+    m.memory_bytes = 1e9
+    local _, err = machine.check(m)
+    assert.matches("expected integer, not float", err.message, 1, true)
+    m.memory_bytes = "1e9"
+    _, err = machine.check(m)
+    assert.matches("expected integer, not string", err.message, 1, true)
+  end)
+
   it("names the field that is wrong", function()
     local wrong = {
       ["machine.id"] = function(m) m.id = nil end,
       ["machine.name"] = function(m) m.name = 7 end,
       ["machine.cpu.sockets"] = function(m) m.cpu.sockets = 0 end,
       ["machine.cpu.cores"] = function(m) m.cpu.cores = 2.0 end,
+      ["machine.cpu.cores: 0"] = function(m) m.cpu.cores = 0 end,
       ["machine.memory_bytes"] = function(m) m.memory_bytes = 1e9 end,
+      ["machine.memory_bytes: 0"] = function(m) m.memory_bytes = 0 end,
       ["machine.power_state"] = function(m) m.power_state = "poweredOn" end,
       ["machine.firmware.uefi"] = function(m) m.firmware = { uefi = "efi" } end,
       ["machine.guest.family"] = function(m) m.guest = { family = "bsd" } end,
