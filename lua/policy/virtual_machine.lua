@@ -160,7 +160,9 @@ end
 --   input.defaults.termination_grace_seconds  (default 120, as Harvester's)
 function M.build(input, plan)
   local annotations = copy(plan.annotations)
-  annotations[metadata.DESCRIPTION] = plan.description
+  if plan.description then
+    annotations[metadata.DESCRIPTION] = plan.description
+  end
   local manifest = {
     apiVersion = "kubevirt.io/v1",
     kind = "VirtualMachine",

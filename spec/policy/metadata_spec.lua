@@ -59,6 +59,17 @@ describe("policy.metadata", function()
     assert.equal("[]", p.annotations["migration.harvesterhci.io/original-networks"])
   end)
 
+  it("lets a hook write the description as an annotation", function()
+    local p = assert(plan.build(sample.input(), function(name, _, builtin)
+      if name == "annotations" then
+        builtin["field.cattle.io/description"] = "ours"
+      end
+      return builtin
+    end))
+    assert.equal("ours",
+      p.virtual_machine.metadata.annotations["field.cattle.io/description"])
+  end)
+
   it("has no description where the source has none", function()
     assert.is_nil(described(""))
     assert.is_nil(described(" \n "))

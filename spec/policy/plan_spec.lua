@@ -51,6 +51,34 @@ describe("policy.plan", function()
     end
   end)
 
+  it("reads back from status as it was recorded", function()
+    local p = built(sample.input({
+      description = "two\nlines",
+      firmware = { uefi = true, tpm = true },
+      nics = { sample.nic(0), sample.nic(1) },
+    }))
+    assert.same(p, json.decode(json.encode(p)))
+    local bare = built(sample.input({ nics = {} }, { networkMapping = {} }))
+    assert.same(bare, json.decode(json.encode(bare)))
+  end)
+
+  it("stays small enough for status with 12 disks and 8 NICs", function()
+    local changes, spec = { disks = {}, nics = {} }, { networkMapping = {} }
+    for i = 0, 11 do
+      changes.disks[i + 1] = sample.disk(i)
+    end
+    for i = 0, 7 do
+      changes.nics[i + 1] = sample.nic(i)
+      spec.networkMapping[i + 1] = {
+        sourceNetwork = "net" .. i,
+        destinationNetwork = "default/vlan" .. i,
+      }
+    end
+    local p = built(sample.input(changes, spec))
+    p.findings = nil -- recorded apart
+    assert.is_true(#json.encode(p) <= 16 * 1024, #json.encode(p))
+  end)
+
   it("leaves what it was given as it was", function()
     local input = sample.input(nil, { storageClass = "", defaultDiskBusType = "" })
     built(input)
