@@ -6,6 +6,7 @@
 -- arguments all of spec/ but spec/e2e.
 
 package.path = "spec/?.lua;" .. package.path
+package.cpath = (os.getenv("VIC_BUILD") or "build") .. "/spec/?.so;" .. package.cpath
 
 local files = { ... }
 if #files == 0 then

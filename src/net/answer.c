@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define FIRST_ROOM 4096
+#define MOST_HEAD  (256 * 1024)
 
 void vic_answer_clear(struct vic_answer *answer)
 {
@@ -33,6 +34,9 @@ static int status_of(const char *line, size_t size)
 int vic_answer_line(struct vic_answer *answer, const char *line, size_t size,
                     struct vic_error *err)
 {
+    answer->head_size += size;
+    if (answer->head_size > MOST_HEAD)
+        return vic_error_set(err, VIC_HTTP, "the answer's head is too large");
     if (size >= 5 && memcmp(line, "HTTP/", 5) == 0) {
         vic_headers_clear(&answer->headers);
         answer->complete = false;

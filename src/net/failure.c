@@ -13,13 +13,13 @@ static int fail_timeout(const struct vic_failure *f, const char *what,
 {
     const char *doing = "TLS handshake";
     curl_off_t resolved = 0;
-    curl_off_t connected = 0;
+    long port = 0; /* ours; known once TCP stands, unlike CURLINFO_CONNECT_TIME */
 
     curl_easy_getinfo(f->easy, CURLINFO_NAMELOOKUP_TIME_T, &resolved);
-    curl_easy_getinfo(f->easy, CURLINFO_CONNECT_TIME_T, &connected);
+    curl_easy_getinfo(f->easy, CURLINFO_LOCAL_PORT, &port);
     if (!resolved)
         doing = "resolving its name";
-    else if (!connected)
+    else if (port <= 0)
         doing = "connecting";
     return vic_error_set(err, VIC_TIMEOUT, "%s: %s timed out after %g s", what, doing,
                          f->connect_timeout);

@@ -1,5 +1,5 @@
 /*
- * headers: see headers.h. An answer's head is bounded, whatever the server sends.
+ * headers: see headers.h.
  */
 #include "headers.h"
 
@@ -108,9 +108,8 @@ int vic_headers_parse(struct vic_headers *headers, const char *line, size_t size
 
     if (!colon || colon == line)
         return 0;
-    headers->size += size;
-    if (headers->count >= MOST_HEADERS || headers->size > MOST_BYTES)
-        return vic_error_set(err, VIC_HTTP, "the answer's head is too large");
+    if (headers->count >= MOST_HEADERS)
+        return vic_error_set(err, VIC_HTTP, "the answer has too many headers");
     name = vic_strndup(line, (size_t)(colon - line));
     for (at = name; *at; at++)
         *at = (char)tolower((unsigned char)*at);

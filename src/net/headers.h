@@ -20,7 +20,6 @@ struct vic_header {
 struct vic_headers {
     struct vic_header *list;
     size_t count;
-    size_t size; /* bytes of all names and values */
 };
 
 void vic_headers_clear(struct vic_headers *headers);
@@ -31,7 +30,7 @@ int vic_headers_add(struct vic_headers *headers, const char *name, const char *v
                     struct vic_error *err);
 
 /* For an answer: one line as it came. Names become lower-case; a repeated one is
- * joined by ", " (set-cookie by a line feed). kind http: too many, or too large. */
+ * joined by ", " (set-cookie by a line feed). kind http: too many. */
 int vic_headers_parse(struct vic_headers *headers, const char *line, size_t size,
                       struct vic_error *err);
 

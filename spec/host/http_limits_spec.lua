@@ -1,0 +1,159 @@
+local http = require "host.http"
+local task = require "host.task"
+local time = require "host.time"
+local web = require "support.web"
+
+local answer = web.answer
+local eventually = web.eventually
+local refused = web.refused
+
+describe("host.http", function()
+  local site, server, url, get
+
+  before_each(function()
+    site = web.open()
+    server, url, get = site.server, site.url, site.get
+  end)
+
+  after_each(function()
+    site.close()
+  end)
+
+  describe("the answer's body", function()
+    it("may be just max_body long, and not a byte more", function()
+      server:on("/", { answer(("x"):rep(100000)) })
+      assert.equal(100000, #assert(get("/", { max_body = 100000 })).body)
+      refused("http", "larger than 99999 bytes", get("/", { max_body = 99999 }))
+      refused("http", "larger than 0 bytes", get("/", { max_body = 0 }))
+    end)
+
+    it("is given up at max_body if it has no end", function()
+      local much = { send = ("x"):rep(65536), times = 1 << 30 }
+      server:on("/", { "HTTP/1.1 200 OK\r\n\r\n", much })
+      refused("http", "larger than 1000000 bytes", get("/", { max_body = 1000000 }))
+      assert.is_true(eventually(function()
+        return server:idle()
+      end))
+    end)
+
+    it("is no answer when it is cut", function()
+      local length = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort"
+      local chunk = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nshort"
+      server:on("/length", { length, "<close>" })
+      server:on("/chunk", { chunk, "<close>" })
+      server:on("/reset", { length, { wait = 0.005 }, "<reset>" })
+      for _, path in ipairs({ "/length", "/chunk", "/reset" }) do
+        refused("connect", "the connection broke", get(path))
+      end
+    end)
+
+    it("is refused when its chunks lie", function()
+      local head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+      for i, chunks in ipairs({
+        "zz\r\nabc\r\n", "fffffffffffffffffffff\r\nabc", "-1\r\nabc",
+        "3\r\nabcdef\r\n0\r\n\r\n",
+      }) do
+        server:on("/" .. i, { head .. chunks, "<close>" })
+        local got, err = get("/" .. i)
+        assert.is_nil(got)
+        assert.truthy(err.kind == "connect" or err.kind == "http")
+      end
+    end)
+  end)
+
+  describe("a server that speaks no proper HTTP", function()
+    it("is named as such", function()
+      server:on("/garbage", { "SSH-2.0-OpenSSH_9.2\r\n\r\n", "<close>" })
+      refused("http", "GET " .. url("/garbage") .. ": ", get("/garbage"))
+      server:on("/empty", { "<close>" })
+      refused("connect", "Empty reply", get("/empty"))
+      server:on("/reset", { "<reset>" })
+      refused("connect", "the connection broke", get("/reset"))
+      server:on("/lengths", { "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n" })
+      assert.is_nil((get("/lengths")))
+    end)
+
+    it("cannot fill memory with headers", function()
+      local many = { send = "A: b\r\n", times = 1000000 }
+      server:on("/many", { "HTTP/1.1 200 OK\r\n", many })
+      local different = {}
+      for i = 1, 300 do
+        different[i] = "A" .. i .. ": b\r\n"
+      end
+      refused("http", "head is too large", get("/many"))
+      server:on("/different", { answer("", table.concat(different)) })
+      refused("http", "too many headers", get("/different"))
+      server:on("/long", { answer("", "A: " .. ("x"):rep(300000) .. "\r\n") })
+      refused("http", "", get("/long"))
+      server:on("/1xx", { { send = "HTTP/1.1 100 Go on\r\n\r\n", times = 1 << 30 } })
+      refused("http", "head is too large", get("/1xx"))
+    end)
+  end)
+
+  describe("time-outs", function()
+    it("end a request after that time without a byte", function()
+      server:on("/", { "<hang>" })
+      server:on("/head", { "HTTP/1.1 200 OK\r\nContent-", "<hang>" })
+      server:on("/body", { "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx", "<hang>" })
+      for _, path in ipairs({ "/", "/head", "/body" }) do
+        local started = time.monotonic()
+        refused("timeout", "timed out after 0.03 s without a byte",
+          get(path, { timeout = 0.03 }))
+        local took = time.monotonic() - started
+        assert.is_true(took >= 0.03 and took < 1, took)
+      end
+    end)
+
+    it("hold for a connection that is used again, too", function()
+      server:on("/", { answer("x") }, { "<hang>" })
+      assert(get("/"))
+      refused("timeout", "without a byte", get("/", { timeout = 0.03 }))
+      assert.equal(1, server:connections())
+    end)
+
+    it("do not end what comes slowly but steadily", function()
+      local steps = { "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n" }
+      for i = 1, 20 do
+        steps[2 * i] = "x"
+        steps[2 * i + 1] = { wait = 0.01 }
+      end
+      server:on("/", steps)
+      assert.equal(20, #assert(get("/", { timeout = 0.1 })).body)
+      refused("timeout", "timed out after 0.05 s",
+        get("/", { timeout = 1, total_timeout = 0.05 }))
+    end)
+
+    it("do not end a request because a script kept the loop busy", function()
+      local head = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+      server:on("/", { head, { wait = 0.02 }, "ok" })
+      local t = task.spawn(get, "/", { timeout = 0.04 })
+      assert.is_true(eventually(function()
+        return #server:requests() == 1
+      end))
+      local till = time.monotonic() + 0.08
+      while time.monotonic() < till do
+        math.random()
+      end
+      local _, got = t:join()
+      assert.equal("ok", got and got.body)
+    end)
+
+    it("end a TLS handshake that does not come to an end", function()
+      local small <close> = assert(http.pool({ connect_timeout = 0.03 }))
+      refused("timeout", "TLS handshake timed out after 0.03 s",
+        small:request({ url = url("/"):gsub("^http", "https") }))
+    end)
+
+    it("run for the whole of it while it waits in line", function()
+      local small <close> = assert(http.pool({ max_connections = 1 }))
+      server:on("/", { "<hang>" })
+      local first = task.spawn(small.request, small, { url = url("/") })
+      assert.is_true(eventually(function()
+        return #server:requests() == 1
+      end))
+      refused("timeout", "timed out after 0.03 s",
+        small:request({ url = url("/"), timeout = 0.01, total_timeout = 0.03 }))
+      first:cancel(5)
+    end)
+  end)
+end)
