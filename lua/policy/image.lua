@@ -10,6 +10,12 @@ local metadata = require "policy.metadata"
 
 local M = {}
 
+--- image.name(disk) -> string
+-- Not the claim's: under CDI an image brings a claim of its own name.
+function M.name(disk)
+  return disk.name .. "-img"
+end
+
 --- image.build(disk, plan, opts) -> VirtualMachineImage
 --
 --   disk           of plan.disks
@@ -25,7 +31,7 @@ function M.build(disk, plan, opts)
     apiVersion = "harvesterhci.io/v1beta1",
     kind = "VirtualMachineImage",
     metadata = {
-      name = disk.name,
+      name = M.name(disk),
       namespace = plan.namespace,
       labels = {
         ["harvesterhci.io/imageDisplayName"] = disk.display_name,

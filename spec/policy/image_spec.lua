@@ -17,7 +17,7 @@ describe("policy.image", function()
     local manifest, disk = built()
     assert.equal("harvesterhci.io/v1beta1", manifest.apiVersion)
     assert.equal("VirtualMachineImage", manifest.kind)
-    assert.equal(disk.name, manifest.metadata.name)
+    assert.equal(disk.name .. "-img", manifest.metadata.name)
     assert.same({
       ["harvesterhci.io/imageDisplayName"] = disk.display_name,
       ["migration.harvesterhci.io/imported"] = "true",

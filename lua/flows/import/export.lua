@@ -4,8 +4,8 @@
 -- open until all are there, then completed, and what the source says it has sent is
 -- compared with what came.
 
+local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
-local json = require "host.json"
 local task = require "host.task"
 
 local M = {}
@@ -189,25 +189,6 @@ local function fetch_all(import, ctx, missing)
   compare(import, ctx, job, assert(export:complete()))
 end
 
-local function disk_statuses(import, ctx)
-  local list = json.array({})
-  local before = {}
-  for _, entry in ipairs(import.status.diskImportStatus or {}) do
-    before[entry.diskName] = entry
-  end
-  for _, disk in ipairs(import.status.plan.disks) do
-    list[#list + 1] = {
-      diskName = disk.name,
-      diskSize = disk.capacity_bytes,
-      diskLocalPath = ctx.target:disk_path(import.status.plan, disk),
-      diskRoute = before[disk.name] and before[disk.name].diskRoute or nil,
-      busType = disk.bus,
-      diskConditions = json.array({}),
-    }
-  end
-  return list
-end
-
 --- export.run(import, ctx) -> state                                     [waits]
 function M.run(import, ctx)
   local missing = missing_disks(import, ctx)
@@ -221,7 +202,9 @@ function M.run(import, ctx)
   end
   ctx.writer:condition("VMExported", "True", "Exported",
     ("all %d disks are here whole"):format(#import.status.plan.disks))
-  ctx.record({ diskImportStatus = disk_statuses(import, ctx) })
+  disk_status.change(import, ctx, function(entry, disk)
+    entry.diskLocalPath = ctx.target:disk_path(import.status.plan, disk)
+  end)
   return "disksExported"
 end
 
