@@ -76,26 +76,26 @@ end
 
 local function fake_target()
   local target = {
-    disks = {}, machines = {}, can = { images = false, run = false }, fetched = {},
-    fail = {},
+    whole = {}, machines = {}, can = { images = false, run = false }, fetched = {},
+    fail = {}, disks = {},
   }
   function target:check() return {} end
-  function target:disk_path(_, disk) return "/out/" .. disk.name .. ".raw" end
-  function target:disk_state(_, disk) return self.disks[disk.id] end
-  function target:remove_disk(_, disk) self.disks[disk.id] = nil end
   function target:image_url() return nil end
   function target:put_machine(manifests) self.machines = manifests end
-  function target:put_disk(_, disk)
-    self.fetched[#self.fetched + 1] = disk.id
+  function target.disks:path(_, disk) return "/out/" .. disk.name .. ".raw" end
+  function target.disks:state(_, disk) return target.whole[disk.id] end
+  function target.disks:remove(_, disk) target.whole[disk.id] = nil end
+  function target.disks:put(_, disk)
+    target.fetched[#target.fetched + 1] = disk.id
     local transfer = setmetatable({}, { __close = function() end })
     function transfer.progress() return { position = 0, received = 0, rate = 0 } end
     function transfer.wait()
       task.sleep(0)
-      local failures = self.fail[disk.id]
+      local failures = target.fail[disk.id]
       if failures and #failures > 0 then
         return nil, table.remove(failures, 1)
       end
-      self.disks[disk.id] = "whole"
+      target.whole[disk.id] = "whole"
       return { capacity = disk.capacity_bytes, received = 1, digests = { sha1 = "aa" } }
     end
     return transfer
@@ -317,7 +317,7 @@ describe("flows.import", function()
   it("gives up a disk whose digest is not the one the source tells", function()
     local w = world({ sent = { ["2000"] = { algorithm = "sha1", value = "BB" } } })
     run(w)
-    assert.is_nil(w.target.disks["2000"])
+    assert.is_nil(w.target.whole["2000"])
     assert.truthy(condition(w, "Reconciling").message:find("says it sent BB", 1, true))
     assert.equal(1, import_of(w).status.attempt)
   end)
@@ -392,7 +392,7 @@ describe("flows.import", function()
   it("closes the export when the task is cancelled", function()
     local w = world()
     local stuck = task.signal()
-    w.target.put_disk = function()
+    w.target.disks.put = function()
       local transfer = setmetatable({}, { __close = function() end })
       function transfer.progress() return { position = 0, received = 0, rate = 0 } end
       function transfer.wait()

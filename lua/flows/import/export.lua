@@ -76,7 +76,7 @@ local function fetch_once(import, ctx, job, disk)
     return nil, err
   end
   local transfer
-  transfer, err = ctx.target:put_disk(import.status.plan, disk, stream)
+  transfer, err = ctx.target.disks:put(import.status.plan, disk, stream)
   if not transfer then
     return nil, err
   end
@@ -140,7 +140,7 @@ local function compare(import, ctx, job, sent)
     local result, said = job.whole[disk.id], sent and sent[disk.id]
     local have = result and said and said.algorithm and result.digests[said.algorithm]
     if have and said.value and have:lower() ~= said.value:lower() then
-      ctx.target:remove_disk(import.status.plan, disk)
+      ctx.target.disks:remove(import.status.plan, disk)
       error(errors.new("format", ("disk %s of %s: %s of what came is %s, the source says "
         .. "it sent %s"):format(disk.id, import.status.machine.name, said.algorithm, have,
         said.value)))
@@ -151,7 +151,7 @@ end
 local function missing_disks(import, ctx)
   local missing = {}
   for _, disk in ipairs(import.status.plan.disks) do
-    if ctx.target:disk_state(import.status.plan, disk) ~= "whole" then
+    if ctx.target.disks:state(import.status.plan, disk) ~= "whole" then
       missing[#missing + 1] = disk
     end
   end
@@ -203,7 +203,7 @@ function M.run(import, ctx)
   ctx.writer:condition("VMExported", "True", "Exported",
     ("all %d disks are here whole"):format(#import.status.plan.disks))
   disk_status.change(import, ctx, function(entry, disk)
-    entry.diskLocalPath = ctx.target:disk_path(import.status.plan, disk)
+    entry.diskLocalPath = ctx.target.disks:path(import.status.plan, disk)
   end)
   return "disksExported"
 end

@@ -88,7 +88,7 @@ function M.run(import, ctx)
       .. "and shut it down, or discard its state, then import it")))
   elseif state ~= "off" then
     for _, disk in ipairs(import.status.plan.disks) do
-      ctx.target:remove_disk(import.status.plan, disk)
+      ctx.target.disks:remove(import.status.plan, disk)
     end
     if import.spec.forcePowerOff then
       cut_power(import, ctx, source, "forcePowerOff is set")

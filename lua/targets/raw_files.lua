@@ -1,0 +1,91 @@
+--- targets.raw_files: disks as sparse raw files in a folder: what both targets share.
+--
+-- A file has its name only when it is whole: the transfer sees to that.
+
+local disk_image = require "host.disk"
+local file = require "host.file"
+
+local methods = {}
+local mt = { __name = "targets.raw_files", __index = methods }
+
+local M = {}
+
+--- raw_files:path(plan, disk) -> path
+-- DIR/NAMESPACE/DISK.raw; the disk's name holds the import's uid.
+function methods:path(plan, disk)
+  return ("%s/%s/%s.raw"):format(self.dir, plan.namespace, disk.name)
+end
+
+--- raw_files:state(plan, disk) -> "whole" | nil                         [waits]
+function methods:state(plan, disk)
+  local stat = file.stat(self:path(plan, disk))
+  if stat and stat.kind == "file" and stat.size == disk.capacity_bytes then
+    return "whole"
+  end
+  return nil
+end
+
+--- raw_files:put(plan, disk, stream) -> transfer | nil, err             [waits]
+-- Starts it; transfer:wait() returns when the file is whole and durable.
+--
+--   stream  as a provider's export:stream() returns it
+function methods:put(plan, disk, stream)
+  local ok, err = file.mkdir(self.dir .. "/" .. plan.namespace, { parents = true })
+  if not ok then
+    return nil, err
+  end
+  return disk_image.transfer({
+    source = {
+      url = stream.url,
+      headers = stream.headers,
+      tls = stream.tls,
+      connect_to = stream.connect_to,
+    },
+    format = stream.format,
+    size = stream.size,
+    output = self:path(plan, disk),
+    capacity = disk.capacity_bytes,
+    digests = { "sha1", "sha256" },
+    sha512 = self.sha512,
+    idle_timeout = self.idle_timeout,
+  })
+end
+
+--- raw_files:remove(plan, disk)                                         [waits]
+function methods:remove(plan, disk)
+  local path = self:path(plan, disk)
+  assert(file.remove(path, { missing_ok = true }))
+  assert(file.remove(path .. ".part", { missing_ok = true }))
+end
+
+--- raw_files:space_finding(plan) -> finding | nil                       [waits]
+-- Warns where well filled disks would not fit.
+function methods:space_finding(plan)
+  local space = file.statfs(self.dir)
+  local needed = 0
+  for _, disk in ipairs(plan.disks) do
+    needed = needed + disk.capacity_bytes
+  end
+  if space and space.free_bytes < needed then
+    return {
+      code = "SpaceMayRunOut", severity = "Warns", subject = self.dir,
+      message = ("%d MiB are free in %s; the disks hold up to %d MiB, zeros take none")
+        :format(space.free_bytes // 2 ^ 20, self.dir, needed // 2 ^ 20),
+      action = "make room if the disks are well filled",
+    }
+  end
+end
+
+--- raw_files.new(dir, opts) -> raw_files
+--
+--   opts.sha512        boolean  compute it of each raw result (default false)
+--   opts.idle_timeout  seconds  without a byte (default: host.disk's)
+function M.new(dir, opts)
+  return setmetatable({
+    dir = dir,
+    sha512 = opts.sha512 or false,
+    idle_timeout = opts.idle_timeout,
+  }, mt)
+end
+
+return M
