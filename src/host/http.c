@@ -5,6 +5,7 @@
 #include "alloc.h"
 #include "fail.h"
 #include "host.h"
+#include "http.h"
 #include "multi.h"
 #include "options.h"
 #include "request.h"
@@ -17,15 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POOL_TYPE  "vic.http.pool"
-#define MAX_BODY   (16 * 1024 * 1024)
-#define USER_AGENT "vm-import-controller/" VIC_VERSION
-
-struct pool {
-    struct vic_multi *multi; /* NULL: closed */
-    double connect_timeout;
-    bool learn;
-};
+#define POOL_TYPE "vic.http.pool"
 
 struct call {
     struct vic_wait wait; /* first, so that a vic_wait * is a call * */
@@ -38,7 +31,7 @@ struct call {
 /* Both __close and __gc, and pool:close(). What is under way goes on. */
 static int l_pool_close(lua_State *L)
 {
-    struct pool *pool = luaL_checkudata(L, 1, POOL_TYPE);
+    struct vic_http_pool *pool = luaL_checkudata(L, 1, POOL_TYPE);
     struct vic_multi *multi = pool->multi;
 
     pool->multi = NULL;
@@ -46,9 +39,9 @@ static int l_pool_close(lua_State *L)
     return 0;
 }
 
-static struct pool *check_pool(lua_State *L, int index)
+struct vic_http_pool *vic_http_check_pool(lua_State *L, int index)
 {
-    struct pool *pool = luaL_checkudata(L, index, POOL_TYPE);
+    struct vic_http_pool *pool = luaL_checkudata(L, index, POOL_TYPE);
 
     luaL_argcheck(L, pool->multi, index, "the pool is closed");
     return pool;
@@ -96,7 +89,7 @@ static int push_pool(lua_State *L, int index)
     struct pool_opts opts = { .connect_timeout = 10, .max_connections = 8 };
     struct vic_multi_opts multi_opts = { 0 };
     struct vic_error err;
-    struct pool *pool;
+    struct vic_http_pool *pool;
 
     read_pool_opts(L, index, &opts);
     pool = lua_newuserdatauv(L, sizeof(*pool), 0);
@@ -144,126 +137,11 @@ static int l_http_pool(lua_State *L)
  */
 static int l_pool_clear_cookies(lua_State *L)
 {
-    vic_multi_clear_cookies(check_pool(L, 1)->multi);
+    vic_multi_clear_cookies(vic_http_check_pool(L, 1)->multi);
     return 0;
 }
 
 /* ---- requests ---- */
-
-struct request_opts {
-    struct vic_request_opts request;
-    struct vic_bytes body;
-};
-
-static void read_request_opts(lua_State *L, int index, struct request_opts *opts)
-{
-#define FIELD(name, type, field)                                                         \
-    {                                                                                    \
-        name, type, offsetof(struct request_opts, field)                                 \
-    }
-    static const struct vic_option options[] = {
-        FIELD("method", VIC_OPTION_STRING, request.method),
-        FIELD("url", VIC_OPTION_STRING, request.url),
-        FIELD("body", VIC_OPTION_BYTES, body),
-        FIELD("timeout", VIC_OPTION_SECONDS, request.timeout),
-        FIELD("total_timeout", VIC_OPTION_SECONDS, request.total_timeout),
-        FIELD("max_body", VIC_OPTION_SIZE, request.max_body),
-        FIELD("follow", VIC_OPTION_UNSIGNED, request.follow),
-        { "headers", VIC_OPTION_OTHER, 0 },
-        { "pool", VIC_OPTION_OTHER, 0 },
-        { NULL, 0, 0 },
-    };
-#undef FIELD
-
-    luaL_checktype(L, index, LUA_TTABLE);
-    vic_options_read(L, index, options, opts);
-    if (!opts->request.url)
-        luaL_error(L, "option 'url' is missing");
-    opts->request.body = opts->body.data;
-    opts->request.body_size = opts->body.size;
-}
-
-/* Adds the header of the name and value on top of the stack; -1: err is set. */
-static int read_header(lua_State *L, struct vic_headers *headers, struct vic_error *err)
-{
-    const char *name, *value;
-    size_t name_size, value_size;
-
-    if (lua_type(L, -2) != LUA_TSTRING)
-        luaL_error(L, "option 'headers': names must be strings");
-    if (!lua_isstring(L, -1))
-        luaL_error(L, "option 'headers': '%s' is no string", lua_tostring(L, -2));
-    name = lua_tolstring(L, -2, &name_size);
-    value = lua_tolstring(L, -1, &value_size);
-    if (strlen(name) != name_size || strlen(value) != value_size)
-        return vic_error_set(err, VIC_INVALID, "a header with a zero byte inside");
-    return vic_headers_add(headers, name, value, err);
-}
-
-static int read_headers(lua_State *L, int index, struct vic_headers *headers,
-                        struct vic_error *err)
-{
-    int result = 0;
-
-    if (lua_getfield(L, index, "headers") != LUA_TNIL) {
-        luaL_checktype(L, -1, LUA_TTABLE);
-        for (lua_pushnil(L); result == 0 && lua_next(L, -2); lua_pop(L, 1))
-            result = read_header(L, headers, err);
-    }
-    lua_settop(L, -2 - (result < 0)); /* the table, and a key that was not gone past */
-    return result;
-}
-
-static void push_certificate(lua_State *L, const struct vic_tls_peer *peer)
-{
-    lua_createtable(L, 0, 6);
-    lua_pushstring(L, peer->sha256);
-    lua_setfield(L, -2, "fingerprint");
-    lua_pushstring(L, peer->sha1);
-    lua_setfield(L, -2, "sha1");
-    lua_pushstring(L, peer->issuer);
-    lua_setfield(L, -2, "issuer");
-    lua_pushstring(L, peer->subject);
-    lua_setfield(L, -2, "subject");
-    lua_pushstring(L, peer->reason);
-    lua_setfield(L, -2, "reason");
-    lua_pushboolean(L, peer->trusted);
-    lua_setfield(L, -2, "trusted");
-}
-
-static int push_failure(lua_State *L, const struct vic_request *request)
-{
-    const struct vic_error *err = vic_request_error(request);
-    const struct vic_answer *answer = vic_request_answer(request);
-
-    vic_fail_error(L, err);
-    if (answer->has_peer && err->kind == VIC_TLS) {
-        push_certificate(L, &answer->peer);
-        lua_setfield(L, -2, "certificate");
-    }
-    return 2;
-}
-
-/* Sets status, headers, url and certificate of the table on top. */
-static void set_head(lua_State *L, const struct vic_answer *answer)
-{
-    size_t i;
-
-    lua_pushinteger(L, answer->status);
-    lua_setfield(L, -2, "status");
-    lua_pushstring(L, answer->url);
-    lua_setfield(L, -2, "url");
-    lua_createtable(L, 0, (int)answer->headers.count);
-    for (i = 0; i < answer->headers.count; i++) {
-        lua_pushstring(L, answer->headers.list[i].value);
-        lua_setfield(L, -2, answer->headers.list[i].name);
-    }
-    lua_setfield(L, -2, "headers");
-    if (answer->has_peer) {
-        push_certificate(L, &answer->peer);
-        lua_setfield(L, -2, "certificate");
-    }
-}
 
 static void call_done(void *arg)
 {
@@ -291,37 +169,31 @@ static int call_result(lua_State *L, int status, lua_KContext ctx)
 
     (void)status;
     if (vic_request_error(call->request))
-        return push_failure(L, call->request);
-    lua_createtable(L, 0, 5);
-    set_head(L, answer);
-    lua_pushlstring(L, answer->body ? answer->body : "", answer->body_size);
-    lua_setfield(L, -2, "body");
+        return vic_http_push_failure(L, call->request);
+    vic_http_push_answer(L, answer);
     return 1;
 }
 
 /* The options are at `index`. */
-static int request(lua_State *L, const struct pool *pool, int index)
+static int request(lua_State *L, const struct vic_http_pool *pool, int index)
 {
-    struct request_opts opts = { .request = { .timeout = 30, .max_body = MAX_BODY } };
+    struct vic_request_opts opts = { 0 };
     struct vic_wait **box;
     struct vic_error err;
     struct call *call;
 
-    read_request_opts(L, index, &opts);
+    vic_http_read_opts(L, index, pool, &opts, NULL);
     box = vic_wait_box(L);
     call = vic_alloc(sizeof(*call));
     *box = &call->wait;
     call->wait.cancel = call_cancel;
     call->wait.free = call_free;
-    if (read_headers(L, index, &call->headers, &err) < 0)
+    if (vic_http_read_headers(L, index, &call->headers, &err) < 0)
         return vic_fail_error(L, &err);
-    opts.request.headers = &call->headers;
-    opts.request.user_agent = USER_AGENT;
-    opts.request.connect_timeout = pool->connect_timeout;
-    opts.request.stay = pool->learn;
-    opts.request.arg = call;
-    opts.request.done = call_done;
-    call->request = vic_request_start(pool->multi, &opts.request, &err);
+    opts.headers = &call->headers;
+    opts.arg = call;
+    opts.done = call_done;
+    call->request = vic_request_start(pool->multi, &opts, &err);
     if (!call->request)
         return vic_fail_error(L, &err);
     return vic_wait_for(L, box, call_result);
@@ -355,7 +227,7 @@ static int request(lua_State *L, const struct pool *pool, int index)
  */
 static int l_pool_request(lua_State *L)
 {
-    return request(L, check_pool(L, 1), 2);
+    return request(L, vic_http_check_pool(L, 1), 2);
 }
 
 /*
@@ -378,7 +250,7 @@ static int l_http_request(lua_State *L)
         if (n != 1)
             return n;
     }
-    return request(L, check_pool(L, lua_gettop(L)), 1);
+    return request(L, vic_http_check_pool(L, lua_gettop(L)), 1);
 }
 
 int vic_open_http(lua_State *L)
@@ -389,11 +261,16 @@ int vic_open_http(lua_State *L)
         { NULL, NULL },
     };
     static const luaL_Reg methods[] = {
-        { "request", l_pool_request }, { "clear_cookies", l_pool_clear_cookies },
-        { "close", l_pool_close },     { "__close", l_pool_close },
-        { "__gc", l_pool_close },      { NULL, NULL },
+        { "request", l_pool_request },
+        { "lines", l_pool_lines },
+        { "clear_cookies", l_pool_clear_cookies },
+        { "close", l_pool_close },
+        { "__close", l_pool_close },
+        { "__gc", l_pool_close },
+        { NULL, NULL },
     };
 
+    vic_http_lines_init(L);
     luaL_newmetatable(L, POOL_TYPE);
     luaL_setfuncs(L, methods, 0);
     lua_pushvalue(L, -1);

@@ -8,6 +8,7 @@
 #include "request.h"
 
 #include "alloc.h"
+#include "deadline.h"
 #include "failure.h"
 #include "multi.h"
 #include "redirect.h"
@@ -16,10 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ms. A loop that was kept busy finds time-outs before it finds the bytes that have
- * long been waiting in a socket: they get this long. */
-#define LAST_CHANCE 5
 
 struct vic_request {
     struct vic_multi_entry entry; /* first, so that an entry is its request */
@@ -30,21 +27,15 @@ struct vic_request {
     size_t sent; /* bytes of the body that curl took */
     unsigned hops;
 
-    uv_timer_t timer; /* its close callback says done */
-    bool connected;
+    struct vic_deadline deadline;
+    bool streams; /* the body goes to on_bytes */
     bool paused;
-    bool late;          /* the time is over but for the last chance */
-    uint64_t activity;  /* ms, loop time: the last byte either way */
-    uint64_t total_end; /* ms, loop time; UINT64_MAX: never */
-
     bool ended;
     bool failed;
     struct vic_error error;
     struct vic_answer answer;
     char curl_error[CURL_ERROR_SIZE];
 };
-
-static void on_timer(uv_timer_t *timer);
 
 /* The first failure counts. */
 static void request_note(struct vic_request *r, const struct vic_error *err)
@@ -58,44 +49,11 @@ static void request_note(struct vic_request *r, const struct vic_error *err)
     vic_error_set(&r->error, err->kind, "%s: %.500s", what, err->message);
 }
 
-/* ---- time ---- */
-
-static uint64_t ms_of(double seconds)
-{
-    return seconds < 1e9 ? (uint64_t)(seconds * 1000) : (uint64_t)1e12;
-}
-
-static uint64_t request_deadline(const struct vic_request *r)
-{
-    uint64_t idle = r->activity + ms_of(r->opts.timeout);
-
-    return r->connected && !r->paused && idle < r->total_end ? idle : r->total_end;
-}
-
-static void request_rearm(struct vic_request *r)
-{
-    uint64_t end = request_deadline(r);
-    uint64_t now = uv_now(r->timer.loop);
-
-    if (r->ended)
-        return;
-    if (end == UINT64_MAX)
-        uv_timer_stop(&r->timer);
-    else
-        uv_timer_start(&r->timer, on_timer, end > now ? end - now : 1, 0);
-}
-
-static void request_touch(struct vic_request *r)
-{
-    r->activity = uv_now(r->timer.loop);
-    r->late = false;
-}
-
 /* ---- the end ---- */
 
-static void on_closed(uv_handle_t *handle)
+static void on_gone(void *arg)
 {
-    struct vic_request *r = handle->data;
+    struct vic_request *r = arg;
 
     r->opts.done(r->opts.arg);
 }
@@ -111,45 +69,49 @@ static void hop_drop(struct vic_request *r)
     r->header_list = NULL;
 }
 
-static void request_end(struct vic_request *r)
+/* Says in the answer who gave it. */
+static void answer_sign(struct vic_request *r)
 {
     const struct vic_tls_peer *peer = NULL;
 
-    if (r->ended)
+    if (r->answer.url)
         return;
-    r->ended = true;
-    hop_drop(r);
+    r->answer.url = vic_url_plain(r->ask.url);
     if (vic_url_is_https(r->ask.url))
         peer = vic_tls_peer(vic_multi_tls(r->multi), r->ask.url);
     if (peer) {
         r->answer.peer = *peer;
         r->answer.has_peer = true;
     }
-    r->answer.url = vic_url_plain(r->ask.url);
-    uv_close((uv_handle_t *)&r->timer, on_closed);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void request_end(struct vic_request *r)
 {
-    struct vic_request *r = timer->data;
-    uint64_t now = uv_now(timer->loop);
+    if (r->ended)
+        return;
+    r->ended = true;
+    hop_drop(r);
+    answer_sign(r);
+    vic_deadline_close(&r->deadline, on_gone);
+}
+
+static void request_fail(struct vic_request *r, const struct vic_error *err)
+{
+    request_note(r, err);
+    request_end(r);
+}
+
+static void on_expired(void *arg, bool total)
+{
+    struct vic_request *r = arg;
     struct vic_error err;
 
-    if (now < request_deadline(r)) {
-        request_rearm(r);
-        return;
-    }
-    if (!r->late) {
-        r->late = true;
-        uv_timer_start(timer, on_timer, LAST_CHANCE, 0);
-        return;
-    }
-    if (now >= r->total_end)
+    if (total)
         vic_error_set(&err, VIC_TIMEOUT, "timed out after %g s", r->opts.total_timeout);
     else
         vic_error_set(&err, VIC_TIMEOUT, "timed out after %g s without a byte",
                       r->opts.timeout);
-    vic_request_fail(r, &err);
+    request_fail(r, &err);
 }
 
 /* ---- curl's callbacks ---- */
@@ -162,9 +124,7 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
     (void)local_ip;
     (void)port;
     (void)local_port;
-    r->connected = true;
-    request_touch(r);
-    request_rearm(r);
+    vic_deadline_watch(&r->deadline, true);
     return CURL_PREREQFUNC_OK;
 }
 
@@ -180,13 +140,15 @@ static size_t on_header(char *line, size_t one, size_t size, void *arg)
     struct vic_error err;
 
     (void)one;
-    request_touch(r);
+    vic_deadline_touch(&r->deadline);
     if (vic_answer_line(&r->answer, line, size, &err) < 0) {
         request_note(r, &err);
         return 0;
     }
-    if (r->answer.complete && !was_complete && r->opts.on_head && !will_redirect(r))
-        r->opts.on_head(r->opts.arg);
+    if (r->answer.complete && !was_complete && r->opts.on_head && !will_redirect(r)) {
+        answer_sign(r);
+        r->streams = r->opts.on_head(r->opts.arg);
+    }
     return size;
 }
 
@@ -194,17 +156,20 @@ static size_t on_write(char *bytes, size_t one, size_t size, void *arg)
 {
     struct vic_request *r = arg;
     struct vic_error err;
+    int result;
 
     (void)one;
-    request_touch(r);
-    if (r->opts.on_bytes && !will_redirect(r)) {
-        if (r->opts.on_bytes(r->opts.arg, bytes, size))
-            return size;
+    vic_deadline_touch(&r->deadline);
+    if (r->streams)
+        result = r->opts.on_bytes(r->opts.arg, bytes, size, &err);
+    else
+        result = vic_answer_bytes(&r->answer, bytes, size, r->opts.max_body, &err);
+    if (result > 0) {
         r->paused = true;
-        request_rearm(r);
+        vic_deadline_watch(&r->deadline, false);
         return CURL_WRITEFUNC_PAUSE;
     }
-    if (vic_answer_bytes(&r->answer, bytes, size, r->opts.max_body, &err) < 0) {
+    if (result < 0) {
         request_note(r, &err);
         return 0;
     }
@@ -217,7 +182,7 @@ static size_t on_read(char *buffer, size_t one, size_t size, void *arg)
     size_t left = r->ask.body_size - r->sent;
     size_t n = left < one * size ? left : one * size;
 
-    request_touch(r);
+    vic_deadline_touch(&r->deadline);
     memcpy(buffer, r->ask.body + r->sent, n);
     r->sent += n;
     return n;
@@ -274,19 +239,19 @@ static void hop_start(struct vic_request *r)
     CURL *easy = vic_multi_easy(r->multi, &err);
 
     if (!easy) {
-        vic_request_fail(r, &err);
+        request_fail(r, &err);
         return;
     }
     r->entry.easy = easy;
     r->header_list = hop_headers(&r->ask);
-    r->connected = false;
+    vic_deadline_watch(&r->deadline, false);
     r->curl_error[0] = '\0';
     hop_callbacks(r, easy);
     curl_easy_setopt(easy, CURLOPT_URL, r->ask.url);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, r->header_list);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, r->opts.user_agent);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                     (long)ms_of(r->opts.connect_timeout));
+                     (long)vic_milliseconds(r->opts.connect_timeout));
     if (r->ask.with_body)
         hop_body(r, easy);
     if (strcmp(r->ask.method, "HEAD") == 0)
@@ -294,7 +259,6 @@ static void hop_start(struct vic_request *r)
     else
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, r->ask.method);
     vic_multi_add(r->multi, &r->entry);
-    request_rearm(r);
 }
 
 static void redirect(struct vic_request *r)
@@ -304,10 +268,10 @@ static void redirect(struct vic_request *r)
     hop_drop(r);
     if (++r->hops > r->opts.follow) {
         vic_error_set(&err, VIC_HTTP, "more than %u redirects", r->opts.follow);
-        vic_request_fail(r, &err);
+        request_fail(r, &err);
     } else if (vic_redirect(&r->ask, r->answer.status, vic_answer_location(&r->answer),
                             r->opts.stay, &err) < 0) {
-        vic_request_fail(r, &err);
+        request_fail(r, &err);
     } else {
         vic_answer_clear(&r->answer);
         hop_start(r);
@@ -363,7 +327,6 @@ struct vic_request *vic_request_start(struct vic_multi *multi,
                                       const struct vic_request_opts *opts,
                                       struct vic_error *err)
 {
-    uv_loop_t *loop = vic_multi_loop(multi);
     struct vic_request *r;
 
     if (opts_check(opts, err) < 0)
@@ -375,30 +338,20 @@ struct vic_request *vic_request_start(struct vic_multi *multi,
     r->entry.done = hop_done;
     r->entry.unlimited = opts->unlimited;
 
-    uv_timer_init(loop, &r->timer);
-    r->timer.data = r;
-    uv_update_time(loop); /* a long-running script makes the loop's clock stale */
-    r->total_end = UINT64_MAX;
-    if (opts->total_timeout > 0)
-        r->total_end = uv_now(loop) + ms_of(opts->total_timeout);
+    vic_deadline_init(&r->deadline, vic_multi_loop(multi), opts->timeout,
+                      opts->total_timeout, on_expired, r);
     hop_start(r);
     return r;
-}
-
-void vic_request_fail(struct vic_request *r, const struct vic_error *err)
-{
-    if (r->ended)
-        return;
-    request_note(r, err);
-    request_end(r);
 }
 
 void vic_request_cancel(struct vic_request *r)
 {
     struct vic_error err;
 
+    if (r->ended)
+        return;
     vic_error_set(&err, VIC_CANCELLED, "cancelled");
-    vic_request_fail(r, &err);
+    request_fail(r, &err);
 }
 
 void vic_request_resume(struct vic_request *r)
@@ -406,8 +359,7 @@ void vic_request_resume(struct vic_request *r)
     if (r->ended || !r->paused)
         return;
     r->paused = false;
-    request_touch(r);
-    request_rearm(r);
+    vic_deadline_watch(&r->deadline, true);
     curl_easy_pause(r->entry.easy, CURLPAUSE_CONT);
 }
 

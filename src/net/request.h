@@ -35,10 +35,12 @@ struct vic_request_opts {
 
     void *arg;
     void (*done)(void *arg);
-    /* All may be NULL; then the body is kept. The head of the last answer is there. */
-    void (*on_head)(void *arg);
-    /* The next bytes of the body; false: not now, after vic_request_resume() again. */
-    bool (*on_bytes)(void *arg, const char *bytes, size_t size);
+    /* The head of the last answer is there. True: its body goes to on_bytes; else, or
+     * if this is NULL, it is kept. */
+    bool (*on_head)(void *arg);
+    /* The next bytes of the body. 0: taken; 1: not now, after vic_request_resume()
+     * again; -1: err is set, and ends it. */
+    int (*on_bytes)(void *arg, const char *bytes, size_t size, struct vic_error *err);
 };
 
 /* NULL and err: an option is not acceptable (kind invalid). */
@@ -49,11 +51,7 @@ struct vic_request *vic_request_start(struct vic_multi *multi,
 /* Ends it with kind cancelled; at once, also while a name is being resolved. */
 void vic_request_cancel(struct vic_request *request);
 
-/* Ends it with `err`, "METHOD url: " put before its message. Not from on_head or
- * on_bytes. */
-void vic_request_fail(struct vic_request *request, const struct vic_error *err);
-
-/* After on_bytes said false. */
+/* After on_bytes said 1. It may be called from in here. */
 void vic_request_resume(struct vic_request *request);
 
 /* What came, once the head is there. */

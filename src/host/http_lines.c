@@ -1,0 +1,338 @@
+/*
+ * host.http: answers that come as lines, for as long as the server likes (watches).
+ *
+ * A stream is held by its userdata, by its request until that is done, and by the
+ * task that waits for it; the last of them frees it. Loop thread only.
+ */
+#include "alloc.h"
+#include "fail.h"
+#include "host.h"
+#include "http.h"
+#include "lines.h"
+#include "url.h"
+#include "wait.h"
+
+#include <lauxlib.h>
+
+#include <stdlib.h>
+
+#define STREAM_TYPE "vic.http.lines"
+#define MAX_LINE    (4 * 1024 * 1024)
+
+struct stream {
+    unsigned refs;
+    struct vic_request *request;
+    struct vic_headers headers; /* until the request has taken them */
+    struct vic_lines lines;
+    struct waiting *waiting; /* the task to be woken, or NULL */
+    bool reading;            /* a task is in next(), woken or not */
+    bool streams;            /* the head is there, and it is a good one */
+    bool done;
+    bool closed;
+};
+
+/* A task that waits for the head, a line, or the end. */
+struct waiting {
+    struct vic_wait wait; /* first, so that a vic_wait * is a waiting * */
+    struct stream *stream;
+    bool opening; /* unless it gets the stream, nobody has it: close it */
+};
+
+static void stream_unref(struct stream *stream)
+{
+    if (--stream->refs > 0)
+        return;
+    vic_request_free(stream->request);
+    vic_headers_clear(&stream->headers);
+    vic_lines_clear(&stream->lines);
+    free(stream);
+}
+
+static void stream_wake(struct stream *stream)
+{
+    struct waiting *waiting = stream->waiting;
+
+    stream->waiting = NULL;
+    if (waiting)
+        vic_wait_done(&waiting->wait);
+}
+
+static void stream_close(struct stream *stream)
+{
+    if (stream->closed)
+        return;
+    stream->closed = true;
+    if (stream->request && !stream->done)
+        vic_request_cancel(stream->request);
+}
+
+/* ---- from the request ---- */
+
+/* Anything but a 2xx is an answer like any other, and kept whole. */
+static bool on_head(void *arg)
+{
+    struct stream *stream = arg;
+    int status = vic_request_answer(stream->request)->status;
+
+    stream->streams = status >= 200 && status < 300;
+    if (stream->streams)
+        stream_wake(stream);
+    return stream->streams;
+}
+
+static int on_bytes(void *arg, const char *bytes, size_t size, struct vic_error *err)
+{
+    struct stream *stream = arg;
+
+    if (vic_lines_full(&stream->lines))
+        return 1;
+    if (vic_lines_add(&stream->lines, bytes, size, err) < 0)
+        return -1;
+    if (vic_lines_ready(&stream->lines))
+        stream_wake(stream);
+    return 0;
+}
+
+static void on_done(void *arg)
+{
+    struct stream *stream = arg;
+
+    stream->done = true;
+    stream_wake(stream);
+    stream_unref(stream);
+}
+
+/* ---- waiting ---- */
+
+static void waiting_cancel(struct vic_wait *wait)
+{
+    struct waiting *waiting = (struct waiting *)wait;
+
+    waiting->stream->waiting = NULL;
+    vic_wait_done(wait); /* nobody waits any more: frees */
+}
+
+static void waiting_free(struct vic_wait *wait)
+{
+    struct waiting *waiting = (struct waiting *)wait;
+
+    waiting->stream->reading = false;
+    if (waiting->opening)
+        stream_close(waiting->stream);
+    stream_unref(waiting->stream);
+    free(waiting);
+}
+
+static int wait_for(lua_State *L, struct vic_wait **box, lua_KFunction k)
+{
+    struct waiting *waiting = (struct waiting *)*box;
+
+    waiting->stream->waiting = waiting;
+    waiting->stream->reading = true;
+    return vic_wait_for(L, box, k);
+}
+
+static struct vic_wait **box_new(lua_State *L, struct stream *stream, bool opening)
+{
+    struct vic_wait **box = vic_wait_box(L);
+    struct waiting *waiting = vic_alloc(sizeof(*waiting));
+
+    *box = &waiting->wait;
+    waiting->wait.cancel = waiting_cancel;
+    waiting->wait.free = waiting_free;
+    waiting->stream = stream;
+    waiting->opening = opening;
+    stream->refs++;
+    return box;
+}
+
+/* ---- streams in Lua ---- */
+
+static struct stream *check_stream(lua_State *L)
+{
+    struct stream **box = luaL_checkudata(L, 1, STREAM_TYPE);
+
+    luaL_argcheck(L, *box, 1, "the stream is closed");
+    return *box;
+}
+
+/* Both __close and __gc, and stream:close(). */
+static int l_stream_close(lua_State *L)
+{
+    struct stream **box = luaL_checkudata(L, 1, STREAM_TYPE);
+    struct stream *stream = *box;
+
+    *box = NULL;
+    if (stream) {
+        stream_close(stream);
+        stream_wake(stream);
+        stream_unref(stream);
+    }
+    return 0;
+}
+
+/* The next line, or the end; 0: there is none yet. */
+static int push_line(lua_State *L, struct stream *stream)
+{
+    size_t size;
+    const char *line = vic_lines_next(&stream->lines, &size);
+
+    if (!line && !stream->done && !stream->closed)
+        return 0;
+    if (!line && stream->closed)
+        return vic_fail(L, "cancelled", "the stream of lines was closed");
+    if (!line && vic_request_error(stream->request))
+        return vic_http_push_failure(L, stream->request);
+    if (!line)
+        line = vic_lines_rest(&stream->lines, &size);
+    if (line)
+        lua_pushlstring(L, line, size);
+    else
+        lua_pushnil(L);
+    if (!vic_lines_full(&stream->lines))
+        vic_request_resume(stream->request);
+    return 1;
+}
+
+static int next_result(lua_State *L, int status, lua_KContext ctx)
+{
+    (void)status;
+    return push_line(L, ((struct waiting *)ctx)->stream);
+}
+
+/*
+ * stream:next() -> line | nil | nil, err                                      [waits]
+ *
+ *   line  string  without its end
+ *   nil           alone: the answer has ended as it should
+ *   err           timeout: nothing came for so long; connect: it broke off; http: a line
+ *                 is too long; cancelled: another task has closed the stream
+ *
+ * `for line in stream do` does the same, but loses err. Lines that came before a
+ * failure come out first. One task reads at a time. Nothing more is read from the
+ * network while 256 KiB wait to be taken.
+ */
+static int l_stream_next(lua_State *L)
+{
+    struct stream *stream = check_stream(L);
+    int n;
+
+    if (stream->reading)
+        return luaL_error(L, "another task reads this stream");
+    n = push_line(L, stream);
+    return n ? n : wait_for(L, box_new(L, stream, false), next_result);
+}
+
+/*
+ * stream:head() -> {status, url, headers, certificate}
+ * As in an answer of pool:request.
+ */
+static int l_stream_head(lua_State *L)
+{
+    vic_http_push_head(L, vic_request_answer(check_stream(L)->request));
+    return 1;
+}
+
+/* ---- opening ---- */
+
+static int push_refusal(lua_State *L, const struct vic_answer *answer)
+{
+    char url[400];
+
+    vic_url_redact(answer->url, url, sizeof(url));
+    vic_fail(L, "http", "%s: status %d", url, answer->status);
+    lua_pushinteger(L, answer->status);
+    lua_setfield(L, -2, "status");
+    vic_http_push_answer(L, answer);
+    lua_setfield(L, -2, "answer");
+    return 2;
+}
+
+/* [pool, options, stream, box] */
+static int open_result(lua_State *L, int status, lua_KContext ctx)
+{
+    struct waiting *waiting = (struct waiting *)ctx;
+    struct stream *stream = waiting->stream;
+
+    (void)status;
+    if (stream->streams) { /* also if it has failed since: lines may have come before */
+        waiting->opening = false;
+        lua_pushvalue(L, 3);
+        return 1;
+    }
+    if (vic_request_error(stream->request))
+        return vic_http_push_failure(L, stream->request);
+    return push_refusal(L, vic_request_answer(stream->request));
+}
+
+static struct stream *push_stream(lua_State *L)
+{
+    struct stream **box = lua_newuserdatauv(L, sizeof(*box), 0);
+
+    *box = NULL;
+    luaL_setmetatable(L, STREAM_TYPE);
+    *box = vic_alloc(sizeof(**box));
+    (*box)->refs = 1;
+    return *box;
+}
+
+/*
+ * pool:lines(opts) -> stream | nil, err                                       [waits]
+ *
+ *   opts           as pool:request's; timeout is also that between two lines
+ *   opts.max_line  bytes  of one line                               (default 4 MiB)
+ *   stream         to be closed; it has a connection of its own, which is not counted
+ *                  among the pool's
+ *   err            as pool:request's; http: a status that is no 2xx, with err.status and
+ *                  err.answer = {status, headers, body ...}
+ *
+ * Returns as soon as the head is there. Cancelling the task meanwhile ends the request;
+ * closing the stream does so later.
+ */
+int l_pool_lines(lua_State *L)
+{
+    struct vic_http_pool *pool = vic_http_check_pool(L, 1);
+    struct vic_request_opts opts = { 0 };
+    size_t max_line = MAX_LINE;
+    struct vic_wait **box;
+    struct stream *stream;
+    struct vic_error err;
+
+    lua_settop(L, 2);
+    vic_http_read_opts(L, 2, pool, &opts, &max_line);
+    stream = push_stream(L);
+    box = box_new(L, stream, true);
+    stream->lines.most = max_line;
+    if (vic_http_read_headers(L, 2, &stream->headers, &err) < 0)
+        return vic_fail_error(L, &err);
+    opts.headers = &stream->headers;
+    opts.unlimited = true;
+    opts.arg = stream;
+    opts.done = on_done;
+    opts.on_head = on_head;
+    opts.on_bytes = on_bytes;
+    stream->request = vic_request_start(pool->multi, &opts, &err);
+    if (!stream->request)
+        return vic_fail_error(L, &err);
+    stream->refs++;
+    return wait_for(L, box, open_result);
+}
+
+void vic_http_lines_init(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        { "next", l_stream_next },
+        { "head", l_stream_head },
+        { "close", l_stream_close },
+        { "__call", l_stream_next },
+        { "__gc", l_stream_close },
+        { "__close", l_stream_close },
+        { NULL, NULL },
+    };
+
+    luaL_newmetatable(L, STREAM_TYPE);
+    luaL_setfuncs(L, methods, 0);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+}
