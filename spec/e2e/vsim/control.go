@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -75,8 +76,8 @@ func (s *server) addFaults(text []byte) (interface{}, error) {
 // reset removes all rules and shows the right certificates; what was counted
 // is forgotten, sessions and leases stay.
 func (s *server) reset([]byte) (interface{}, error) {
-	s.showCertificate(s.certificates.sdk, s.sdkServer, false)
-	s.showCertificate(s.certificates.nfc, s.nfcServer, false)
+	s.sdkPort.show(nil)
+	s.nfcPort.show(nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rules = nil
@@ -179,27 +180,19 @@ func (s *server) changeCertificate(text []byte) (interface{}, error) {
 	if !oneOf(change.Show, []string{"other", "right"}) {
 		return nil, fmt.Errorf("show %q is not other or right", change.Show)
 	}
+	var other *tls.Certificate
+	if change.Show == "other" {
+		other = &s.certificates.other
+	}
 	switch change.Server {
 	case "sdk":
-		s.showCertificate(s.certificates.sdk, s.sdkServer, change.Show == "other")
+		s.sdkPort.show(other)
 	case "nfc":
-		s.showCertificate(s.certificates.nfc, s.nfcServer, change.Show == "other")
+		s.nfcPort.show(other)
 	default:
 		return nil, fmt.Errorf("server %q is not sdk or nfc", change.Server)
 	}
 	return struct{}{}, nil
-}
-
-// showCertificate also closes idle connections, whose client has seen the
-// certificate of before.
-func (s *server) showCertificate(id *identity, server *http.Server, other bool) {
-	if other {
-		id.show(&s.certificates.other)
-	} else {
-		id.show(nil)
-	}
-	server.SetKeepAlivesEnabled(false)
-	server.SetKeepAlivesEnabled(true)
 }
 
 type leaseView struct {

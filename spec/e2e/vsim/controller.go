@@ -112,15 +112,6 @@ func (c *controller) disk(spec *diskSpec, index int, dir string) (*types.Virtual
 	if index > 0 {
 		name = fmt.Sprintf("disk_%d", index)
 	}
-	backing := &types.VirtualDiskFlatVer2BackingInfo{
-		DiskMode: "persistent", ThinProvisioned: types.NewBool(true),
-		Uuid: fmt.Sprintf("6000C29%d-0000-0000-0000-%012d", index%10, index)}
-	backing.FileName = fmt.Sprintf("%s/%s.vmdk", dir, name)
-	if spec.Delta {
-		parent := *backing
-		backing.FileName = fmt.Sprintf("%s/%s-000001.vmdk", dir, name)
-		backing.Parent = &parent
-	}
 	kib := (int64(spec.Capacity) + 1023) / 1024
 	key := c.kind.diskKey + c.bus*c.kind.diskStep + unit
 	return &types.VirtualDisk{
@@ -128,7 +119,32 @@ func (c *controller) disk(spec *diskSpec, index int, dir string) (*types.Virtual
 		DiskObjectId: fmt.Sprintf("1-%d", key),
 		VirtualDevice: types.VirtualDevice{
 			Key: key, ControllerKey: c.kind.key + c.bus*c.kind.perBus, UnitNumber: &unit,
-			Backing: backing,
+			Backing: spec.backing(index, dir+"/"+name),
 			DeviceInfo: &types.Description{Label: fmt.Sprintf("Hard disk %d", index+1),
 				Summary: fmt.Sprintf("%d KB", kib)}}}, unit, nil
+}
+
+// backing is where the index-th disk lies; file lacks its extension.
+func (d *diskSpec) backing(index int, file string) types.BaseVirtualDeviceBackingInfo {
+	mode := d.Mode
+	if mode == "" {
+		mode = "persistent"
+	}
+	id := fmt.Sprintf("6000C29%d-0000-0000-0000-%012d", index%10, index)
+	if d.RDM != "" {
+		mapping := &types.VirtualDiskRawDiskMappingVer1BackingInfo{DiskMode: mode,
+			CompatibilityMode: d.RDM, LunUuid: "02000000006000c29", Uuid: id,
+			DeviceName: "vml.02000000006000c29"}
+		mapping.FileName = file + ".vmdk"
+		return mapping
+	}
+	flat := &types.VirtualDiskFlatVer2BackingInfo{DiskMode: mode,
+		ThinProvisioned: types.NewBool(true), Uuid: id}
+	flat.FileName = file + ".vmdk"
+	if d.Delta {
+		parent := *flat
+		flat.FileName = file + "-000001.vmdk"
+		flat.Parent = &parent
+	}
+	return flat
 }

@@ -79,8 +79,8 @@ func (r *rule) fits(o occasion) bool {
 	if r.On != o.on && !(r.On == "*" && o.soap) {
 		return false
 	}
-	if r.Machine != "" && o.machine != nil && r.Machine != o.machine.path &&
-		r.Machine != o.machine.spec.Name {
+	if r.Machine != "" && (o.machine == nil ||
+		r.Machine != o.machine.path && r.Machine != o.machine.spec.Name) {
 		return false
 	}
 	return r.File == "" || o.file == nil || strings.Contains(o.file.key, r.File) ||
@@ -110,6 +110,20 @@ func (s *server) match(o occasion) *rule {
 		return &taken
 	}
 	return nil
+}
+
+// soapFault is the rule's fault in answer to a call to ref.
+func (r *rule) soapFault(ref types.ManagedObjectReference) *soapFault {
+	f := &soapFault{kind: r.Fault, element: r.Element, message: r.Message}
+	switch r.Fault {
+	case "NotAuthenticated":
+		f.inner = notAuthenticated(ref).inner
+	case "ManagedObjectNotFound":
+		f.inner = notFound(ref).inner
+	case "TaskInProgress":
+		f.inner = taskInProgress.inner
+	}
+	return f
 }
 
 // faultNamed makes an empty fault of a vSphere type, nil if there is none.

@@ -10,10 +10,14 @@ import (
 	"github.com/google/uuid"
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/simulator/esx"
 	"github.com/vmware/govmomi/simulator/vpx"
 	"github.com/vmware/govmomi/vim25"
 	"github.com/vmware/govmomi/vim25/types"
 )
+
+// Where all of an ESXi host is.
+const esxiDatacenter = "ha-datacenter"
 
 // network is what a NIC of a datacenter can be connected to.
 type network struct {
@@ -35,13 +39,21 @@ type site struct {
 
 // build fills the simulator; work is where its datastores' folders go.
 func (s *server) build(plan *scenario, work string) error {
-	content := vpx.ServiceContent
-	content.About.ApiVersion = plan.APIVersion
-	content.About.Version = plan.APIVersion
-	content.About.Build = "1"
-	content.About.FullName = "VMware vCenter Server " + plan.APIVersion + " (vsim)"
-	s.apiVersion = plan.APIVersion
-	model := &simulator.Model{ServiceContent: content, RootFolder: vpx.RootFolder}
+	content, root := vpx.ServiceContent, vpx.RootFolder
+	s.nfcPath = "/nfc/"
+	if plan.Kind == "esxi" {
+		content, root = esx.ServiceContent, esx.RootFolder
+		s.nfcPath = "/ha-nfc/"
+	}
+	release := strings.Split(plan.APIVersion, ".")
+	if len(release) > 3 {
+		release = release[:3]
+	}
+	content.About.ApiVersion, content.About.Build = plan.APIVersion, "1"
+	content.About.Version = strings.Join(release, ".")
+	content.About.FullName = content.About.Name + " " + content.About.Version + " (vsim)"
+	s.apiVersion, s.sessionManager = plan.APIVersion, *content.SessionManager
+	model := &simulator.Model{ServiceContent: content, RootFolder: root}
 	if err := model.Create(); err != nil {
 		return err
 	}
@@ -69,35 +81,27 @@ func (s *server) build(plan *scenario, work string) error {
 
 func (s *server) buildDatacenter(ctx context.Context, client *vim25.Client,
 	spec *datacenterSpec, index int, dir string) error {
-	parent := object.NewRootFolder(client)
-	names := strings.Split(spec.Path, "/")
-	var err error
-	for i, name := range names[:len(names)-1] {
-		path := "/" + strings.Join(names[:i+1], "/")
-		found, e := object.NewSearchIndex(client).FindByInventoryPath(ctx, path)
-		if e != nil {
-			return e
-		}
-		if found != nil {
-			parent = found.(*object.Folder)
-		} else if parent, err = parent.CreateFolder(ctx, name); err != nil {
-			return err
-		}
-	}
-	dc, err := parent.CreateDatacenter(ctx, names[len(names)-1])
-	if err != nil {
-		return err
-	}
 	at := &site{spec: spec, datastore: spec.Datastore, networks: map[string]*network{},
 		vmFolders: map[string]*object.Folder{}}
 	if at.datastore == "" {
 		at.datastore = "datastore1"
 	}
+	dc, err := findOrMakeDatacenter(ctx, client, spec.Path)
+	if err != nil {
+		return err
+	}
 	if at.folders, err = dc.Folders(ctx); err != nil {
 		return err
 	}
 	at.vmFolders[""] = at.folders.VmFolder
-	if err = at.buildHost(ctx, client, index, dir); err != nil {
+	if err = at.buildHost(ctx, client, index); err != nil {
+		return err
+	}
+	system, err := at.host.ConfigManager().DatastoreSystem(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err = system.CreateLocalDatastore(ctx, at.datastore, dir); err != nil {
 		return err
 	}
 	if err = at.buildNetworks(ctx, client); err != nil {
@@ -116,8 +120,36 @@ func (s *server) buildDatacenter(ctx context.Context, client *vim25.Client,
 	return nil
 }
 
-func (at *site) buildHost(ctx context.Context, client *vim25.Client, index int,
-	dir string) error {
+func findOrMakeDatacenter(ctx context.Context, client *vim25.Client,
+	path string) (*object.Datacenter, error) {
+	if path == esxiDatacenter && !client.IsVC() {
+		return object.NewDatacenter(client, esx.Datacenter.Self), nil
+	}
+	parent := object.NewRootFolder(client)
+	names := strings.Split(path, "/")
+	for i, name := range names[:len(names)-1] {
+		above := "/" + strings.Join(names[:i+1], "/")
+		found, err := object.NewSearchIndex(client).FindByInventoryPath(ctx, above)
+		if err != nil {
+			return nil, err
+		}
+		if found != nil {
+			parent = found.(*object.Folder)
+		} else if parent, err = parent.CreateFolder(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	return parent.CreateDatacenter(ctx, names[len(names)-1])
+}
+
+// buildHost makes a cluster of one host, or finds the host that ESXi is.
+func (at *site) buildHost(ctx context.Context, client *vim25.Client, index int) error {
+	var err error
+	if !client.IsVC() {
+		at.host = object.NewHostSystem(client, esx.HostSystem.Self)
+		at.pool, err = at.host.ResourcePool(ctx)
+		return err
+	}
 	cluster, err := at.folders.HostFolder.CreateCluster(ctx,
 		fmt.Sprintf("Cluster%d", index), types.ClusterConfigSpecEx{})
 	if err != nil {
@@ -133,14 +165,7 @@ func (at *site) buildHost(ctx context.Context, client *vim25.Client, index int,
 		return err
 	}
 	at.host = object.NewHostSystem(client, info.Result.(types.ManagedObjectReference))
-	if at.pool, err = cluster.ResourcePool(ctx); err != nil {
-		return err
-	}
-	system, err := at.host.ConfigManager().DatastoreSystem(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = system.CreateLocalDatastore(ctx, at.datastore, dir)
+	at.pool, err = cluster.ResourcePool(ctx)
 	return err
 }
 

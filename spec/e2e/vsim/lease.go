@@ -195,18 +195,18 @@ func (s *server) nfcBase(set settings) (string, string) {
 	colon := strings.LastIndex(s.nfcAddress, ":")
 	switch set.DeviceURL {
 	case "star": // the client puts the SDK's host and port there
-		return "https://*/nfc/", s.certificates.sdk.sha1()
+		return "https://*" + s.nfcPath, s.certificates.sdk.sha1()
 	case "star-port":
-		return "https://*" + s.nfcAddress[colon:] + "/nfc/", s.certificates.nfc.sha1()
+		return "https://*" + s.nfcAddress[colon:] + s.nfcPath, s.certificates.nfc.sha1()
 	}
 	host := s.nfcAddress
 	if set.NFCHost != "" {
 		host = set.NFCHost + s.nfcAddress[colon:]
 	}
 	if s.options.nfcPlain {
-		return "http://" + host + "/nfc/", ""
+		return "http://" + host + s.nfcPath, ""
 	}
-	return "https://" + host + "/nfc/", s.certificates.nfc.sha1()
+	return "https://" + host + s.nfcPath, s.certificates.nfc.sha1()
 }
 
 func (s *server) expire(l *lease) {

@@ -23,8 +23,8 @@ type machine struct {
 
 	// under server.mu
 	tools    string
-	shutdown float64 // seconds, < 0: never, or the setting's if shutdownSet is false
-	setByUs  bool
+	ownTime  bool    // shutdown counts, else the setting
+	shutdown float64 // seconds; < 0: never
 	leased   *lease
 }
 
@@ -169,7 +169,8 @@ func (m *machine) addDevices(at *site, dir string) error {
 			return fmt.Errorf("disk %d: %w", i, err)
 		}
 		if ds := m.vm.Datastore; len(ds) > 0 {
-			disk.Backing.(*types.VirtualDiskFlatVer2BackingInfo).Datastore = &ds[0]
+			disk.Backing.(types.BaseVirtualDeviceFileBackingInfo).
+				GetVirtualDeviceFileBackingInfo().Datastore = &ds[0]
 		}
 		disks = append(disks, disk)
 		m.disks = append(m.disks, &exportFile{
@@ -226,6 +227,9 @@ func (m *machine) nics(at *site) ([]types.BaseVirtualDevice, error) {
 			AllowGuestControl: true, Status: "untried"}
 		devices = append(devices, device)
 		m.vm.Network = append(m.vm.Network, on.reference)
+		if m.vm.Guest.IpAddress == "" && len(spec.Addresses) > 0 {
+			m.vm.Guest.IpAddress = spec.Addresses[0]
+		}
 		m.vm.Guest.Net = append(m.vm.Guest.Net, types.GuestNicInfo{
 			Network: spec.Network, MacAddress: spec.MAC, IpAddress: spec.Addresses,
 			Connected: !spec.Disconnected, DeviceConfigId: card.Key})

@@ -150,13 +150,13 @@ func (s *server) start() (map[string]interface{}, error) {
 		return nil, err
 	}
 	s.sdkAddress, s.nfcAddress = sdkAddress, nfcAddress
-	s.sdkServer = serve(sdk, s.sdkMux(), s.certificates.sdk)
+	s.sdkPort = serve(sdk, s.sdkMux(), s.certificates.sdk)
 	scheme := "http"
 	if s.options.nfcPlain {
-		s.nfcServer = serve(nfc, http.HandlerFunc(s.serveHostNFC), nil)
+		s.nfcPort = serve(nfc, http.HandlerFunc(s.serveHostNFC), nil)
 	} else {
 		scheme = "https"
-		s.nfcServer = serve(nfc, http.HandlerFunc(s.serveHostNFC), s.certificates.nfc)
+		s.nfcPort = serve(nfc, http.HandlerFunc(s.serveHostNFC), s.certificates.nfc)
 	}
 	serve(control, s.controlMux(), nil)
 	nfcFacts := map[string]string{"url": scheme + "://" + nfcAddress}

@@ -24,6 +24,7 @@ type nfcRequest struct {
 	Machine string  `json:"machine"`
 	File    string  `json:"file"`
 	Key     string  `json:"key"`
+	Server  string  `json:"server"` // host, or sdk when the URL was https://*
 	Sent    int64   `json:"sent"`
 	End     string  `json:"end"` // running, whole, cut, reset, http, lease, client
 	Seconds float64 `json:"seconds"`
@@ -42,7 +43,7 @@ func (s *server) serveHostNFC(w http.ResponseWriter, r *http.Request) {
 // find is the open lease and file that a path names; its token is all it takes.
 func (s *server) find(path string) (*lease, *leaseFile) {
 	parts := strings.Split(path, "/")
-	if len(parts) != 4 || parts[1] != "nfc" {
+	if len(parts) != 4 || "/"+parts[1]+"/" != s.nfcPath {
 		return nil, nil
 	}
 	for _, l := range s.leases {
@@ -75,7 +76,7 @@ func (s *server) serveNFC(w http.ResponseWriter, r *http.Request, where string) 
 		return
 	}
 	log := &nfcRequest{Machine: l.machine.path, File: f.name, Key: f.key, End: "running",
-		Cookie: cookie, Range: r.Header.Get("Range"), began: time.Now()}
+		Server: where, Cookie: cookie, Range: r.Header.Get("Range"), began: time.Now()}
 	if r.Method == http.MethodGet {
 		s.nfcLog = append(s.nfcLog, log)
 	}

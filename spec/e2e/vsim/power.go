@@ -41,6 +41,19 @@ var disabledMethods = map[types.VirtualMachinePowerState][]string{
 var leasedMethods = []string{"PowerOnVM_Task", "Destroy_Task", "MigrateVM_Task",
 	"RelocateVM_Task", "ReconfigVM_Task", "ExportVm", "UnregisterVM"}
 
+// subject is the machine that a call to ref is about, nil if it is about none.
+func (s *server) subject(ref types.ManagedObjectReference) *machine {
+	for _, m := range s.machines {
+		if m.vm.Self == ref {
+			return m
+		}
+	}
+	if l := s.leaseByReference(ref); l != nil {
+		return l.machine
+	}
+	return nil
+}
+
 // machineOf is the VM a call is for, or nil after answering NotFound.
 func (s *server) machineOf(c *call) *machine {
 	for _, m := range s.machines {
@@ -55,14 +68,14 @@ func (s *server) machineOf(c *call) *machine {
 func (m *machine) setShutdown(value interface{}) error {
 	switch v := value.(type) {
 	case nil:
-		m.setByUs = false
+		m.ownTime = false
 	case string:
 		if v != "never" {
 			return fmt.Errorf("shutdown %q is not never or seconds", v)
 		}
-		m.shutdown, m.setByUs = -1, true
+		m.shutdown, m.ownTime = -1, true
 	case float64:
-		m.shutdown, m.setByUs = v, true
+		m.shutdown, m.ownTime = v, true
 	default:
 		return fmt.Errorf("shutdown is not never or seconds")
 	}
@@ -196,7 +209,7 @@ func (s *server) shutdownGuest(c *call) {
 	is := s.powerOf(m)
 	s.mu.Lock()
 	tools, after := m.tools, s.settings.ShutdownTime
-	if m.setByUs {
+	if m.ownTime {
 		after = m.shutdown
 	}
 	s.mu.Unlock()

@@ -40,6 +40,10 @@ func (s *server) retrieve(c *call) {
 		writeFault(c.w, notFound(*hidden))
 		return
 	}
+	if name := hiddenProperty(specs, set.Hidden); name != "" {
+		writeFault(c.w, invalidProperty(name))
+		return
+	}
 	answer := s.forward(c)
 	if answer.code != 200 {
 		answer.copyTo(c.w)
@@ -47,8 +51,7 @@ func (s *server) retrieve(c *call) {
 	}
 	text := answer.body.String()
 	if bad := missingProperty.FindStringSubmatch(text); bad != nil && set.Unknown == "fault" {
-		writeFault(c.w, &soapFault{kind: "InvalidProperty",
-			inner: "<name>" + bad[1] + "</name>"})
+		writeFault(c.w, invalidProperty(bad[1]))
 		return
 	}
 	if set.PageSize > 0 && (most == 0 || most > set.PageSize) {
@@ -60,6 +63,23 @@ func (s *server) retrieve(c *call) {
 		return
 	}
 	s.writePage(c, objects, most)
+}
+
+func hiddenProperty(specs []types.PropertyFilterSpec, hidden []string) string {
+	for _, spec := range specs {
+		for _, set := range spec.PropSet {
+			for _, name := range set.PathSet {
+				if oneOf(name, hidden) {
+					return name
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func invalidProperty(name string) *soapFault {
+	return &soapFault{kind: "InvalidProperty", inner: "<name>" + escape(name) + "</name>"}
 }
 
 func (s *server) writePage(c *call, objects []string, most int) {
@@ -90,7 +110,7 @@ func (s *server) takePage(token string, session *session) *page {
 func (s *server) continueRetrieve(c *call) {
 	p := s.takePage(c.method.Body.(*types.ContinueRetrievePropertiesEx).Token, c.session)
 	if p == nil {
-		writeFault(c.w, &soapFault{kind: "InvalidProperty", inner: "<name>token</name>"})
+		writeFault(c.w, invalidProperty("token"))
 		return
 	}
 	most := s.current().PageSize
@@ -103,7 +123,7 @@ func (s *server) continueRetrieve(c *call) {
 func (s *server) cancelRetrieve(c *call) {
 	token := c.method.Body.(*types.CancelRetrievePropertiesEx).Token
 	if s.takePage(token, c.session) == nil {
-		writeFault(c.w, &soapFault{kind: "InvalidProperty", inner: "<name>token</name>"})
+		writeFault(c.w, invalidProperty("token"))
 		return
 	}
 	writeResult(c.w, c.method.Name, "")

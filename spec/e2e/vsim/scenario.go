@@ -13,6 +13,7 @@ import (
 
 // scenario is what the server holds; README.md describes the JSON.
 type scenario struct {
+	Kind        string           `json:"kind"` // vcenter or esxi
 	APIVersion  string           `json:"apiVersion"`
 	Settings    json.RawMessage  `json:"settings"`
 	Datacenters []datacenterSpec `json:"datacenters"`
@@ -77,6 +78,8 @@ type diskSpec struct {
 	Capacity   byteSize `json:"capacity"`
 	Missing    bool     `json:"missing"` // the export does not offer it
 	Delta      bool     `json:"delta"`   // its backing has a parent, as under a snapshot
+	Mode       string   `json:"mode"`    // persistent, independent_persistent, ...
+	RDM        string   `json:"rdm"`     // physicalMode or virtualMode: a raw device mapping
 }
 
 // byteSize reads 65536, "64KiB", "10MiB", "64GiB" or "2TiB".
@@ -105,10 +108,13 @@ func loadScenario(name, disks string) (*scenario, error) {
 			return nil, err
 		}
 	}
-	plan := &scenario{APIVersion: "7.0.3.0"}
+	plan := &scenario{Kind: "vcenter", APIVersion: "7.0.3.0"}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err = decoder.Decode(plan); err != nil {
+		return nil, fmt.Errorf("scenario %s: %w", name, err)
+	}
+	if err = plan.checkKind(); err != nil {
 		return nil, fmt.Errorf("scenario %s: %w", name, err)
 	}
 	for i := range plan.Datacenters {
@@ -122,6 +128,30 @@ func loadScenario(name, disks string) (*scenario, error) {
 		}
 	}
 	return plan, nil
+}
+
+// checkKind: an ESXi host has one datacenter, which has no folders.
+func (plan *scenario) checkKind() error {
+	if plan.Kind == "vcenter" {
+		return nil
+	}
+	if plan.Kind != "esxi" {
+		return fmt.Errorf("kind %q is not vcenter or esxi", plan.Kind)
+	}
+	if len(plan.Datacenters) != 1 || plan.Datacenters[0].Path != esxiDatacenter {
+		return fmt.Errorf("an ESXi host has one datacenter, %s", esxiDatacenter)
+	}
+	for _, m := range plan.Datacenters[0].Machines {
+		if m.Folder != "" {
+			return fmt.Errorf("an ESXi host has no VM folders")
+		}
+	}
+	for _, n := range plan.Datacenters[0].Networks {
+		if n.Kind != "" && n.Kind != "standard" {
+			return fmt.Errorf("an ESXi host has standard networks only")
+		}
+	}
+	return nil
 }
 
 // resolve makes file names absolute and learns the capacity.

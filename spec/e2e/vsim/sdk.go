@@ -36,6 +36,7 @@ func init() {
 		"ContinueRetrievePropertiesEx":        (*server).continueRetrieve,
 		"CancelRetrievePropertiesEx":          (*server).cancelRetrieve,
 		"CreateFilter":                        (*server).createFilter,
+		"FindByInventoryPath":                 (*server).findByPath,
 		"ExportVm":                            (*server).exportVM,
 		"HttpNfcLeaseProgress":                (*server).leaseProgress,
 		"HttpNfcLeaseComplete":                (*server).leaseComplete,
@@ -67,7 +68,7 @@ func (s *server) sdkMux() http.Handler {
 	mux.HandleFunc("/sdk", s.serveSDK)
 	mux.HandleFunc("/sdk/", s.serveSDK)
 	mux.HandleFunc("/sdk/vimServiceVersions.xml", s.serveVersions)
-	mux.HandleFunc("/nfc/", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc(s.nfcPath, func(w http.ResponseWriter, r *http.Request) {
 		s.serveNFC(w, r, "sdk")
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -91,7 +92,7 @@ func (s *server) serveSDK(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := &call{w: w, r: r, text: text, method: method}
-	rule := s.match(occasion{on: method.Name, soap: true})
+	rule := s.match(occasion{on: method.Name, soap: true, machine: s.subject(method.This)})
 	if rule != nil && !s.misbehave(c, rule) {
 		return
 	}
@@ -119,7 +120,7 @@ func (s *server) misbehave(c *call, r *rule) bool {
 	wait(c.r, r.Seconds)
 	switch r.Do {
 	case "fault":
-		writeFault(c.w, &soapFault{kind: r.Fault, element: r.Element, message: r.Message})
+		writeFault(c.w, r.soapFault(c.method.This))
 	case "http":
 		http.Error(c.w, r.Message, r.Code)
 	case "garbage":
@@ -162,6 +163,15 @@ func wait(r *http.Request, s float64) {
 	case <-time.After(seconds(s)):
 	case <-r.Context().Done():
 	}
+}
+
+// findByPath: an escaped character may be written in either case.
+func (s *server) findByPath(c *call) {
+	for _, escaped := range []string{"%2f", "%5c"} {
+		upper := []byte(strings.ToUpper(escaped))
+		c.text = bytes.ReplaceAll(c.text, upper, []byte(escaped))
+	}
+	s.forward(c).copyTo(c.w)
 }
 
 // forward hands the call to the simulator.

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/types"
 )
 
 var quiet = log.New(io.Discard, "", 0)
@@ -20,13 +21,17 @@ var quiet = log.New(io.Discard, "", 0)
 type server struct {
 	options      *options
 	certificates *certificates
-	simulator    http.Handler
 	sdkAddress   string
 	nfcAddress   string
-	sdkServer    *http.Server
-	nfcServer    *http.Server
-	apiVersion   string
-	machines     []*machine // never changes after build
+	sdkPort      *port
+	nfcPort      *port
+
+	// Made by build, then never changed.
+	simulator      http.Handler
+	sessionManager types.ManagedObjectReference
+	apiVersion     string
+	nfcPath        string // what the path of a device URL begins with
+	machines       []*machine
 
 	world sync.Mutex
 
@@ -69,8 +74,6 @@ func (s *server) current() settings {
 	return s.settings
 }
 
-// change applies property changes to an object of the simulator, so that
-// whoever waits for updates learns of them.
 func (s *server) inWorld(f func(*simulator.Registry)) {
 	s.world.Lock()
 	defer s.world.Unlock()

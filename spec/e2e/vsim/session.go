@@ -108,7 +108,7 @@ func (s *server) endSession(gone *session, reason string) {
 	s.mu.Unlock()
 	s.world.Lock()
 	s.pass([]byte(envelopeHead+`<Logout xmlns="urn:vim25">`+
-		`<_this type="SessionManager">SessionManager</_this></Logout>`+envelopeTail), gone)
+		reference("_this", s.sessionManager)+`</Logout>`+envelopeTail), gone)
 	s.world.Unlock()
 	for _, l := range orphans {
 		s.endLease(l, leaseAborted, "session ended", nil)

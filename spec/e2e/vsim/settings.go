@@ -10,25 +10,26 @@ import (
 // settings say how the server behaves; POST /settings changes them while it
 // runs. Times are seconds.
 type settings struct {
-	LeaseTimeout   float64 `json:"leaseTimeout"`   // without HttpNfcLeaseProgress
-	LeaseInit      float64 `json:"leaseInit"`      // in state initializing
-	LeaseLinger    float64 `json:"leaseLinger"`    // an ended lease can still be read
-	LeaseOnLogout  string  `json:"leaseOnLogout"`  // keep: held until its timeout; end
-	SessionIdle    float64 `json:"sessionIdle"`    // 0: never ends
-	PageSize       int     `json:"pageSize"`       // most objects in an answer, 0: all
-	Unknown        string  `json:"unknown"`        // unknown property: fault or missing
-	Unauthorized   string  `json:"unauthorized"`   // property reads: missing or fault
-	AnyVersion     bool    `json:"anyVersion"`     // SOAPAction version is not checked
-	DeviceURL      string  `json:"deviceUrl"`      // host, star or star-port
-	NFCHost        string  `json:"nfcHost"`        // name in device URLs instead of an IP
-	Manifest       string  `json:"manifest"`       // both, sha1, sha256 or none
-	Level          int     `json:"level"`          // zlib level of bodies, 1-9
-	LastGrain      string  `json:"lastGrain"`      // full or short
-	ProgressEvery  int     `json:"progressEvery"`  // grains between progress markers, 0: none
-	ContentLength  bool    `json:"contentLength"`  // of prepared files; else chunked
-	TaskTime       float64 `json:"taskTime"`       // of a power task
-	ShutdownTime   float64 `json:"shutdownTime"`   // of a guest, unless its machine says
-	VersionMissing bool    `json:"versionMissing"` // vimServiceVersions.xml is 404
+	LeaseTimeout   float64  `json:"leaseTimeout"`   // without HttpNfcLeaseProgress
+	LeaseInit      float64  `json:"leaseInit"`      // in state initializing
+	LeaseLinger    float64  `json:"leaseLinger"`    // an ended lease can still be read
+	LeaseOnLogout  string   `json:"leaseOnLogout"`  // keep: held until its timeout; end
+	SessionIdle    float64  `json:"sessionIdle"`    // 0: never ends
+	PageSize       int      `json:"pageSize"`       // most objects in an answer, 0: all
+	Unknown        string   `json:"unknown"`        // unknown property: fault or missing
+	Unauthorized   string   `json:"unauthorized"`   // property reads: missing or fault
+	Hidden         []string `json:"hidden"`         // properties this server is too old for
+	AnyVersion     bool     `json:"anyVersion"`     // SOAPAction version is not checked
+	DeviceURL      string   `json:"deviceUrl"`      // host, star or star-port
+	NFCHost        string   `json:"nfcHost"`        // name in device URLs instead of an IP
+	Manifest       string   `json:"manifest"`       // both, sha1, sha256 or none
+	Level          int      `json:"level"`          // zlib level of bodies, 1-9
+	LastGrain      string   `json:"lastGrain"`      // full or short
+	ProgressEvery  int      `json:"progressEvery"`  // grains between progress markers, 0: none
+	ContentLength  bool     `json:"contentLength"`  // of prepared files; else chunked
+	TaskTime       float64  `json:"taskTime"`       // of a power task
+	ShutdownTime   float64  `json:"shutdownTime"`   // of a guest, unless its machine says
+	VersionMissing bool     `json:"versionMissing"` // vimServiceVersions.xml is 404
 }
 
 func defaultSettings() settings {

@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"math/big"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -191,19 +190,4 @@ func colons(sum []byte) string {
 		parts[i] = fmt.Sprintf("%02X", b)
 	}
 	return strings.Join(parts, ":")
-}
-
-// serve runs handler on l in the background, with TLS if id is not nil.
-// HTTP/2 stays off: a body that is to be reset needs its connection.
-func serve(l net.Listener, handler http.Handler, id *identity) *http.Server {
-	server := &http.Server{
-		Handler:      handler,
-		ErrorLog:     quiet,
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
-	}
-	if id != nil {
-		l = tls.NewListener(l, id.config)
-	}
-	go func() { _ = server.Serve(l) }()
-	return server
 }
