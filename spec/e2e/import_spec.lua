@@ -133,7 +133,7 @@ describe("import --output", function()
     local disk = lab.read_object(out, "VirtualMachineImport", "a").status.diskImportStatus[1]
     assert.truthy(disk.diskRoute:find("^/%x+/"))
     assert.truthy(#disk.diskRoute:match("^/(%x+)/") >= 32)
-    local image = lab.read_object(out, "VirtualMachineImage", disk.diskName)
+    local image = lab.read_object(out, "VirtualMachineImage", disk.diskName .. "-img")
     assert.equal("http://192.0.2.1:8080" .. disk.diskRoute, image.spec.url)
     assert.falsy(result.stdout:find("no VirtualMachineImage", 1, true))
   end)
