@@ -47,6 +47,27 @@ function M.build(disk, plan, opts)
   }
 end
 
+--- claim.clone(disk, plan, opts) -> DataVolume
+-- Under CDI: a copy of the image's own claim, of the disk's name. The machine never runs
+-- from the image's claim, which goes when somebody deletes the image.
+--
+--   opts  as claim.build
+--
+-- Source: CDI's DataVolume, source pvc.
+function M.clone(disk, plan, opts)
+  local claim = M.build(disk, plan, opts)
+  local namespace, name = opts.image:match("^([^/]+)/(.+)$")
+  return {
+    apiVersion = "cdi.kubevirt.io/v1beta1",
+    kind = "DataVolume",
+    metadata = claim.metadata,
+    spec = {
+      source = { pvc = { namespace = namespace, name = name } },
+      pvc = claim.spec,
+    },
+  }
+end
+
 -- As Harvester's UI writes it: name and imageId, and the spec.
 local function template(claim)
   local annotations = claim.metadata.annotations
@@ -56,7 +77,7 @@ local function template(claim)
       name = claim.metadata.name,
       annotations = image and { [IMAGE_ID] = image } or nil,
     },
-    spec = claim.spec,
+    spec = claim.spec.pvc or claim.spec,
   }
 end
 

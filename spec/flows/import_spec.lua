@@ -1,78 +1,12 @@
 local cluster = require "support.cluster"
 local conditions = require "kube.conditions"
 local errors = require "host.error"
+local fake_source = require("support.source").new
 local flow = require "flows.import"
-local new_machine = require("support.machine").new
 local task = require "host.task"
 local json = require "host.json"
 
 local KEY = { namespace = "default", name = "web" }
-
--- A source whose machine can be told to misbehave.
-local function fake_source(opts)
-  local source = {
-    power = opts.power or "off", exports = 0, completed = 0, aborted = 0,
-    asked = 0, cut = 0,
-  }
-  function source:find()
-    if opts.find_error then
-      return nil, opts.find_error
-    end
-    return "vm-1"
-  end
-  function source:inspect()
-    return new_machine(opts.machine)
-  end
-  function source:preflight()
-    return opts.findings or {}
-  end
-  function source:networks()
-    return { { name = "VM Network", id = "network-7", path = "/DC0/network/VM Network" } }
-  end
-  function source:power_state()
-    return self.power
-  end
-  function source:shutdown_guest()
-    self.asked = self.asked + 1
-    if not opts.deaf then
-      self.power = "off"
-    end
-    return true
-  end
-  function source:power_off()
-    self.cut = self.cut + 1
-    self.power = "off"
-    return true
-  end
-  function source:export(_, callbacks)
-    self.exports = self.exports + 1
-    if opts.export_error then
-      return nil, opts.export_error
-    end
-    callbacks.record({ kind = "HttpNfcLease", name = "lease-1" })
-    local export = setmetatable({}, { __close = function(export)
-      if not export.done then
-        source.aborted = source.aborted + 1
-      end
-    end })
-    function export.stream(_, id)
-      return { url = "https://host/" .. id, format = "vmdk" }
-    end
-    function export.progress() end
-    function export.lost() end
-    function export.complete(export_)
-      export_.done = true
-      source.completed = source.completed + 1
-      callbacks.record({ kind = "HttpNfcLease", name = "lease-1", gone = true })
-      return opts.sent or {}
-    end
-    return export
-  end
-  function source:cleanup()
-    return {}
-  end
-  return setmetatable(source, { __close = function() end })
-end
 
 local function fake_target()
   local target = {

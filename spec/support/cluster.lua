@@ -17,7 +17,7 @@ local function copy(value)
 end
 
 local function key_of(kind, namespace, name)
-  return kind .. "/" .. namespace .. "/" .. name
+  return kind .. "/" .. (namespace or "") .. "/" .. name
 end
 
 local function store(self, object)
@@ -35,6 +35,19 @@ function methods:get(kind, namespace, name)
     return nil, errors.new("notfound", key_of(kind, namespace, name) .. " does not exist")
   end
   return copy(object)
+end
+
+function methods:list(kind, namespace)
+  local items = {}
+  for _, object in pairs(self.objects) do
+    if object.kind == kind and (not namespace or object.metadata.namespace == namespace) then
+      items[#items + 1] = copy(object)
+    end
+  end
+  table.sort(items, function(a, b)
+    return a.metadata.name < b.metadata.name
+  end)
+  return items
 end
 
 function methods:create(kind, object)

@@ -6,6 +6,8 @@
 
 local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
+local images = require "flows.import.images"
+local power_off = require "flows.import.power_off"
 local task = require "host.task"
 
 local M = {}
@@ -148,10 +150,12 @@ local function compare(import, ctx, job, sent)
   end
 end
 
+-- Disks that are not here, and that Harvester does not have yet either.
 local function missing_disks(import, ctx)
   local missing = {}
   for _, disk in ipairs(import.status.plan.disks) do
-    if ctx.target.disks:state(import.status.plan, disk) ~= "whole" then
+    if not images.is_ready(disk_status.of(import, disk))
+      and ctx.target.disks:state(import.status.plan, disk) ~= "whole" then
       missing[#missing + 1] = disk
     end
   end
@@ -189,16 +193,20 @@ local function fetch_all(import, ctx, missing)
   compare(import, ctx, job, assert(export:complete()))
 end
 
+local function fetch_missing(import, ctx, missing)
+  local ok, err = pcall(fetch_all, import, ctx, missing)
+  if not ok then
+    err = errors.of(err)
+    ctx.writer:condition("VMExportFailed", "True", "ExportFailed", err.message)
+    error(err)
+  end
+end
+
 --- export.run(import, ctx) -> state                                     [waits]
 function M.run(import, ctx)
   local missing = missing_disks(import, ctx)
   if #missing > 0 then
-    local ok, err = pcall(fetch_all, import, ctx, missing)
-    if not ok then
-      err = errors.of(err)
-      ctx.writer:condition("VMExportFailed", "True", "ExportFailed", err.message)
-      error(err)
-    end
+    fetch_missing(import, ctx, missing)
   end
   ctx.writer:condition("VMExported", "True", "Exported",
     ("all %d disks are here whole"):format(#import.status.plan.disks))
@@ -208,13 +216,15 @@ function M.run(import, ctx)
   return "disksExported"
 end
 
---- export.again: the step for a state in which the disks should be there: it fetches
--- what somebody has removed since.
-M.again = {}
+--- export.refill: the step for a state in which the disks should be here: it fetches
+-- again what has gone since (scratch that did not outlive a restart).
+M.refill = {}
 
-function M.again.run(import, ctx)
-  if #missing_disks(import, ctx) > 0 then
-    return "sourceReady"
+function M.refill.run(import, ctx)
+  local missing = missing_disks(import, ctx)
+  if #missing > 0 then
+    power_off.run(import, ctx)
+    fetch_missing(import, ctx, missing_disks(import, ctx))
   end
   return nil
 end

@@ -8,8 +8,9 @@
 --   nil                                   done: the next step of the same row
 --   "state"                               the next importStatus
 --   {wait = reason, message, after = s}   look again in so many seconds
---   {done = reason, message}              the good end; importStatus stays
+--   {done = reason, message, state}       the good end; importStatus: state, or it stays
 --   {invalid = reason, message}           virtualMachineImportInvalid, tried again later
+--   {leave = true, after = s or nil}      the status says all already
 --
 -- or throws: tried again with back-off, or failed for good.
 
@@ -34,16 +35,20 @@ local STEPS = {
   virtualMachineImportInvalid = { preflight, sanitize },
   virtualMachineImportValid = { admit },
   sourceReady = { power_off, export },
-  disksExported = { export.again, images, create },
-  diskImageSubmitted = { images },
+  disksExported = { export.refill, images, create },
+  diskImageSubmitted = { export.refill, images },
   diskImageFailed = { images },
   diskImagesReady = { create },
   virtualMachineCreated = { create },
 }
 
+-- A failed image counts across these, until all are ready.
+local KEEPS_ATTEMPT = { diskImageSubmitted = true, diskImageFailed = true }
+
 local MAX_RETRIES = 5
 local RETRY_FIRST, RETRY_MOST = 5, 300 -- seconds
 local INVALID_AGAIN = 300              -- seconds
+local CLEAN_AGAIN = 10                 -- seconds
 
 -- What a step gets: the environment, and this import's writer.
 local function context(writer, env)
@@ -63,13 +68,15 @@ local function reason_of(err)
   return (reason:gsub("[^%w_]", ""))
 end
 
+-- The end of an import that did not succeed. What it made goes, now or later.
 local function fail(import, ctx, err)
-  cleanup.run(import, ctx)
+  local clean = cleanup.run(import, ctx)
   ctx.writer:stalled(reason_of(err), err.message, {
     importStatus = "VMMigrationFailed",
     observedGeneration = import.metadata.generation,
   })
   ctx.writer:release()
+  return not clean and { after = CLEAN_AGAIN } or nil
 end
 
 -- An attempt has failed: again, or for good.
@@ -77,8 +84,7 @@ local function retry(import, ctx, err)
   local attempt = (import.status and import.status.attempt or 0) + 1
   local most = import.spec.maxRetries or ctx.options.max_retries or MAX_RETRIES
   if err.final or ctx.is_final(err) or attempt > most then
-    fail(import, ctx, err)
-    return nil
+    return fail(import, ctx, err)
   end
   local first = ctx.options.retry_first or RETRY_FIRST
   local after = err.after or math.min(first * 2 ^ (attempt - 1), RETRY_MOST)
@@ -92,15 +98,20 @@ end
 -- What a step returned, written down.
 local function settle(import, ctx, outcome)
   if type(outcome) == "string" then
+    local before = import.status.importStatus
     ctx.writer:working(outcome, "", {
       importStatus = outcome,
-      attempt = json.null,
+      attempt = KEEPS_ATTEMPT[outcome] and KEEPS_ATTEMPT[before] and import.status.attempt
+        or json.null,
       nextAttemptTime = json.null,
     })
     ctx.writer:release()
     return { after = 0 }
+  elseif outcome.leave then
+    return outcome.after and { after = outcome.after }
   elseif outcome.done then
     ctx.writer:finished(outcome.done, outcome.message or "", {
+      importStatus = outcome.state or import.status.importStatus,
       observedGeneration = import.metadata.generation,
     })
     ctx.writer:release()
@@ -138,7 +149,9 @@ local function due(import, ctx)
   local state = import.status and import.status.importStatus or ""
   if state == "VMMigrationFailed" or state == "virtualMachineRunning" then
     local seen = import.status.observedGeneration
-    if state == "VMMigrationFailed" and seen and seen ~= import.metadata.generation
+    if #(import.status.recorded or {}) > 0 then
+      return { cleanup.again }
+    elseif state == "VMMigrationFailed" and seen and seen ~= import.metadata.generation
       and not import.spec.cancelled then
       ctx.writer:record({ importStatus = "", attempt = json.null })
       return STEPS[""]

@@ -1,0 +1,312 @@
+--- targets.harvester: disks become images and claims of a Harvester cluster, the
+-- machine a VirtualMachine.
+--
+-- Disks wait as raw files in scratch (targets.raw_files), served by the image server
+-- under unguessable routes; Harvester downloads them as VirtualMachineImages. Everything
+-- made here has a name derived from the import's uid: a second try finds it and goes on.
+
+local errors = require "host.error"
+local json = require "host.json"
+local raw_files = require "targets.raw_files"
+
+local methods = {}
+local mt = { __name = "targets.harvester", __index = methods }
+
+local M = {}
+
+local IMPORT_UID = "migration.harvesterhci.io/import-uid"
+local LONGHORN = "driver.longhorn.io"
+local DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+
+local function condition(object, type)
+  for _, c in ipairs(object.status and object.status.conditions or {}) do
+    if c.type == type then
+      return c
+    end
+  end
+  return nil
+end
+
+-- Creates it, or takes the one of this import that is there.
+local function create_or_adopt(self, manifest, import)
+  local meta = manifest.metadata
+  meta.annotations = meta.annotations or {}
+  meta.annotations[IMPORT_UID] = import.metadata.uid
+  local made, err = self.client:create(manifest.kind, manifest)
+  if made then
+    return made
+  elseif err.reason ~= "AlreadyExists" then
+    return nil, err
+  end
+  local there
+  there, err = self.client:get(manifest.kind, meta.namespace, meta.name)
+  if not there then
+    return nil, err
+  elseif (there.metadata.annotations or {})[IMPORT_UID] ~= import.metadata.uid then
+    return nil, errors.final(errors.new("invalid", ("%s %s/%s exists and is not of this "
+      .. "import"):format(manifest.kind, meta.namespace, meta.name)))
+  elseif there.metadata.deletionTimestamp then
+    return nil, errors.new("busy", ("%s %s/%s of an earlier attempt is still being "
+      .. "deleted"):format(manifest.kind, meta.namespace, meta.name))
+  end
+  return there
+end
+
+local function storage_classes(self)
+  local classes, default = {}, nil
+  for _, class in ipairs(assert(self.client:list("StorageClass"))) do
+    classes[class.metadata.name] = class
+    if (class.metadata.annotations or {})[DEFAULT_CLASS] == "true" then
+      default = class.metadata.name
+    end
+  end
+  return classes, default
+end
+
+--- target:backend(storage_class) -> "backingimage" | "cdi" | nil, err   [waits]
+-- How Harvester stores an image of that class; nil class: the default one.
+-- Source: Harvester's image controller: Longhorn's v1 engine has backing images.
+function methods:backend(name)
+  local classes, default = storage_classes(self)
+  local class = classes[name or default or ""]
+  if not class then
+    return nil, errors.final(errors.new("notfound", name
+      and ("StorageClass %s does not exist"):format(name)
+      or "the cluster has no default StorageClass: set spec.storageClass"))
+  end
+  local engine = class.parameters and class.parameters.dataEngine or "v1"
+  if class.provisioner == LONGHORN and engine == "v1" then
+    return "backingimage"
+  end
+  return "cdi"
+end
+
+local function block(code, subject, message, action)
+  return { code = code, severity = "Blocks", subject = subject, message = message,
+    action = action }
+end
+
+local function check_networks(self, plan, found)
+  local seen = {}
+  for _, nic in ipairs(plan.nics) do
+    if nic.network and not seen[nic.network] then
+      seen[nic.network] = true
+      local namespace, name = nic.network:match("^([^/]+)/(.+)$")
+      local nad, err = self.client:get("NetworkAttachmentDefinition", namespace, name)
+      if not nad and err.kind == "notfound" then
+        found[#found + 1] = block("NetworkNotFound", nic.network,
+          ("the network %s does not exist here"):format(nic.network),
+          "create it, or map to another one")
+      elseif not nad and err.kind ~= "denied" then
+        error(err)
+      end
+    end
+  end
+end
+
+local function check_classes(self, plan, found)
+  local seen = {}
+  for _, disk in ipairs(plan.disks) do
+    local name = disk.storage_class or ""
+    if not seen[name] then
+      seen[name] = true
+      local backend, err = self:backend(disk.storage_class)
+      if not backend and err.kind == "notfound" then
+        found[#found + 1] = block("StorageClassNotFound", "disk " .. disk.id, err.message,
+          "set spec.storageClass to one that exists")
+      elseif not backend then
+        error(err)
+      end
+    end
+  end
+end
+
+local function check_machine(self, plan, import, found)
+  local there, err = self.client:get("VirtualMachine", plan.namespace, plan.name)
+  if not there then
+    return err.kind ~= "notfound" and error(err) or nil
+  end
+  if (there.metadata.annotations or {})[IMPORT_UID] ~= import.metadata.uid then
+    found[#found + 1] = block("VirtualMachineExists", plan.name,
+      ("VirtualMachine %s/%s exists already"):format(plan.namespace, plan.name),
+      "set spec.targetName, or remove it")
+  end
+end
+
+--- target:check(plan, import) -> findings                               [waits]
+-- What stands in the way in this cluster, all of it.
+function methods:check(plan, import)
+  local found = {}
+  check_networks(self, plan, found)
+  check_classes(self, plan, found)
+  check_machine(self, plan, import, found)
+  found[#found + 1] = self.disks:space_finding(plan)
+  return found
+end
+
+--- target:image_url(route) -> url
+function methods:image_url(route)
+  return self.base_url .. route
+end
+
+--- target:publish(plan, disk, route)                                    [waits]
+-- From now on the image server answers this route with the disk. Again does no harm.
+function methods:publish(plan, disk, route)
+  self.server:publish(route, {
+    file = self.disks:path(plan, disk),
+    size = disk.capacity_bytes,
+  })
+end
+
+--- target:forget(route)
+function methods:forget(route)
+  self.server:forget(route)
+end
+
+-- What a CDI image's DataVolume says; CDI never reports failure through the image.
+local function volume_message(self, namespace, name)
+  local volume = self.client:get("DataVolume", namespace, name)
+  if not volume then
+    return nil
+  end
+  local running = condition(volume, "Running")
+  local bound = condition(volume, "Bound")
+  if running and running.status == "False" and (running.message or "") ~= "" then
+    return running.message
+  elseif bound and bound.status ~= "True" and (bound.message or "") ~= "" then
+    return bound.message
+  end
+  return volume.status and volume.status.progress
+end
+
+--- target:image_state(namespace, name) -> state | nil, err              [waits]
+--
+--   state.phase     "importing" | "ready" | "failed"
+--   state.message   what Harvester says
+--   state.progress  per cent or nil
+--   state.storage_class, .size  once it is ready: the class and bytes its claims need
+--   err             notfound: it is not there any more
+function methods:image_state(namespace, name)
+  local image, err = self.client:get("VirtualMachineImage", namespace, name)
+  if not image then
+    return nil, err
+  end
+  local status = image.status or {}
+  local imported = condition(image, "Imported") or {}
+  local limit = condition(image, "RetryLimitExceeded") or {}
+  if imported.status == "True" then
+    return {
+      phase = "ready",
+      storage_class = status.storageClassName,
+      size = math.max(status.size or 0, status.virtualSize or 0),
+      backend = image.spec.backend,
+    }
+  elseif limit.status == "True" then
+    return { phase = "failed", message = limit.message or imported.message or "" }
+  end
+  local message = limit.message or ""
+  if message == "" and imported.status == "False" then
+    message = imported.message or ""
+  end
+  if message == "" and image.spec.backend == "cdi" then
+    message = volume_message(self, namespace, name) or ""
+  end
+  return { phase = "importing", message = message, progress = status.progress }
+end
+
+--- target:delete(kind, namespace, name, import) -> gone | nil, err      [waits]
+-- True: nothing of this import is there any more; false: asked for, not gone yet.
+-- Somebody else's object of that name is left alone.
+function methods:delete(kind, namespace, name, import)
+  local there, err = self.client:get(kind, namespace, name)
+  if not there then
+    return err.kind == "notfound" or nil, err
+  elseif (there.metadata.annotations or {})[IMPORT_UID] ~= import.metadata.uid then
+    return true
+  end
+  local ok
+  ok, err = self.client:delete(kind, namespace, name, { uid = there.metadata.uid })
+  if not ok and err.kind ~= "notfound" then
+    return nil, err
+  end
+  there, err = self.client:get(kind, namespace, name)
+  if there then
+    return false
+  end
+  return err.kind == "notfound" or nil, err
+end
+
+--- target:put(manifest, import) -> object | nil, err                    [waits]
+-- Creates an image, a claim, a DataVolume or the VirtualMachine, or takes the one of
+-- this import that is there.
+--
+--   err  invalid: somebody else's; busy: ours, but it is being deleted
+function methods:put(manifest, import)
+  return create_or_adopt(self, manifest, import)
+end
+
+--- target:disown(kind, namespace, name) -> true | nil, err              [waits]
+-- Takes the import's owner reference off: it stays when the import is deleted.
+function methods:disown(kind, namespace, name, uid)
+  local object, err = self.client:get(kind, namespace, name)
+  if not object then
+    return nil, err
+  end
+  local kept = json.array({})
+  for _, reference in ipairs(object.metadata.ownerReferences or {}) do
+    if reference.uid ~= uid then
+      kept[#kept + 1] = reference
+    end
+  end
+  if #kept == #(object.metadata.ownerReferences or {}) then
+    return true
+  end
+  return self.client:patch(kind, namespace, name, { metadata = {
+    resourceVersion = object.metadata.resourceVersion,
+    ownerReferences = kept,
+  } })
+end
+
+--- target:machine_state(namespace, name) -> state | nil, err            [waits]
+--
+--   state.running  boolean
+--   state.message  what KubeVirt says while it does not run
+function methods:machine_state(namespace, name)
+  local machine, err = self.client:get("VirtualMachine", namespace, name)
+  if not machine then
+    return nil, err
+  end
+  local status = machine.status or {}
+  local ready = condition(machine, "Ready") or {}
+  local failure = condition(machine, "Failure") or {}
+  local message = status.printableStatus or "not started yet"
+  for _, text in ipairs { failure.message or "", ready.message or "" } do
+    if text ~= "" then
+      message = message .. ": " .. text
+      break
+    end
+  end
+  return {
+    running = status.printableStatus == "Running" or ready.status == "True",
+    message = message,
+  }
+end
+
+--- harvester.new(opts) -> target
+--
+--   opts.client    kube.client
+--   opts.server    host.images server
+--   opts.base_url  string  where the cluster reaches it: "http://SERVICE:8080"
+--   opts.scratch   string  a folder for raw files
+--   opts.sha512, opts.idle_timeout  as targets.raw_files
+function M.new(opts)
+  return setmetatable({
+    client = opts.client,
+    server = opts.server,
+    base_url = opts.base_url,
+    can = { images = true, run = true },
+    disks = raw_files.new(opts.scratch, opts),
+  }, mt)
+end
+
+return M

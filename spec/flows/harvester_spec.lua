@@ -1,0 +1,302 @@
+-- The steps of an import into a cluster, on an in-memory one.
+
+local cluster = require "support.cluster"
+local conditions = require "kube.conditions"
+local fake_source = require("support.source").new
+local flow = require "flows.import"
+local harvester = require "targets.harvester"
+local json = require "host.json"
+local task = require "host.task"
+
+local KEY = { namespace = "default", name = "web" }
+
+-- Raw files that are there at once.
+local function fake_disks()
+  local disks = { whole = {}, fetched = 0 }
+  function disks:path(_, disk) return "/scratch/" .. disk.name .. ".raw" end
+  function disks:state(_, disk) return self.whole[disk.id] end
+  function disks:remove(_, disk) self.whole[disk.id] = nil end
+  function disks.space_finding() end
+  function disks:put(_, disk)
+    self.fetched = self.fetched + 1
+    local transfer = setmetatable({}, { __close = function() end })
+    function transfer.progress() return { position = 0, received = 0, rate = 0 } end
+    function transfer.wait()
+      task.sleep(0)
+      disks.whole[disk.id] = "whole"
+      return { capacity = disk.capacity_bytes, received = 1, digests = {} }
+    end
+    return transfer
+  end
+  return disks
+end
+
+local function fake_server()
+  local server = { routes = {} }
+  function server:publish(route, entry) self.routes[route] = entry end
+  function server:forget(route) self.routes[route] = nil end
+  return server
+end
+
+local function count(map)
+  local n = 0
+  for _ in pairs(map) do
+    n = n + 1
+  end
+  return n
+end
+
+local function world(opts)
+  opts = opts or {}
+  local w = { store = cluster.new(), source = fake_source(opts), server = fake_server(),
+    disks = fake_disks() }
+  w.target = harvester.new({ client = w.store, server = w.server,
+    base_url = "http://svc:8080", scratch = "/scratch" })
+  w.target.disks = w.disks
+  w.env = {
+    store = w.store, target = w.target,
+    open_source = function() return w.source end,
+    hook = function(_, _, builtin) return builtin end,
+    now = function() return 1.8e9 end,
+    options = { poll = 0.001 },
+    is_final = function() return false end,
+  }
+  w.store:create("StorageClass", {
+    metadata = { name = "longhorn", annotations = {
+      ["storageclass.kubernetes.io/is-default-class"] = "true" } },
+    provisioner = opts.provisioner or "driver.longhorn.io",
+    parameters = opts.engine and { dataEngine = opts.engine } or nil,
+  })
+  w.store:create("NetworkAttachmentDefinition", {
+    metadata = { name = "vlan1", namespace = "default" } })
+  w.store:create("VmwareSource", { metadata = { name = "vc", namespace = "default" }, spec = {} })
+  w.store:patch("VmwareSource", "default", "vc", { status = { status = "clusterReady" } },
+    { status = true })
+  local spec = {
+    virtualMachineName = "web 01",
+    networkMapping = json.array({
+      { sourceNetwork = "VM Network", destinationNetwork = opts.network or "default/vlan1" } }),
+    sourceCluster = { kind = "VmwareSource", name = "vc", namespace = "default" },
+  }
+  for key, value in pairs(opts.spec or {}) do
+    spec[key] = value
+  end
+  w.store:create("VirtualMachineImport", {
+    apiVersion = "migration.harvesterhci.io/v1beta1",
+    metadata = { name = "web", namespace = "default", uid = "1a2b3c4d-0000" },
+    spec = spec,
+  })
+  return w
+end
+
+local function import_of(w)
+  return assert(w.store:get("VirtualMachineImport", "default", "web"))
+end
+
+local function state(w)
+  return import_of(w).status.importStatus
+end
+
+-- Reconciles until something has to be waited for, or nothing is left to do.
+local function run(w)
+  local result
+  for _ = 1, 30 do
+    result = flow.reconcile(KEY, w.env)
+    if not result or result.after > 0 then
+      return result
+    end
+  end
+  error("still going on in state " .. tostring(state(w)))
+end
+
+local function images(w)
+  return w.store:list("VirtualMachineImage", "default")
+end
+
+local function set_image(w, name, status)
+  assert(w.store:patch("VirtualMachineImage", "default", name, { status = status },
+    { status = true }))
+end
+
+local function all_imported(w)
+  for _, image in ipairs(images(w)) do
+    set_image(w, image.metadata.name, {
+      size = 1000, virtualSize = 3 * 2 ^ 20 // 1 | 0, storageClassName = "lh-x",
+      conditions = json.array({ { type = "Imported", status = "True" } }),
+    })
+  end
+end
+
+describe("flows.import in a cluster", function()
+  it("submits an image per disk with routes of its own, owned by the import", function()
+    local w = world()
+    run(w)
+    assert.equal("diskImageSubmitted", state(w))
+    assert.equal(2, #images(w))
+    assert.equal(2, count(w.server.routes))
+    for i, image in ipairs(images(w)) do
+      local entry = import_of(w).status.diskImportStatus[i]
+      assert.equal("http://svc:8080" .. entry.diskRoute, image.spec.url)
+      assert.truthy(w.server.routes[entry.diskRoute])
+      assert.equal(image.metadata.name, entry.VirtualMachineImage)
+      assert.equal("backingimage", image.spec.backend)
+      assert.equal("1a2b3c4d-0000", image.metadata.ownerReferences[1].uid)
+      assert.is_true(conditions.is_true(entry.diskConditions, "VirtualMachineImageSubmitted"))
+    end
+    assert.equal(1, #import_of(w).metadata.finalizers)
+  end)
+
+  it("waits for the images, says how far they are, then makes claims and machine", function()
+    local w = world()
+    run(w)
+    set_image(w, images(w)[1].metadata.name, { progress = 43 })
+    run(w)
+    local working = conditions.find(import_of(w).status.conditions, "Reconciling")
+    assert.truthy(working.message:find("image 1/2 43 %", 1, true))
+    all_imported(w)
+    run(w)
+    assert.equal("virtualMachineCreated", state(w))
+    assert.equal(0, count(w.server.routes))
+    assert.equal(0, count(w.disks.whole))
+    local claims = w.store:list("PersistentVolumeClaim", "default")
+    assert.equal(2, #claims)
+    assert.equal("3Mi", claims[1].spec.resources.requests.storage)
+    assert.equal("lh-x", claims[1].spec.storageClassName)
+    assert.equal("default/" .. images(w)[1].metadata.name,
+      claims[1].metadata.annotations["harvesterhci.io/imageId"])
+    for _, image in ipairs(images(w)) do
+      assert.equal(0, #image.metadata.ownerReferences)
+    end
+    assert.equal(0, #import_of(w).metadata.finalizers)
+
+    local result = run(w)
+    assert.equal(10, result.after)
+    w.store:patch("VirtualMachine", "default", "web-01",
+      { status = { printableStatus = "Running" } }, { status = true })
+    assert.is_nil(run(w))
+    assert.equal("virtualMachineRunning", state(w))
+    assert.equal("True", conditions.find(import_of(w).status.conditions, "Ready").status)
+    assert.is_nil((flow.reconcile(KEY, w.env)))
+  end)
+
+  it("passes on what KubeVirt says of a machine that does not run", function()
+    local w = world()
+    run(w)
+    all_imported(w)
+    run(w)
+    w.store:patch("VirtualMachine", "default", "web-01", { status = {
+      printableStatus = "ErrorUnschedulable",
+      conditions = json.array({ { type = "Ready", status = "False", message = "no node fits" } }),
+    } }, { status = true })
+    run(w)
+    assert.equal("virtualMachineCreated", state(w))
+    local working = conditions.find(import_of(w).status.conditions, "Reconciling")
+    assert.truthy(working.message:find("ErrorUnschedulable: no node fits", 1, true))
+  end)
+
+  it("leaves the machine stopped when asked to, and that is a good end", function()
+    local w = world({ spec = { targetPowerState = "Stopped" } })
+    run(w)
+    all_imported(w)
+    assert.is_nil(run(w))
+    assert.equal("virtualMachineCreated", state(w))
+    assert.equal("Stopped", conditions.find(import_of(w).status.conditions, "Ready").reason)
+    assert.equal("Halted", w.store:get("VirtualMachine", "default", "web-01").spec.runStrategy)
+  end)
+
+  it("makes clones under CDI", function()
+    local w = world({ engine = "v2" })
+    run(w)
+    assert.equal("cdi", images(w)[1].spec.backend)
+    all_imported(w)
+    run(w)
+    local volumes = w.store:list("DataVolume", "default")
+    assert.equal(2, #volumes)
+    assert.equal(images(w)[1].metadata.name, volumes[1].spec.source.pvc.name)
+    assert.not_equal(images(w)[1].metadata.name, volumes[1].metadata.name)
+    assert.equal(0, #w.store:list("PersistentVolumeClaim", "default"))
+  end)
+
+  it("makes a failed image again, and gives up after maxRetries", function()
+    local w = world({ spec = { maxRetries = 2 } })
+    run(w)
+    for attempt = 1, 3 do
+      local image = images(w)[1]
+      set_image(w, image.metadata.name, { conditions = json.array({
+        { type = "RetryLimitExceeded", status = "True", message = "no space left" } }) })
+      run(w)
+      if attempt < 3 then
+        assert.equal("diskImageSubmitted", state(w))
+        assert.not_equal(image.metadata.uid, images(w)[1].metadata.uid)
+      end
+    end
+    assert.equal("VMMigrationFailed", state(w))
+    local stalled = conditions.find(import_of(w).status.conditions, "Stalled")
+    assert.truthy(stalled.message:find("no space left", 1, true))
+    assert.equal(0, #images(w))
+    assert.equal(0, count(w.server.routes))
+    assert.equal(0, #import_of(w).metadata.finalizers)
+  end)
+
+  it("says what keeps an image from being imported meanwhile", function()
+    local w = world()
+    run(w)
+    set_image(w, images(w)[1].metadata.name, { conditions = json.array({
+      { type = "RetryLimitExceeded", status = "False", message = "retry 1/3: EOF" } }) })
+    run(w)
+    local working = conditions.find(import_of(w).status.conditions, "Reconciling")
+    assert.truthy(working.message:find("retry 1/3: EOF", 1, true))
+  end)
+
+  it("fetches again what scratch has lost, and publishes after a restart", function()
+    local w = world()
+    run(w)
+    local before = w.disks.fetched
+    local route = import_of(w).status.diskImportStatus[1].diskRoute
+    w.server.routes = {}
+    w.disks.whole = {}
+    run(w)
+    assert.equal(before + 2, w.disks.fetched)
+    assert.truthy(w.server.routes[route])
+    assert.equal("diskImageSubmitted", state(w))
+  end)
+
+  it("takes the images that are there after a crash before it could say so", function()
+    local w = world()
+    run(w)
+    local uid = images(w)[1].metadata.uid
+    w.store:patch("VirtualMachineImport", "default", "web",
+      { status = { importStatus = "disksExported" } }, { status = true })
+    run(w)
+    assert.equal(uid, images(w)[1].metadata.uid)
+    assert.equal(2, #images(w))
+  end)
+
+  it("refuses to take somebody else's image of the name", function()
+    local w = world()
+    w.store:create("VirtualMachineImage", { metadata = { namespace = "default",
+      name = "web-01-1a2b3c4d-disk-0-img" }, spec = {} })
+    run(w)
+    assert.equal("VMMigrationFailed", state(w))
+    assert.equal(1, #images(w))
+  end)
+
+  it("removes all it made when it is deleted on the way, then lets go", function()
+    local w = world()
+    run(w)
+    w.store:delete("VirtualMachineImport", "default", "web")
+    run(w)
+    assert.is_nil((w.store:get("VirtualMachineImport", "default", "web")))
+    assert.equal(0, #images(w))
+    assert.equal(0, count(w.disks.whole))
+  end)
+
+  it("blocks on a network and a storage class that do not exist, at once", function()
+    local w = world({ network = "default/nowhere", spec = { storageClass = "gone" } })
+    run(w)
+    assert.equal("virtualMachineImportInvalid", state(w))
+    local stalled = conditions.find(import_of(w).status.conditions, "Stalled")
+    assert.truthy(stalled.message:find("default/nowhere", 1, true))
+    assert.truthy(stalled.message:find("StorageClass gone", 1, true))
+  end)
+end)
