@@ -9,10 +9,10 @@
 #include <stddef.h>
 
 /* `size` bytes, all zero. */
-void *vic_alloc(size_t size);
+void *vic_alloc(size_t size) __attribute__((returns_nonnull));
 
 /* As realloc(); what is added is not cleared. */
-void *vic_realloc(void *p, size_t size);
+void *vic_realloc(void *p, size_t size) __attribute__((returns_nonnull));
 
 /* A copy of the text; NULL gives NULL. */
 char *vic_strdup(const char *text);

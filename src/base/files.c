@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PIECE (64 * 1024)
+#define PIECE ((size_t)64 * 1024)
 
 static bool stopped(const atomic_bool *stop)
 {

@@ -149,7 +149,7 @@ int vic_folder_list(const char *path, char ***names, struct vic_error *err)
     size_t count = 0;
     int problem = dir ? 0 : errno;
 
-    while (!problem) {
+    while (dir && !problem) {
         errno = 0;
         entry = readdir(dir);
         if (!entry) {

@@ -3,12 +3,10 @@
  * threads; a job whose task is cancelled meanwhile tidies up after itself.
  */
 #include "alloc.h"
-#include "fail.h"
+#include "file_job.h"
 #include "files.h"
 #include "folders.h"
 #include "host.h"
-#include "job.h"
-#include "options.h"
 
 #include <lauxlib.h>
 
@@ -17,117 +15,13 @@
 #include <unistd.h>
 
 #define LOCK_TYPE "vic.file.lock"
-#define MAX_READ  (16 * 1024 * 1024)
-#define MOST_MODE 07777
-
-struct file_opts {
-    size_t max;
-    unsigned mode;
-    bool parents;
-    bool missing_ok;
-    bool recursive;
-    bool follow;
-};
-
-struct file_job {
-    struct vic_job job; /* first, so that a vic_job * is a file_job * */
-    struct vic_wait **box;
-    char *path;
-    char *to;
-    struct file_opts opts;
-    char *data; /* given or read */
-    size_t size;
-    char **names;
-    struct vic_file_stat stat;
-    uint64_t free_bytes, total_bytes;
-    int fd; /* of a lock; -1: none */
-};
-
-static void names_free(char **names)
-{
-    char **at;
-
-    for (at = names; at && *at; at++)
-        free(*at);
-    free(names);
-}
-
-static void file_job_free(struct vic_job *job)
-{
-    struct file_job *file = (struct file_job *)job;
-
-    if (file->fd >= 0)
-        close(file->fd);
-    names_free(file->names);
-    free(file->data);
-    free(file->path);
-    free(file->to);
-    free(file);
-}
-
-/* A path; the operating system would see only what is before a zero byte. */
-static const char *check_path(lua_State *L, int index)
-{
-    size_t size;
-    const char *path = luaL_checklstring(L, index, &size);
-
-    luaL_argcheck(L, size > 0 && strlen(path) == size, index, "not a path");
-    return path;
-}
-
-static void read_opts(lua_State *L, int index, struct file_opts *opts)
-{
-#define FIELD(name, type)                                                                \
-    {                                                                                    \
-#name, type, offsetof(struct file_opts, name)                                    \
-    }
-    static const struct vic_option options[] = {
-        FIELD(max, VIC_OPTION_SIZE),
-        FIELD(mode, VIC_OPTION_UNSIGNED),
-        FIELD(parents, VIC_OPTION_BOOL),
-        FIELD(missing_ok, VIC_OPTION_BOOL),
-        FIELD(recursive, VIC_OPTION_BOOL),
-        FIELD(follow, VIC_OPTION_BOOL),
-        { NULL, 0, 0 },
-    };
-#undef FIELD
-
-    vic_options_read(L, index, options, opts);
-    if (opts->mode > MOST_MODE)
-        luaL_error(L, "option 'mode': more than permission bits");
-}
-
-/* Pushes a box with a job for the path at 1. `opts` may be NULL. */
-static struct file_job *job_new(lua_State *L, const struct file_opts *opts,
-                                int (*run)(struct vic_job *job),
-                                int (*push)(lua_State *L, struct vic_job *job))
-{
-    const char *path = check_path(L, 1);
-    struct vic_wait **box = vic_wait_box(L);
-    struct file_job *file = vic_alloc(sizeof(*file));
-
-    file->job.run = run;
-    file->job.push = push;
-    file->job.free = file_job_free;
-    file->path = vic_strdup(path);
-    file->fd = -1;
-    if (opts)
-        file->opts = *opts;
-    file->box = box;
-    vic_job_box(box, &file->job);
-    return file;
-}
-
-static int job_start(lua_State *L, struct file_job *file)
-{
-    return vic_job_start(L, file->box);
-}
+#define MAX_READ  ((size_t)16 * 1024 * 1024)
 
 /* ---- read, write ---- */
 
 static int run_read(struct vic_job *job)
 {
-    struct file_job *file = (struct file_job *)job;
+    struct vic_file_job *file = (struct vic_file_job *)job;
 
     return vic_file_read(file->path, file->opts.max, &job->stop, &file->data, &file->size,
                          &job->err);
@@ -135,7 +29,7 @@ static int run_read(struct vic_job *job)
 
 static int push_data(lua_State *L, struct vic_job *job)
 {
-    struct file_job *file = (struct file_job *)job;
+    struct vic_file_job *file = (struct vic_file_job *)job;
 
     lua_pushlstring(L, file->data, file->size);
     return 1;
@@ -150,15 +44,15 @@ static int push_data(lua_State *L, struct vic_job *job)
  */
 static int l_file_read(lua_State *L)
 {
-    struct file_opts opts = { .max = MAX_READ };
+    struct vic_file_opts opts = { .max = MAX_READ };
 
-    read_opts(L, 2, &opts);
-    return job_start(L, job_new(L, &opts, run_read, push_data));
+    vic_file_read_opts(L, 2, &opts);
+    return vic_file_job_start(L, vic_file_job_new(L, &opts, run_read, push_data));
 }
 
 static int run_write(struct vic_job *job)
 {
-    struct file_job *file = (struct file_job *)job;
+    struct vic_file_job *file = (struct vic_file_job *)job;
 
     return vic_file_write(file->path, file->data, file->size, file->opts.mode, &job->stop,
                           &job->err);
@@ -178,23 +72,23 @@ static int run_write(struct vic_job *job)
  */
 static int l_file_write(lua_State *L)
 {
-    struct file_opts opts = { .mode = 0600 };
-    struct file_job *file;
+    struct vic_file_opts opts = { .mode = 0600 };
+    struct vic_file_job *file;
     size_t size;
     const char *text = luaL_checklstring(L, 2, &size);
 
-    read_opts(L, 3, &opts);
-    file = job_new(L, &opts, run_write, NULL);
+    vic_file_read_opts(L, 3, &opts);
+    file = vic_file_job_new(L, &opts, run_write, NULL);
     file->data = vic_strndup(text, size);
     file->size = size;
-    return job_start(L, file);
+    return vic_file_job_start(L, file);
 }
 
 /* ---- folders and names ---- */
 
 static int run_mkdir(struct vic_job *job)
 {
-    struct file_job *file = (struct file_job *)job;
+    struct vic_file_job *file = (struct vic_file_job *)job;
 
     return vic_folder_make(file->path, file->opts.mode, file->opts.parents, &job->err);
 }
@@ -208,15 +102,15 @@ static int run_mkdir(struct vic_job *job)
  */
 static int l_file_mkdir(lua_State *L)
 {
-    struct file_opts opts = { .mode = 0777 };
+    struct vic_file_opts opts = { .mode = 0777 };
 
-    read_opts(L, 2, &opts);
-    return job_start(L, job_new(L, &opts, run_mkdir, NULL));
+    vic_file_read_opts(L, 2, &opts);
+    return vic_file_job_start(L, vic_file_job_new(L, &opts, run_mkdir, NULL));
 }
 
 static int run_remove(struct vic_job *job)
 {
-    struct file_job *file = (struct file_job *)job;
+    struct vic_file_job *file = (struct vic_file_job *)job;
 
     return vic_file_remove(file->path, file->opts.missing_ok, file->opts.recursive,
                            &job->stop, &job->err);
@@ -234,15 +128,15 @@ static int run_remove(struct vic_job *job)
  */
 static int l_file_remove(lua_State *L)
 {
-    struct file_opts opts = { 0 };
+    struct vic_file_opts opts = { 0 };
 
-    read_opts(L, 2, &opts);
-    return job_start(L, job_new(L, &opts, run_remove, NULL));
+    vic_file_read_opts(L, 2, &opts);
+    return vic_file_job_start(L, vic_file_job_new(L, &opts, run_remove, NULL));
 }
 
 static int run_rename(struct vic_job *job)
 {
-    struct file_job *file = (struct file_job *)job;
+    struct vic_file_job *file = (struct vic_file_job *)job;
 
     return vic_file_rename(file->path, file->to, &job->err);
 }
@@ -255,23 +149,23 @@ static int run_rename(struct vic_job *job)
  */
 static int l_file_rename(lua_State *L)
 {
-    const char *to = check_path(L, 2);
-    struct file_job *file = job_new(L, NULL, run_rename, NULL);
+    const char *to = vic_file_check_path(L, 2);
+    struct vic_file_job *file = vic_file_job_new(L, NULL, run_rename, NULL);
 
     file->to = vic_strdup(to);
-    return job_start(L, file);
+    return vic_file_job_start(L, file);
 }
 
 static int run_list(struct vic_job *job)
 {
-    struct file_job *file = (struct file_job *)job;
+    struct vic_file_job *file = (struct vic_file_job *)job;
 
     return vic_folder_list(file->path, &file->names, &job->err);
 }
 
 static int push_names(lua_State *L, struct vic_job *job)
 {
-    struct file_job *file = (struct file_job *)job;
+    struct vic_file_job *file = (struct vic_file_job *)job;
     lua_Integer i;
 
     lua_newtable(L);
@@ -292,21 +186,21 @@ static int push_names(lua_State *L, struct vic_job *job)
 static int l_file_list(lua_State *L)
 {
 
-    return job_start(L, job_new(L, NULL, run_list, push_names));
+    return vic_file_job_start(L, vic_file_job_new(L, NULL, run_list, push_names));
 }
 
 /* ---- about a file ---- */
 
 static int run_stat(struct vic_job *job)
 {
-    struct file_job *file = (struct file_job *)job;
+    struct vic_file_job *file = (struct vic_file_job *)job;
 
     return vic_file_stat(file->path, file->opts.follow, &file->stat, &job->err);
 }
 
 static int push_stat(lua_State *L, struct vic_job *job)
 {
-    struct file_job *file = (struct file_job *)job;
+    struct vic_file_job *file = (struct vic_file_job *)job;
 
     lua_createtable(L, 0, 6);
     lua_pushinteger(L, file->stat.size);
@@ -338,22 +232,22 @@ static int push_stat(lua_State *L, struct vic_job *job)
  */
 static int l_file_stat(lua_State *L)
 {
-    struct file_opts opts = { 0 };
+    struct vic_file_opts opts = { 0 };
 
-    read_opts(L, 2, &opts);
-    return job_start(L, job_new(L, &opts, run_stat, push_stat));
+    vic_file_read_opts(L, 2, &opts);
+    return vic_file_job_start(L, vic_file_job_new(L, &opts, run_stat, push_stat));
 }
 
 static int run_statfs(struct vic_job *job)
 {
-    struct file_job *file = (struct file_job *)job;
+    struct vic_file_job *file = (struct vic_file_job *)job;
 
     return vic_file_space(file->path, &file->free_bytes, &file->total_bytes, &job->err);
 }
 
 static int push_space(lua_State *L, struct vic_job *job)
 {
-    struct file_job *file = (struct file_job *)job;
+    struct vic_file_job *file = (struct vic_file_job *)job;
 
     lua_createtable(L, 0, 2);
     lua_pushinteger(L, (lua_Integer)file->free_bytes);
@@ -374,7 +268,7 @@ static int push_space(lua_State *L, struct vic_job *job)
 static int l_file_statfs(lua_State *L)
 {
 
-    return job_start(L, job_new(L, NULL, run_statfs, push_space));
+    return vic_file_job_start(L, vic_file_job_new(L, NULL, run_statfs, push_space));
 }
 
 /* ---- locks ---- */
@@ -392,14 +286,14 @@ static int l_lock_close(lua_State *L)
 
 static int run_lock(struct vic_job *job)
 {
-    struct file_job *file = (struct file_job *)job;
+    struct vic_file_job *file = (struct vic_file_job *)job;
 
     return vic_file_lock(file->path, &file->fd, &job->err);
 }
 
 static int push_lock(lua_State *L, struct vic_job *job)
 {
-    struct file_job *file = (struct file_job *)job;
+    struct vic_file_job *file = (struct vic_file_job *)job;
     int *fd = lua_newuserdatauv(L, sizeof(*fd), 0);
 
     *fd = file->fd;
@@ -420,7 +314,7 @@ static int push_lock(lua_State *L, struct vic_job *job)
 static int l_file_lock(lua_State *L)
 {
 
-    return job_start(L, job_new(L, NULL, run_lock, push_lock));
+    return vic_file_job_start(L, vic_file_job_new(L, NULL, run_lock, push_lock));
 }
 
 int vic_open_file(lua_State *L)

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 
 #define STREAM_TYPE "vic.http.lines"
-#define MAX_LINE    (4 * 1024 * 1024)
+#define MAX_LINE    ((size_t)4 * 1024 * 1024)
 
 struct stream {
     unsigned refs;
@@ -267,13 +267,15 @@ static int open_result(lua_State *L, int status, lua_KContext ctx)
 
 static struct stream *push_stream(lua_State *L)
 {
-    struct stream **box = lua_newuserdatauv(L, sizeof(*box), 0);
+    struct stream **box = lua_newuserdatauv(L, sizeof(struct stream *), 0);
+    struct stream *stream;
 
     *box = NULL;
     luaL_setmetatable(L, STREAM_TYPE);
-    *box = vic_alloc(sizeof(**box));
-    (*box)->refs = 1;
-    return *box;
+    stream = vic_alloc(sizeof(*stream));
+    stream->refs = 1;
+    *box = stream;
+    return stream;
 }
 
 /*

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define MAX_BODY   (16 * 1024 * 1024)
+#define MAX_BODY   ((size_t)16 * 1024 * 1024)
 #define USER_AGENT "vm-import-controller/" VIC_VERSION
 
 struct request_opts {

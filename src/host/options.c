@@ -102,8 +102,10 @@ void vic_options_read(lua_State *L, int index, const struct vic_option *list, vo
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
         const struct vic_option *option = find(list, name);
 
-        if (!option)
+        if (!option) {
             luaL_error(L, "unknown option '%s'", name);
+            return; /* not reached */
+        }
         read_one(L, option, (char *)into + option->offset);
     }
 }

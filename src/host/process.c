@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_OUTPUT (1024 * 1024)
+#define MAX_OUTPUT ((size_t)1024 * 1024)
 
 struct run {
     struct vic_wait wait; /* first, so that a vic_wait * is a run * */

@@ -5,12 +5,12 @@
 
 #include "alloc.h"
 
-#include <stdio.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FIRST_ROOM 4096
-#define MOST_HEAD  (256 * 1024)
+#define MOST_HEAD  ((size_t)256 * 1024)
 
 void vic_answer_clear(struct vic_answer *answer)
 {
@@ -20,15 +20,19 @@ void vic_answer_clear(struct vic_answer *answer)
     memset(answer, 0, sizeof(*answer));
 }
 
+/* Of "HTTP/1.1 200 OK"; 0 if it is none. */
 static int status_of(const char *line, size_t size)
 {
-    char text[32];
+    const char *at = memchr(line, ' ', size);
     int status = 0;
+    int digits = 0;
 
-    snprintf(text, sizeof(text), "%.*s", size < 31 ? (int)size : 31, line);
-    if (sscanf(text, "HTTP/%*s %3d", &status) != 1)
-        return 0;
-    return status;
+    for (at = at ? at + 1 : line + size; at < line + size && digits < 3; at++, digits++) {
+        if (!isdigit((unsigned char)*at))
+            return 0;
+        status = 10 * status + *at - '0';
+    }
+    return digits == 3 ? status : 0;
 }
 
 int vic_answer_line(struct vic_answer *answer, const char *line, size_t size,

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FULL (256 * 1024)
+#define FULL ((size_t)256 * 1024)
 
 void vic_lines_clear(struct vic_lines *lines)
 {
@@ -41,7 +41,7 @@ static void lines_make_room(struct vic_lines *lines, size_t size)
     /* One huge line was here: its room is not kept for ever. */
     if (used == 0 && lines->room > 2 * FULL)
         vic_lines_clear(lines);
-    if (lines->end + size <= lines->room)
+    if (lines->data && lines->end + size <= lines->room)
         return;
     while (lines->room < lines->end + size)
         lines->room = lines->room ? 2 * lines->room : 4096;
@@ -71,11 +71,12 @@ int vic_lines_add(struct vic_lines *lines, const char *bytes, size_t size,
 
 const char *vic_lines_next(struct vic_lines *lines, size_t *size)
 {
-    const char *line = lines->data + lines->start;
+    const char *line;
     const char *lf;
 
-    if (!vic_lines_ready(lines))
+    if (!lines->data || !vic_lines_ready(lines))
         return NULL;
+    line = lines->data + lines->start;
     lf = memchr(line, '\n', lines->whole - lines->start);
     *size = (size_t)(lf - line);
     lines->start += *size + 1;
