@@ -111,6 +111,7 @@ function M.simulator(folder, opts)
   })
   local said = M.wait_for("the simulator is ready", function()
     local text = file.read(ready)
+    assert(not runner:done(), file.read(ready .. ".log"))
     return text and text:find("\n", 1, true) and json.decode(text)
   end)
   said.ca_pem = assert(file.read(said.ca))
@@ -167,6 +168,25 @@ function M.objects(sim, opts)
     })
   end
   return table.concat(parts, "\n---\n") .. "\n"
+end
+
+--- lab.import(sim, folder, opts) -> {status, signal, stdout, stderr}    [waits]
+-- `import` of opts.imports into folder/out.
+--
+--   opts       as lab.objects has them
+--   opts.yaml  text of the file instead of lab.objects'
+--   opts.out   another folder than folder/out
+--   opts.args  list of more arguments, optional
+function M.import(sim, folder, opts)
+  return M.run(M.import_args(sim, folder, opts))
+end
+
+--- lab.import_args(sim, folder, opts) -> list of arguments              [waits]
+-- The same, only written down.
+function M.import_args(sim, folder, opts)
+  assert(file.write(folder .. "/vm.yaml", opts.yaml or M.objects(sim, opts)))
+  return { "import", "-f", folder .. "/vm.yaml", "--output", opts.out or folder .. "/out",
+    table.unpack(opts.args or {}) }
 end
 
 --- lab.sha512(path) -> hex                                              [waits]
