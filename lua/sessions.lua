@@ -2,9 +2,11 @@
 --
 -- A source is opened for the first borrower and logged out when nobody has borrowed it
 -- for a while. What makes it another one is in its key: the object's uid and
--- generation, and the Secret's version.
+-- generation, and the Secret's version. Opening one source holds up no other.
 
+local errors = require "host.error"
 local task = require "host.task"
+local time = require "host.time"
 
 local methods = {}
 local mt = { __name = "sessions", __index = methods }
@@ -13,104 +15,165 @@ local M = {}
 
 local IDLE = 60 -- seconds
 
-local function close_when_idle(self, key, entry)
-  task.sleep(self.idle)
-  if entry.borrowers == 0 and self.entries[key] == entry then
-    self.entries[key] = nil
-    entry.source:close()
+-- Logs out of what nobody wants any more; returns the seconds until the next is due.
+local function reap(self)
+  local now, next_in = time.monotonic(), nil
+  for key, entry in pairs(self.entries) do
+    local left = entry.users == 0 and entry.idle_since + self.idle - now
+    if left and left <= 0 then
+      self.entries[key] = nil
+      entry.source:close()
+    elseif left then
+      next_in = math.min(next_in or left, left)
+    end
+  end
+  return next_in
+end
+
+-- One task for all: it is not started by who gives back, which may be a closing value
+-- of a cancelled task; whoever waits for that one's end would wait for this too.
+local function watch(self)
+  while true do
+    self.given_back:wait(reap(self))
   end
 end
 
-local function give_back(self, key, entry)
-  entry.borrowers = entry.borrowers - 1
-  if entry.borrowers == 0 and self.entries[key] == entry then
-    entry.timer = task.spawn(close_when_idle, self, key, entry)
+-- One user less of the entry, who had a source or only waited for it.
+local function leave(self, key, entry)
+  entry.users = entry.users - 1
+  if entry.users > 0 or self.entries[key] ~= entry then
+    return
+  end
+  if entry.source then
+    entry.idle_since = time.monotonic()
+    self.given_back:notify()
+  else
+    self.entries[key] = nil
   end
 end
 
 -- What a borrower holds: the source's methods and fields, and a close that gives back.
 local function borrowed(self, key, entry)
   local given = false
-  entry.borrowers = entry.borrowers + 1
-  if entry.timer then
-    entry.timer:cancel(0)
-    entry.timer = nil
-  end
+  local source = entry.source
   local function close()
     if not given then
       given = true
-      give_back(self, key, entry)
+      leave(self, key, entry)
     end
   end
   return setmetatable({ close = close }, {
     __name = "borrowed source",
     __close = close,
     __index = function(_, name)
-      local value = entry.source[name]
+      local value = source[name]
       if type(value) ~= "function" then
         return value
       end
       return function(_, ...)
-        return value(entry.source, ...)
+        return value(source, ...)
       end
     end,
   })
 end
 
-local function open(self, object, secret)
-  local name = object.metadata.namespace .. "/" .. object.metadata.name
-  return self.providers.open(object.kind, object.spec or {}, secret, {
-    name = name,
+local function name_of(object)
+  return ("%s %s/%s"):format(object.kind, object.metadata.namespace, object.metadata.name)
+end
+
+-- Opens the entry's source unless somebody else has meanwhile.
+local function fill(self, entry, object, secret)
+  local permit <close> = assert(entry.gate:acquire())
+  assert(permit)
+  if entry.source and not entry.source.closed then
+    return true
+  end
+  local source, err = self.providers.open(object.kind, object.spec or {}, secret, {
+    name = object.metadata.namespace .. "/" .. object.metadata.name,
     strict_tls = self.strict_tls,
     fingerprint = object.status and object.status.certificateFingerprint,
     poll = self.poll,
   })
+  if not source then
+    return nil, errors.wrap(err, name_of(object))
+  elseif self.closed then
+    source:close()
+    return nil, errors.new("cancelled", name_of(object) .. ": all sessions are closed")
+  end
+  entry.source = source
+  return true
+end
+
+local function borrow(self, key, object, secret)
+  local entry = self.entries[key]
+  if not entry then
+    entry = { users = 0, gate = task.semaphore(1) }
+    self.entries[key] = entry
+  end
+  entry.users = entry.users + 1
+  local source
+  local guard <close> = setmetatable({}, { __close = function()
+    if not source then
+      leave(self, key, entry)
+    end
+  end })
+  assert(guard)
+  local ok, err = fill(self, entry, object, secret)
+  if not ok then
+    return nil, err
+  end
+  source = borrowed(self, key, entry)
+  return source
+end
+
+local function secret_of(self, object)
+  local credentials = object.spec and object.spec.credentials
+  if not credentials or not credentials.name then
+    return {}
+  end
+  local secret, err = self.secret(credentials, object.metadata.namespace)
+  if not secret then
+    return nil, errors.wrap(err, name_of(object))
+  end
+  return secret
 end
 
 --- sessions:open(ref) -> source | nil, err                              [waits]
 -- To be closed, which gives it back.
 --
 --   ref  {kind, namespace, name} of a source object
---   err  notfound: no such object; denied, tls, connect ...: as the provider says
+--   err  notfound: no such object; denied, tls, connect ...: as the provider says. Its
+--        message begins with the object's kind and name
 function methods:open(ref)
   local object, err = self.store:get(ref.kind, ref.namespace, ref.name)
   if not object then
     return nil, err
   end
-  local credentials = object.spec and object.spec.credentials
-  local secret = {}
-  if credentials and credentials.name then
-    secret, err = self.secret(credentials, object.metadata.namespace)
-    if not secret then
-      return nil, err
-    end
+  local secret
+  secret, err = secret_of(self, object)
+  if not secret then
+    return nil, err
+  end
+  if not self.watcher then
+    self.watcher = task.spawn(watch, self)
   end
   local key = ("%s/%s/%s"):format(object.metadata.uid, object.metadata.generation,
     secret.version or "")
-  local permit <close> = assert(self.opening:acquire())
-  assert(permit)
-  local entry = self.entries[key]
-  if not entry or entry.source.closed then
-    local source
-    source, err = open(self, object, secret.data or {})
-    if not source then
-      return nil, err
-    end
-    entry = { source = source, borrowers = 0 }
-    self.entries[key] = entry
-  end
-  return borrowed(self, key, entry)
+  return borrow(self, key, object, secret.data or {})
 end
 
 --- sessions:close()
 -- Logs out of all; the goodbyes are waited for by whoever joins the task.
 function methods:close()
+  self.closed = true
+  if self.watcher then
+    self.watcher:cancel(0)
+  end
   for key, entry in pairs(self.entries) do
     self.entries[key] = nil
-    if entry.timer then
-      entry.timer:cancel(0)
+    if entry.source then
+      entry.source:close()
     end
-    entry.source:close()
   end
 end
 
@@ -133,7 +196,8 @@ function M.new(opts)
     idle = opts.idle or IDLE,
     poll = opts.poll,
     entries = {},
-    opening = task.semaphore(1),
+    given_back = task.signal(),
+    closed = false,
   }, mt)
 end
 

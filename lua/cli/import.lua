@@ -210,7 +210,7 @@ local function check_sources(flow, found, ctx)
       local object = assert(ctx.store:get(ref.kind, ref.namespace, ref.name))
       local ready = conditions.find(object.status.conditions, "Ready")
       if ready.status ~= "True" then
-        error(errors.new("invalid", name .. ": " .. ready.message))
+        error(errors.new("invalid", ready.message))
       end
     end
   end

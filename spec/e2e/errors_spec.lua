@@ -42,6 +42,9 @@ local function error_of(result)
   end
   assert.falsy(result.stderr:find("traceback", 1, true), result.stderr)
   assert.falsy(result.stderr:find("%.lua:%d+:"), result.stderr)
+  assert.falsy(result.stderr:find("/nfc/", 1, true), result.stderr)
+  local name = last:match("VmwareSource [%w/]+: ")
+  assert.falsy(name and last:find(name, last:find(name, 1, true) + 1, true), last)
   return last
 end
 

@@ -2,7 +2,6 @@
 --
 -- All findings at once, and the whole plan: later steps decide nothing any more.
 
-local errors = require "host.error"
 local findings = require "flows.import.findings"
 local json = require "host.json"
 local policy = require "policy.plan"
@@ -116,9 +115,7 @@ function M.run(import, ctx)
   if ref and ref.name then
     source, err = ctx.open_source(ref)
     if not source then
-      return { wait = "SourceNotReady", after = AGAIN,
-        message = errors.wrap(err, ("%s %s/%s"):format(ref.kind, ref.namespace, ref.name))
-          .message }
+      return { wait = "SourceNotReady", after = AGAIN, message = err.message }
     end
   end
   local borrowed <close> = source

@@ -28,11 +28,6 @@ local mt = { __name = "vmware.source", __index = methods }
 
 local M = { source = methods, export = export_of.methods }
 
--- Puts the source's name before a message; the check that failed stays in err.check.
-local function failed(opts, err)
-  return nil, errors.wrap(err, "VmwareSource " .. (opts.name or "?"))
-end
-
 local function check_secret(secret)
   for _, field in ipairs { "username", "password" } do
     if (secret[field] or "") == "" then
@@ -82,7 +77,7 @@ function M.open(spec, secret, opts)
     ok, err = check_secret(secret)
   end
   if not ok then
-    return failed(opts, err)
+    return nil, err
   end
   local connection
   connection, err = endpoint_of.connect(endpoint, spec, secret, {
@@ -90,11 +85,11 @@ function M.open(spec, secret, opts)
     fingerprint = opts.fingerprint,
   })
   if not connection then
-    return failed(opts, err)
+    return nil, err
   end
   local session, dc = enter(connection, endpoint, spec, secret, opts)
   if not session then
-    return failed(opts, dc)
+    return nil, dc
   end
   return setmetatable({
     session = session,
