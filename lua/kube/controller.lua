@@ -1,0 +1,132 @@
+--- kube.controller: one task per due key.
+--
+-- Coroutines are cheap: there is no pool of workers, and a key that runs for hours holds
+-- up no other. A key never has two tasks; a cancelled one says its goodbyes first.
+
+local errors = require "host.error"
+local log = require "host.log"
+local queue = require "kube.queue"
+local task = require "host.task"
+local time = require "host.time"
+
+local methods = {}
+local mt = { __name = "kube.controller", __index = methods }
+
+local M = {}
+
+local RETRY_FIRST, RETRY_MOST = 1, 300 -- seconds
+
+local function id_of(key)
+  return ("%s/%s/%s"):format(key.kind, key.namespace or "", key.name)
+end
+
+local function retry_at(self, id, now)
+  local n = (self.failures[id] or 0) + 1
+  self.failures[id] = n
+  return now + math.min(RETRY_FIRST * 2 ^ (n - 1), RETRY_MOST) * (1 + 0.1 * math.random())
+end
+
+local function run_key(self, id)
+  local ok, result = pcall(self.reconcile, self.keys[id])
+  if self.on_result then
+    self.on_result(self.keys[id], ok)
+  end
+  local now = time.monotonic()
+  if ok then
+    self.failures[id] = nil
+    return result and now + result.after
+  end
+  log.warn("reconciling " .. id .. ": " .. errors.of(result).message)
+  return retry_at(self, id, now)
+end
+
+-- The task of one key, and what follows when it has ended, however it did.
+local function start(self, id)
+  local work = task.spawn(run_key, self, id)
+  self.tasks[id] = work
+  task.spawn(function()
+    local ok, due = work:join()
+    self.tasks[id] = nil
+    if not ok then -- cancelled: look again, unless everything stops
+      due = not self.stopping and time.monotonic() or nil
+    end
+    self.queue:done(id, due)
+    if not self.queue:knows(id) then
+      self.keys[id], self.failures[id] = nil, nil
+    end
+    self.woken:notify()
+  end)
+end
+
+--- controller:add(key, after)
+-- Something about it has changed: due now, or `after` seconds from now.
+--
+--   key  {kind, namespace, name}
+function methods:add(key, after)
+  local id = id_of(key)
+  self.keys[id] = key
+  self.queue:add(id, time.monotonic() + (after or 0))
+  self.woken:notify()
+end
+
+--- controller:cancel(key)
+-- Ends its task, if it has one; it is due again when the goodbyes are said.
+function methods:cancel(key)
+  local work = self.tasks[id_of(key)]
+  if work then
+    work:cancel(0)
+  end
+end
+
+--- controller:run()                                                     [waits]
+-- Hands out keys until its task is cancelled.
+function methods:run()
+  while true do
+    local id, due = self.queue:take(time.monotonic())
+    if id then
+      start(self, id)
+    else
+      self.woken:wait(due and math.max(due - time.monotonic(), 0.001) or nil)
+    end
+  end
+end
+
+--- controller:stop()                                                    [waits]
+-- Cancels every task and waits until all have said goodbye.
+function methods:stop()
+  self.stopping = true
+  local under_way = {}
+  for _, work in pairs(self.tasks) do
+    under_way[#under_way + 1] = work
+  end
+  for _, work in ipairs(under_way) do
+    work:cancel(0)
+  end
+  for _, work in ipairs(under_way) do
+    work:join()
+  end
+  self.stopping = false
+end
+
+--- controller:counts() -> waiting, running
+function methods:counts()
+  return self.queue:counts()
+end
+
+--- controller.new(opts) -> controller
+--
+--   opts.reconcile  function (key) -> nil | {after = s}; throws: again with back-off
+--   opts.on_result  function (key, ok), for metrics
+function M.new(opts)
+  return setmetatable({
+    reconcile = opts.reconcile,
+    on_result = opts.on_result,
+    queue = queue.new(),
+    keys = {},
+    tasks = {},
+    failures = {},
+    woken = task.signal(),
+  }, mt)
+end
+
+return M

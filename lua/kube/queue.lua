@@ -1,0 +1,120 @@
+--- kube.queue: which keys are due, and which run. Pure: the time is passed in.
+--
+-- A binary heap by due time. A key stands in it once at most; one that runs is not
+-- handed out again before it is done, but may be added meanwhile.
+
+local methods = {}
+local mt = { __name = "kube.queue", __index = methods }
+
+local M = {}
+
+local function swap(heap, at, i, j)
+  heap[i], heap[j] = heap[j], heap[i]
+  at[heap[i].key], at[heap[j].key] = i, j
+end
+
+local function up(heap, at, i)
+  while i > 1 and heap[i].time < heap[i // 2].time do
+    swap(heap, at, i, i // 2)
+    i = i // 2
+  end
+end
+
+local function down(heap, at, i)
+  while true do
+    local least = i
+    for child = 2 * i, 2 * i + 1 do
+      if heap[child] and heap[child].time < heap[least].time then
+        least = child
+      end
+    end
+    if least == i then
+      return
+    end
+    swap(heap, at, i, least)
+    i = least
+  end
+end
+
+local function take_out(self, i)
+  local heap, at = self.heap, self.at
+  local entry = heap[i]
+  swap(heap, at, i, #heap)
+  heap[#heap] = nil
+  at[entry.key] = nil
+  if heap[i] then
+    up(heap, at, i)
+    down(heap, at, i)
+  end
+  return entry
+end
+
+--- queue:add(key, time)
+-- Makes `key` due at `time`; one that is due earlier stays so. One that runs is due
+-- again when it is done.
+function methods:add(key, time)
+  local later = self.running[key]
+  if later then
+    self.running[key] = math.min(later, time)
+    return
+  end
+  local i = self.at[key]
+  if not i then
+    i = #self.heap + 1
+    self.heap[i] = { key = key, time = time }
+    self.at[key] = i
+  elseif time < self.heap[i].time then
+    self.heap[i].time = time
+  end
+  up(self.heap, self.at, i)
+end
+
+--- queue:take(now) -> key | nil, time
+-- The key longest due, which runs from now on; or nil and when the next one is due.
+function methods:take(now)
+  local first = self.heap[1]
+  if not first or first.time > now then
+    return nil, first and first.time
+  end
+  take_out(self, 1)
+  self.running[first.key] = math.huge
+  return first.key
+end
+
+--- queue:done(key, time)
+-- It has run. Due again at `time` (nil: not by itself), or when it was added meanwhile.
+function methods:done(key, time)
+  local added = self.running[key]
+  self.running[key] = nil
+  local due = math.min(added or math.huge, time or math.huge)
+  if due < math.huge then
+    self:add(key, due)
+  end
+end
+
+--- queue:knows(key) -> boolean
+-- It is due some time, or runs.
+function methods:knows(key)
+  return self.at[key] ~= nil or self.running[key] ~= nil
+end
+
+--- queue:is_running(key) -> boolean
+function methods:is_running(key)
+  return self.running[key] ~= nil
+end
+
+--- queue:counts() -> due or waiting, running
+function methods:counts()
+  local running = 0
+  for _ in pairs(self.running) do
+    running = running + 1
+  end
+  return #self.heap, running
+end
+
+--- queue.new() -> queue
+function M.new()
+  return setmetatable({ heap = {}, at = {}, running = {} }, mt)
+end
+
+return M

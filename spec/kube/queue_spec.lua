@@ -1,0 +1,58 @@
+local queue = require "kube.queue"
+
+describe("kube.queue", function()
+  it("hands keys out in the order they are due", function()
+    local q = queue.new()
+    local times = {}
+    for i = 1, 200 do
+      times[i] = (i * 7919) % 200
+      q:add("k" .. i, times[i])
+    end
+    local last = -1
+    for _ = 1, 200 do
+      local key = q:take(1000)
+      local at = times[tonumber(key:sub(2))]
+      assert.is_true(at >= last)
+      last = at
+    end
+    assert.is_nil((q:take(1000)))
+  end)
+
+  it("hands a key out once however often it was added", function()
+    local q = queue.new()
+    q:add("a", 5)
+    q:add("a", 1)
+    q:add("a", 9)
+    assert.equal("a", q:take(1))
+    assert.is_nil((q:take(100)))
+  end)
+
+  it("does not hand out a key that runs, but right after when it was added", function()
+    local q = queue.new()
+    q:add("a", 0)
+    q:take(0)
+    q:add("a", 3)
+    assert.is_nil((q:take(100)))
+    q:done("a", 50)
+    local key, at = q:take(2)
+    assert.is_nil(key)
+    assert.equal(3, at)
+    assert.equal("a", q:take(3))
+  end)
+
+  it("forgets a key that is done and not due", function()
+    local q = queue.new()
+    q:add("a", 0)
+    q:take(0)
+    q:done("a")
+    assert.is_false(q:knows("a"))
+  end)
+
+  it("says when the next one is due", function()
+    local q = queue.new()
+    q:add("a", 7)
+    local key, at = q:take(6)
+    assert.is_nil(key)
+    assert.equal(7, at)
+  end)
+end)
