@@ -145,7 +145,7 @@ func (s *server) initialize(l *lease, set settings) {
 		if l.State != types.HttpNfcLeaseStateInitializing {
 			return
 		}
-		world.Update(l, []types.PropertyChange{
+		update(world, l, []types.PropertyChange{
 			{Name: "initializeProgress", Val: int32(100)},
 			{Name: "info", Val: info},
 			{Name: "state", Val: types.HttpNfcLeaseStateReady}})
@@ -243,7 +243,7 @@ func (s *server) endLease(l *lease, how leaseState, reason string,
 			Val: types.LocalizedMethodFault{Fault: fault, LocalizedMessage: reason}})
 	}
 	s.inWorld(func(world *simulator.Registry) {
-		world.Update(l, append(changes, types.PropertyChange{Name: "state", Val: state}))
+		update(world, l, append(changes, types.PropertyChange{Name: "state", Val: state}))
 	})
 	s.refresh(l.machine)
 	time.AfterFunc(linger, func() {

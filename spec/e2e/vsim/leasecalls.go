@@ -56,7 +56,7 @@ func (s *server) leaseProgress(c *call) {
 		return
 	}
 	s.inWorld(func(world *simulator.Registry) {
-		world.Update(l, []types.PropertyChange{{Name: "transferProgress", Val: percent}})
+		update(world, l, []types.PropertyChange{{Name: "transferProgress", Val: percent}})
 	})
 	writeResult(c.w, c.method.Name, "")
 }

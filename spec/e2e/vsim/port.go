@@ -51,10 +51,9 @@ func (p *port) track(c net.Conn, state http.ConnState) {
 // show presents another certificate from now on, nil: the right one. Whoever
 // is connected has seen the one of before, and must connect again.
 func (p *port) show(other *tls.Certificate) {
-	if p.identity == nil {
+	if p.identity == nil || !p.identity.show(other) {
 		return
 	}
-	p.identity.show(other)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c, idle := range p.conns {

@@ -107,13 +107,13 @@ func (s *server) applyPower(world *simulator.Registry, m *machine,
 	if leased != nil {
 		disabled = append(append([]string(nil), disabled...), leasedMethods...)
 	}
-	world.Update(m.vm, []types.PropertyChange{
+	update(world, m.vm, []types.PropertyChange{
 		{Name: "runtime.powerState", Val: state},
 		{Name: "summary.runtime.powerState", Val: state},
 		{Name: "guest", Val: guest},
 		{Name: "summary.guest", Val: summary},
 	})
-	m.vm.DisabledMethod = disabled
+	world.WithLock(m.vm, func() { m.vm.DisabledMethod = disabled })
 }
 
 func (s *server) setPower(m *machine, state types.VirtualMachinePowerState) {
@@ -164,7 +164,7 @@ func (s *server) startTask(c *call, m *machine, name string,
 	go func() {
 		time.Sleep(seconds(set.TaskTime / 2))
 		s.inWorld(func(world *simulator.Registry) {
-			world.Update(task, []types.PropertyChange{
+			update(world, task, []types.PropertyChange{
 				{Name: "info.state", Val: types.TaskInfoStateRunning},
 				{Name: "info.startTime", Val: time.Now()},
 				{Name: "info.progress", Val: int32(50)}})
@@ -198,7 +198,7 @@ func (s *server) endTask(world *simulator.Registry, m *machine, task *simulator.
 		end = types.TaskInfoStateError
 		changes = append(changes, types.PropertyChange{Name: "info.error", Val: *fault})
 	}
-	world.Update(task, append(changes, types.PropertyChange{Name: "info.state", Val: end}))
+	update(world, task, append(changes, types.PropertyChange{Name: "info.state", Val: end}))
 }
 
 func (s *server) shutdownGuest(c *call) {

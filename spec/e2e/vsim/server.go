@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -78,4 +79,10 @@ func (s *server) inWorld(f func(*simulator.Registry)) {
 	s.world.Lock()
 	defer s.world.Unlock()
 	f(simulator.Map)
+}
+
+// update changes an object for everyone, also those who wait for updates: they
+// read under its own lock, not under world.
+func update(world *simulator.Registry, object mo.Reference, changes []types.PropertyChange) {
+	world.WithLock(object, func() { world.Update(object, changes) })
 }

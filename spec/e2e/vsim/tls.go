@@ -166,12 +166,17 @@ func (id *identity) forgetTickets() {
 	id.config.SetSessionTicketKeys([][32]byte{key})
 }
 
-// show presents other from the next handshake on; nil: the right one.
-func (id *identity) show(other *tls.Certificate) {
+// show presents other from the next handshake on, nil: the right one; false: it
+// did so before.
+func (id *identity) show(other *tls.Certificate) bool {
 	id.mu.Lock()
+	changed := id.wrong != other
 	id.wrong = other
 	id.mu.Unlock()
-	id.forgetTickets()
+	if changed {
+		id.forgetTickets()
+	}
+	return changed
 }
 
 func (id *identity) sha1() string {
