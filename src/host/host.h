@@ -12,6 +12,7 @@ int vic_open_env(lua_State *L);
 int vic_open_error(lua_State *L);
 int vic_open_file(lua_State *L);
 int vic_open_http(lua_State *L);
+int vic_open_images(lua_State *L);
 int vic_open_json(lua_State *L);
 int vic_open_log(lua_State *L);
 int vic_open_process(lua_State *L);

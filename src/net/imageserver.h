@@ -1,0 +1,55 @@
+/*
+ * imageserver: disk images over HTTP, each under a path that cannot be guessed.
+ *
+ * Its own threads (libmicrohttpd, epoll); the route table is shared under a mutex.
+ * Every function may be called from any thread; what they are given is copied.
+ *
+ * GET and HEAD, single ranges, exact lengths, keep-alive. No listing, no other path:
+ * 404. Until vic_imageserver_ready(), a request for an unknown path waits, because
+ * after a restart its route may be about to come.
+ */
+#ifndef VIC_IMAGESERVER_H
+#define VIC_IMAGESERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vic_error;
+struct vic_imageserver;
+
+struct vic_imageserver_opts {
+    const char *host;         /* numeric address; NULL: all */
+    uint16_t port;            /* 0: any free one */
+    unsigned max_connections; /* 0: 256 */
+    unsigned idle_timeout;    /* seconds a connection may stand still; 0: 60 */
+    double wait;              /* seconds an unknown path waits; 0: 10 */
+};
+
+struct vic_imageserver_stats {
+    uint64_t requests;   /* answered with 200 or 206 */
+    uint64_t full_reads; /* GETs of the whole that went out to the last byte */
+    uint64_t bytes;      /* of bodies that went out to the last byte */
+    unsigned active;     /* bodies going out now */
+};
+
+/* NULL: *err says why. */
+struct vic_imageserver *vic_imageserver_start(const struct vic_imageserver_opts *opts,
+                                              struct vic_error *err);
+void vic_imageserver_stop(struct vic_imageserver *s);
+
+uint16_t vic_imageserver_port(const struct vic_imageserver *s);
+
+/* `path` ("/TOKEN/NAME.raw") answers with that file, which must have `size` bytes.
+ * Replaces what was there. */
+void vic_imageserver_publish(struct vic_imageserver *s, const char *path,
+                             const char *file, uint64_t size);
+void vic_imageserver_forget(struct vic_imageserver *s, const char *path);
+
+/* All routes there are have been published: unknown paths are 404 from now on. */
+void vic_imageserver_ready(struct vic_imageserver *s);
+
+/* False: no such path. */
+bool vic_imageserver_stats(struct vic_imageserver *s, const char *path,
+                           struct vic_imageserver_stats *stats);
+
+#endif
