@@ -2,12 +2,19 @@
 
 local M = {}
 
+-- "1.5" -> 1.5; nil for what is no number above 0.
+local function decimal(text)
+  local number = text:find("^%d*%.?%d+$") and tonumber(text)
+  return number and number > 0 and number or nil
+end
+
 --- arguments.parse(args, options) -> values | nil, problem
 -- `--name VALUE`, `--name=VALUE`, `--flag`, `-f VALUE`; `--` ends the options. What is
 -- no option stands in values[1..n].
 --
 --   args     list of strings
---   options  {[name] = {value = "FILE"|nil (a flag), short = "f", many = true}}
+--   options  {[name] = {value = "FILE"|nil (a flag), short = "f", number = true: the
+--            value is one, above 0}}
 --   problem  string, what the user got wrong
 function M.parse(args, options)
   local short = {}
@@ -38,6 +45,12 @@ function M.parse(args, options)
         value = args[i]
         if not value then
           return nil, ("%s needs a value: %s"):format(arg, option.value)
+        end
+      end
+      if option.number then
+        value = decimal(value)
+        if not value then
+          return nil, ("--%s needs a number above 0"):format(name)
         end
       end
       values[name] = option.value and value or true

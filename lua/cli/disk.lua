@@ -17,6 +17,7 @@ its name only when the disk is whole and sound; exit code 0 means just that.
   -o, --output FILE      the raw image to write
       --format FORMAT    vmdk (stream-optimised; default) or raw
       --sha512           print the SHA-512 of the raw image
+      --idle-timeout S   give up when nothing comes for S seconds (60)
       --ca FILE          PEM of the CA that signed the server's certificate
       --thumbprint HEX   SHA-256 or SHA-1 of the server's own certificate
 ]]
@@ -25,6 +26,7 @@ local OPTIONS = {
   output = { value = "FILE", short = "o" },
   format = { value = "FORMAT" },
   sha512 = {},
+  ["idle-timeout"] = { value = "SECONDS", number = true },
   ca = { value = "FILE" },
   thumbprint = { value = "HEX" },
   help = { short = "h" },
@@ -52,6 +54,7 @@ local function fetch(values)
     format = values.format or "vmdk",
     output = values.output,
     sha512 = values.sha512 or false,
+    idle_timeout = values["idle-timeout"],
   })
   if not transfer then
     return nil, err

@@ -33,6 +33,7 @@ it goes on where it was.
   -o, --output DIR      where everything goes; made if it is missing
       --serve-url BASE  write VirtualMachineImage manifests too, whose URLs begin so
       --sha512          compute the SHA-512 of each raw image
+      --idle-timeout S  give a download up that brings nothing for S seconds (60)
 ]]
 
 local OPTIONS = {
@@ -40,6 +41,7 @@ local OPTIONS = {
   output = { value = "DIR", short = "o" },
   ["serve-url"] = { value = "BASE" },
   sha512 = {},
+  ["idle-timeout"] = { value = "SECONDS", number = true },
   help = { short = "h" },
 }
 
@@ -102,7 +104,14 @@ end
 
 -- What is shown while disks are on their way.
 local function observer(bars)
-  local shown = {}
+  local shown, last = {}, {}
+  function shown.working(_, import, message)
+    local name = import.metadata.name
+    if message ~= "" and message ~= last[name] then
+      last[name] = message
+      bars:say(("%s: %s"):format(name, message))
+    end
+  end
   function shown.disk_started(_, _, disk, transfer)
     bars:add(disk.name, transfer, disk.capacity_bytes)
   end
@@ -128,6 +137,7 @@ local function environment(values, found, objects, opened, bars)
     target = target.new(values.output, {
       serve_url = values["serve-url"],
       sha512 = values.sha512,
+      idle_timeout = values["idle-timeout"],
     }),
     open_source = function(ref)
       return opened:open(ref)
@@ -171,16 +181,6 @@ local function say_findings(bars, import, said)
   end
 end
 
-local function say_state(bars, import, said)
-  local status = import.status or {}
-  local working = conditions.find(status.conditions, "Reconciling")
-  local message = working and working.message or ""
-  if message ~= "" and working.status == "True" and message ~= said.last then
-    said.last = message
-    bars:say(("%s: %s"):format(import.metadata.name, message))
-  end
-end
-
 -- Runs one import to its end.
 local function run_import(flow, import, ctx, bars)
   local key = { namespace = import.metadata.namespace, name = import.metadata.name }
@@ -193,7 +193,6 @@ local function run_import(flow, import, ctx, bars)
     if ok ~= nil then
       return ok, message, now
     end
-    say_state(bars, now, said)
     task.sleep(result.after)
   end
 end

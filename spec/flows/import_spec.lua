@@ -205,6 +205,37 @@ describe("flows.import", function()
     assert.equal("True", condition(w, "Ready").status)
   end)
 
+  it("cuts the power when the source refuses to ask the guest", function()
+    local w = world({ power = "on", shutdown_errors = {
+      errors.new("busy", "no tools", { code = "ToolsUnavailable" }) } })
+    run(w)
+    assert.equal(1, w.source.cut)
+    assert.equal("True", condition(w, "Ready").status)
+  end)
+
+  it("asks again, and cuts nothing, when only the answer got lost", function()
+    local w = world({ power = "on", shutdown_errors = { errors.new("connect", "reset") } })
+    local _, result = run(w)
+    assert.is_true(result.after > 0)
+    assert.equal(0, w.source.cut)
+    run(w)
+    assert.equal(2, w.source.asked)
+    assert.equal(0, w.source.cut)
+    assert.equal("True", condition(w, "Ready").status)
+  end)
+
+  it("asks the guest again when the machine was started after it was off", function()
+    local w = world({ power = "on" })
+    w.target.fail["2001"] = { errors.new("nospace", "full") }
+    run(w)
+    assert.equal("off", w.source.power)
+    w.source.power = "on"
+    w.clock = w.clock + 3600
+    run(w)
+    assert.equal(2, w.source.asked)
+    assert.equal(0, w.source.cut)
+  end)
+
   it("cuts the power at once with forcePowerOff", function()
     local w = world({ power = "on", spec = { forcePowerOff = true } })
     run(w)
@@ -246,6 +277,19 @@ describe("flows.import", function()
     run(w)
     assert.equal("True", condition(w, "Ready").status)
     assert.equal(1, w.source.exports)
+  end)
+
+  it("opens an export that was not completed again, if only to complete it", function()
+    local w = world({ complete_errors = { errors.new("gone", "the session has ended") } })
+    run(w)
+    assert.equal(1, w.source.aborted)
+    run(w)
+    assert.equal(2, w.source.exports)
+    assert.equal(1, w.source.found_recorded)
+    assert.equal(1, w.source.completed)
+    assert.equal(2, #w.target.fetched)
+    assert.same({}, import_of(w).status.recorded)
+    assert.equal("True", condition(w, "Ready").status)
   end)
 
   it("gives up a disk whose digest is not the one the source tells", function()
@@ -326,8 +370,11 @@ describe("flows.import", function()
   it("closes the export when the task is cancelled", function()
     local w = world()
     local stuck = task.signal()
+    local closed = 0
     w.target.disks.put = function()
-      local transfer = setmetatable({}, { __close = function() end })
+      local transfer = setmetatable({}, { __close = function()
+        closed = closed + 1
+      end })
       function transfer.progress() return { position = 0, received = 0, rate = 0 } end
       function transfer.wait()
         stuck:wait()
@@ -335,10 +382,11 @@ describe("flows.import", function()
       return transfer
     end
     local t = task.spawn(run, w)
-    while w.source.exports == 0 do
+    for _ = 1, 50 do
       task.sleep(0)
     end
     assert.is_true(t:cancel(5))
     assert.equal(1, w.source.aborted)
+    assert.equal(2, closed)
   end)
 end)

@@ -31,6 +31,9 @@ function M.new(opts)
   end
   function source:shutdown_guest()
     self.asked = self.asked + 1
+    if opts.shutdown_errors and #opts.shutdown_errors > 0 then
+      return nil, table.remove(opts.shutdown_errors, 1)
+    end
     if not opts.deaf then
       self.power = "off"
     end
@@ -46,6 +49,7 @@ function M.new(opts)
     if opts.export_error then
       return nil, opts.export_error
     end
+    source.found_recorded = #callbacks.recorded
     callbacks.record({ kind = "HttpNfcLease", name = "lease-1" })
     local export = setmetatable({}, { __close = function(export)
       if not export.done then
@@ -58,6 +62,9 @@ function M.new(opts)
     function export.progress() end
     function export.lost() end
     function export.complete(export_)
+      if opts.complete_errors and #opts.complete_errors > 0 then
+        return nil, table.remove(opts.complete_errors, 1)
+      end
       export_.done = true
       source.completed = source.completed + 1
       callbacks.record({ kind = "HttpNfcLease", name = "lease-1", gone = true })

@@ -2,7 +2,8 @@
 --
 -- A disk that is already whole at the target is not fetched again. The export is held
 -- open until all are there, then completed, and what the source says it has sent is
--- compared with what came.
+-- compared with what came. One that was not completed is opened again, if only for
+-- that: it waits out what an interrupted run has left at the source.
 
 local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
@@ -111,7 +112,7 @@ end
 local function for_all(items, f)
   local group <close> = setmetatable({}, { __close = function(tasks)
     for _, t in ipairs(tasks) do
-      t:cancel(0)
+      task.goodbye(t.cancel, t)
     end
   end })
   local failed
@@ -205,7 +206,7 @@ end
 --- export.run(import, ctx) -> state                                     [waits]
 function M.run(import, ctx)
   local missing = missing_disks(import, ctx)
-  if #missing > 0 then
+  if #missing > 0 or #(import.status.recorded or {}) > 0 then
     fetch_missing(import, ctx, missing)
   end
   ctx.writer:condition("VMExported", "True", "Exported",

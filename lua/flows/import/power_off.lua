@@ -61,6 +61,9 @@ local function shut_down(import, ctx, source)
   seconds = seconds > 0 and seconds or GRACEFUL
   local since, err = ask_guest(import, ctx, source)
   if not since then
+    if not err.code then -- it may have been asked: only the answer got lost
+      error(errors.wrap(err, "shutting down the guest of " .. machine.name))
+    end
     if source:power_state(machine.id) == "off" then
       return
     end
@@ -73,6 +76,16 @@ local function shut_down(import, ctx, source)
   if not wait_until_off(source, machine.id, since + seconds, ctx) then
     cut_power(import, ctx, source, ("the guest did not shut down within %d s: "
       .. "powered off hard"):format(seconds))
+  end
+end
+
+-- It was off before and is on again: what was asked then counts no more.
+local function begin_anew(import, ctx)
+  local off = conditions.find(import.status.importConditions, "VMPoweredOff")
+  if off and off.status == "True" then
+    local name = import.status.machine.name
+    ctx.writer:condition("VMShutdownGuest", "False", "PoweredOn", name .. " is on again")
+    ctx.writer:condition("VMPoweredOff", "False", "PoweredOn", name .. " is on again")
   end
 end
 
@@ -90,6 +103,7 @@ function M.run(import, ctx)
     for _, disk in ipairs(import.status.plan.disks) do
       ctx.target.disks:remove(import.status.plan, disk)
     end
+    begin_anew(import, ctx)
     if import.spec.forcePowerOff then
       cut_power(import, ctx, source, "forcePowerOff is set")
     else

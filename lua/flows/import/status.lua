@@ -150,6 +150,10 @@ local NO = { status = "False", reason = "No", message = "" }
 --- writer:working(reason, message, fields)                              [waits]
 -- Something is going on: Reconciling=True, and the fields besides.
 function methods:working(reason, message, fields)
+  local observer = self.env.observer
+  if observer and observer.working then
+    observer:working(self.import, message)
+  end
   self:record(function(before)
     local not_ready = { status = "False", reason = reason, message = message }
     return merge_patch.apply({

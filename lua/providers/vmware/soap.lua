@@ -15,7 +15,8 @@ local ENVELOPE = '<?xml version="1.0" encoding="UTF-8"?>\n<soapenv:Envelope'
   .. "</soapenv:Envelope>\n"
 
 -- Methods that may be sent again when it is not known whether they arrived.
--- ContinueRetrievePropertiesEx is not one: its token is good for one answer.
+-- ContinueRetrievePropertiesEx is not one: its token is good for one answer. A log-in
+-- whose answer got lost leaves a session behind that nobody uses and that idles out.
 local REPEATABLE = {
   CreateContainerView = true,
   CurrentTime = true,
@@ -26,6 +27,7 @@ local REPEATABLE = {
   HasPrivilegeOnEntity = true,
   HttpNfcLeaseGetManifest = true,
   HttpNfcLeaseSetManifestChecksumType = true,
+  Login = true,
   RetrievePropertiesEx = true,
   RetrieveServiceContent = true,
 }
