@@ -36,6 +36,15 @@ kind("kubevirt.io", "v1", "VirtualMachine", "virtualmachines")
 kind("kubevirt.io", "v1", "VirtualMachineInstance", "virtualmachineinstances")
 kind("harvesterhci.io", "v1beta1", "VirtualMachineImage", "virtualmachineimages")
 
+-- Kinds are found in any case, as upstream takes spec.sourceCluster.kind.
+setmetatable(M, { __index = function(_, name)
+  for known, found in pairs(M) do
+    if type(name) == "string" and known:lower() == name:lower() then
+      return found
+    end
+  end
+end })
+
 --- kinds.sources: the kinds an import may name as its sourceCluster.
 M.sources = { M.VmwareSource, M.OpenstackSource, M.OvaSource }
 

@@ -3,24 +3,30 @@
 local env = require "host.env"
 
 local COMMANDS = {
+  controller = "cli.controller",
   disk = "cli.disk",
   import = "cli.import",
   script = "cli.script",
 }
 
 local USAGE = [[
-usage: vm-import-controller COMMAND [OPTION ...]
+usage: vm-import-controller [COMMAND] [OPTION ...]
 
-Moves virtual machines from VMware vSphere into Harvester.
+Moves virtual machines from VMware vSphere into Harvester. Without a command it is the
+controller of a cluster.
 
   import   import machines into a directory; no cluster needed
   disk     fetch one disk image, check it, write it as a raw file
+  controller  the controller, as without a command; its options
   script   run a Lua file with this program's modules
 
 Each of them explains itself with --help.
 ]]
 
 local name = ...
+if not name or name:sub(1, 2) == "--" and name ~= "--help" and name ~= "--version" then
+  return require("cli.controller").run({ ... })
+end
 if name == "--help" or name == "-h" or name == "help" then
   env.stdout(USAGE)
   return 0

@@ -18,6 +18,8 @@
 --   now          function () -> seconds since 1970
 --   options      table: strict_tls, poll, parallel_disks, sha512, max_retries ...
 --   is_final     function (err) -> boolean: trying again cannot cure it
+--   supports     function (kind) -> boolean, optional: is there a provider for it
+--   take_place   function (import) -> true | false, why; optional: the limits
 --   observer     table, optional: :working(import, message),
 --                :disk_started(import, disk, transfer) and
 --                :disk_ended(import, disk, transfer, result, err)

@@ -53,6 +53,21 @@ local function write(env, kind, object, ready, reason, message, certificate)
   }, { status = true }))
 end
 
+-- A kind without a provider is left as it was found, but for a condition that says so.
+local function write_unsupported(env, kind, object, err)
+  assert(env.store:patch(kind, object.metadata.namespace, object.metadata.name, {
+    status = {
+      conditions = conditions.set((object.status or {}).conditions, {
+        type = "Stalled",
+        status = "True",
+        reason = "NotSupported",
+        message = err.message,
+        observedGeneration = object.metadata.generation,
+      }, time.rfc3339(env.now())),
+    },
+  }, { status = true }))
+end
+
 --- source.reconcile(key, env) -> nil | {after = s}                      [waits]
 --
 --   key  {kind, namespace, name}
@@ -63,7 +78,10 @@ function M.reconcile(key, env)
   end
   local source
   source, err = env.open_source(key)
-  if not source then
+  if not source and err.kind == "unsupported" then
+    write_unsupported(env, key.kind, object, err)
+    return nil
+  elseif not source then
     write(env, key.kind, object, false, err.code or REASON[err.kind] or "Failed",
       err.message, { fingerprint = (object.status or {}).certificateFingerprint })
     return { after = AGAIN_NOT }

@@ -2,7 +2,7 @@
 --
 -- POST creates; a JSON merge patch changes. Every mutating call asks the fence first.
 -- What surely did not happen (429, no connection), and what may happen twice without
--- harm, is tried again with back-off until a deadline; the rest is the caller's to decide.
+-- harm, is tried again with back-off until a deadline; the rest the caller decides.
 
 local errors = require "host.error"
 local http = require "host.http"
@@ -248,6 +248,7 @@ end
 -- A stream of host.http, to be closed: a line of JSON per event.
 --
 --   opts.namespace, opts.name          one namespace, one object (default all)
+--   opts.label_selector                only these
 --   opts.version                       resourceVersion to go on from
 --   opts.seconds                       after which the server ends it
 function methods:watch(kind, opts)
@@ -257,6 +258,7 @@ function methods:watch(kind, opts)
     resourceVersion = opts.version,
     timeoutSeconds = opts.seconds,
     fieldSelector = opts.name and "metadata.name=" .. opts.name or nil,
+    labelSelector = opts.label_selector,
   })
   local function open(again)
     return self.pool:lines({

@@ -75,7 +75,11 @@ local function run_plugin(exec)
   for _, variable in ipairs(exec.env or {}) do
     extra[variable.name] = variable.value
   end
-  local result = assert(process.run({ argv = argv, env = extra, timeout = PLUGIN_WITHIN }))
+  local result = assert(process.run({
+    argv = argv,
+    env = extra,
+    timeout = PLUGIN_WITHIN,
+  }))
   if result.status ~= 0 then
     error(errors.new("denied", ("credential plugin %s: exit code %s"):format(exec.command,
       tostring(result.status))))
@@ -174,8 +178,8 @@ local function in_cluster()
   local host = env.get("KUBERNETES_SERVICE_HOST")
   local port = env.get("KUBERNETES_SERVICE_PORT")
   if not host or not port then
-    return nil, invalid("no Kubernetes API to talk to: KUBECONFIG is not set, there is no "
-      .. "~/.kube/config, and this is not a pod")
+    return nil, invalid("no Kubernetes API to talk to: KUBECONFIG is not set, there is "
+      .. "no ~/.kube/config, and this is not a pod")
   end
   if host:find(":", 1, true) then
     host = "[" .. host .. "]"

@@ -29,22 +29,35 @@ local function key_of(self, object)
   }
 end
 
+local function same(a, b)
+  for key, value in pairs(a) do
+    if b[key] ~= value then
+      return false
+    end
+  end
+  for key in pairs(b) do
+    if a[key] == nil then
+      return false
+    end
+  end
+  return true
+end
+
 local function put(self, object)
   local id = id_of(object)
-  local before = self.objects[id]
-  local version = object.metadata.resourceVersion
-  if before and before.version == version then
-    return
+  local before, value = self.objects[id], self.project(object)
+  if not before or not same(before, value) then
+    self.objects[id] = value
+    self.changed(key_of(self, object), value, before)
   end
-  self.objects[id] = { version = version, value = self.project(object) }
-  self.changed(key_of(self, object), self.objects[id].value)
 end
 
 local function remove(self, object)
   local id = id_of(object)
-  if self.objects[id] then
+  local before = self.objects[id]
+  if before then
     self.objects[id] = nil
-    self.changed(key_of(self, object), nil)
+    self.changed(key_of(self, object), nil, before)
   end
 end
 
@@ -53,6 +66,7 @@ local function list(self)
   local present = {}
   local items, version = self.client:list(self.kind, self.namespace, {
     field_selector = self.name and "metadata.name=" .. self.name or nil,
+    label_selector = self.label_selector,
     each = function(object)
       present[id_of(object)] = true
       put(self, object)
@@ -100,6 +114,7 @@ local function watch(self)
   local opened, err = self.client:watch(self.kind, {
     namespace = self.namespace,
     name = self.name,
+    label_selector = self.label_selector,
     version = self.version,
     seconds = self.watch_for,
   })
@@ -179,17 +194,12 @@ end
 
 --- informer:get(namespace, name) -> what project made of it | nil
 function methods:get(namespace, name)
-  local entry = self.objects[(namespace or "") .. "/" .. name]
-  return entry and entry.value
+  return self.objects[(namespace or "") .. "/" .. name]
 end
 
 --- informer:each() -> iterator of (id, value)
 function methods:each()
-  local id, entry
-  return function()
-    id, entry = next(self.objects, id)
-    return id, entry and entry.value
-  end
+  return pairs(self.objects)
 end
 
 --- informer.new(opts) -> informer
@@ -197,8 +207,10 @@ end
 --   opts.client     kube.client
 --   opts.kind       string
 --   opts.namespace, opts.name  only these (default all)
---   opts.project    function (object) -> the small table that is kept (default: true)
---   opts.changed    function (key, value or nil): {kind, namespace, name}; must not wait
+--   opts.label_selector        only these (default all)
+--   opts.project    function (object) -> a flat table: what is kept of it
+--   opts.changed    function (key, value, before): what is kept has changed; value nil:
+--                   it is gone; key {kind, namespace, name}; must not wait
 --   opts.watch_for  seconds that one watch lasts (default 290)
 function M.new(opts)
   return setmetatable({
@@ -206,9 +218,8 @@ function M.new(opts)
     kind = opts.kind,
     namespace = opts.namespace,
     name = opts.name,
-    project = opts.project or function()
-      return true
-    end,
+    label_selector = opts.label_selector,
+    project = opts.project,
     changed = opts.changed,
     watch_for = opts.watch_for or WATCH_FOR,
     objects = {},

@@ -15,6 +15,7 @@ local mt = { __name = "targets.harvester", __index = methods }
 local M = {}
 
 local IMPORT_UID = "migration.harvesterhci.io/import-uid"
+local IMPORT = "migration.harvesterhci.io/import" -- manager.lua finds the import by it
 local LONGHORN = "driver.longhorn.io"
 local DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
@@ -32,6 +33,7 @@ local function create_or_adopt(self, manifest, import)
   local meta = manifest.metadata
   meta.annotations = meta.annotations or {}
   meta.annotations[IMPORT_UID] = import.metadata.uid
+  meta.annotations[IMPORT] = import.metadata.namespace .. "/" .. import.metadata.name
   local made, err = self.client:create(manifest.kind, manifest)
   if made then
     return made

@@ -17,6 +17,12 @@ function M.run(import, ctx)
       message = ("waiting for %s %s/%s to be clusterReady"):format(
         ref.kind, ref.namespace, ref.name) }
   end
+  if ctx.take_place then
+    local ok, why = ctx.take_place(import)
+    if not ok then
+      return { wait = "WaitingForPlace", message = why, after = 3 * AGAIN }
+    end
+  end
   return "sourceReady"
 end
 

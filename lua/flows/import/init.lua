@@ -144,6 +144,17 @@ local function cancelled()
     { reason = "Cancelled", final = true }))
 end
 
+-- What needs the source; later states are finished without it.
+local NEEDS_SOURCE = { [""] = true, virtualMachineImportInvalid = true,
+  virtualMachineImportValid = true, sourceReady = true }
+
+local function unsupported(import, ctx)
+  local kind = import.spec.sourceCluster.kind
+  ctx.writer:stalled("NotSupported", ("a %s cannot be imported from yet; the import is left "
+    .. "as it was found"):format(kind), {})
+  return { leave = true }
+end
+
 -- The steps due now, or nil: this state is an end.
 local function due(import, ctx)
   local state = import.status and import.status.importStatus or ""
@@ -160,6 +171,11 @@ local function due(import, ctx)
   end
   if import.spec.cancelled then
     return { { run = cancelled } }
+  end
+  local ref = import.spec.sourceCluster
+  if NEEDS_SOURCE[state] and ref and ref.kind and ctx.supports
+    and not ctx.supports(ref.kind) then
+    return { { run = unsupported } }
   end
   return assert(STEPS[state], "unknown importStatus " .. state)
 end
@@ -204,7 +220,8 @@ function M.reconcile(key, env)
   if ok then
     return result
   elseif result.kind == "conflict" then
-    return { after = 0 } -- somebody else wrote: look again and decide again
+    -- Somebody else wrote: look again and decide again. Or leads: leave it to them.
+    return { after = result.reason == "NotLeader" and 5 or 0 }
   end
   error(result, 0)
 end

@@ -1,0 +1,72 @@
+--- crds: our CustomResourceDefinitions, added and upgraded as far as we may.
+--
+-- Never downgraded: an annotation carries our version. Files are in crds/, beside lua/.
+
+local errors = require "host.error"
+local file = require "host.file"
+local log = require "host.log"
+local yaml = require "host.yaml"
+
+local M = {}
+
+local KIND = "CustomResourceDefinition"
+local VERSION = "migration.harvesterhci.io/crd-version"
+
+local function version_of(object)
+  return tonumber((object.metadata.annotations or {})[VERSION]) or 0
+end
+
+-- crds/, beside the folder of this very tree of modules.
+local function folder()
+  return (package.path:match("^(.-)/%?%.lua"):gsub("/lua$", "")) .. "/crds"
+end
+
+local function upgrade(client, name, there, ours)
+  if version_of(there) >= version_of(ours) then
+    return true
+  end
+  log.info("upgrading a CustomResourceDefinition", { name = name,
+    from = version_of(there), to = version_of(ours) })
+  return client:patch(KIND, nil, name, {
+    metadata = {
+      resourceVersion = there.metadata.resourceVersion,
+      annotations = { [VERSION] = tostring(version_of(ours)) },
+    },
+    spec = { versions = ours.spec.versions, names = ours.spec.names },
+  })
+end
+
+local function ensure_one(client, ours)
+  local name = ours.metadata.name
+  local there, err = client:get(KIND, nil, name)
+  if there then
+    return upgrade(client, name, there, ours)
+  elseif err.kind ~= "notfound" then
+    return nil, err
+  end
+  log.info("adding a CustomResourceDefinition", { name = name })
+  return client:create(KIND, ours)
+end
+
+--- crds.ensure(client) -> true | nil, err                               [waits]
+-- Without the right to look at CRDs they are taken to be there; err: one could not be
+-- added or upgraded.
+function M.ensure(client)
+  local names = assert(file.list(folder()))
+  for _, file_name in ipairs(names) do
+    if file_name:find("%.yaml$") then
+      local path = folder() .. "/" .. file_name
+      local ours = assert(yaml.parse(assert(file.read(path)), { what = path }))[1]
+      local ok, err = ensure_one(client, ours)
+      if not ok and err.kind == "denied" then
+        log.warn("CustomResourceDefinitions are left as they are: " .. err.message)
+        return true
+      elseif not ok and err.reason ~= "AlreadyExists" and err.kind ~= "conflict" then
+        return nil, errors.wrap(err, "CustomResourceDefinition " .. ours.metadata.name)
+      end
+    end
+  end
+  return true
+end
+
+return M
