@@ -91,6 +91,22 @@ static bool fail_byte(struct vic_yaml_events *y)
     return fail_at(y, line, i - start, y->parser.problem);
 }
 
+/* Whether that line is indented by a tab, which is what is wrong with it. */
+static bool has_tab(const struct vic_yaml_events *y, size_t line)
+{
+    const char *end = y->text + y->len;
+    const char *s = y->text;
+
+    for (; line > 0 && s; line--) {
+        s = memchr(s, '\n', (size_t)(end - s));
+        if (s)
+            s++;
+    }
+    while (s && s < end && *s == ' ')
+        s++;
+    return s && s < end && *s == '\t';
+}
+
 static bool fail_parser(struct vic_yaml_events *y)
 {
     const yaml_parser_t *p = &y->parser;
@@ -98,7 +114,9 @@ static bool fail_parser(struct vic_yaml_events *y)
 
     if (p->error == YAML_READER_ERROR)
         return fail_byte(y);
-    if (p->context)
+    if (has_tab(y, p->problem_mark.line))
+        snprintf(reason, sizeof(reason), "a tab cannot indent a line");
+    else if (p->context)
         snprintf(reason, sizeof(reason), "%s (%s that begins on line %zu)", p->problem,
                  p->context, p->context_mark.line + 1);
     else

@@ -103,7 +103,7 @@ static bool literal(const char *s, size_t len)
 
     if (len < 2 || !memchr(s, '\n', len - 1))
         return false;
-    if (*s == ' ' || *s == '\n' || *s == '#' || s[len - 1] == ' '
+    if (*s == ' ' || *s == '\n' || s[len - 1] == ' '
         || (s[len - 1] == '\n' && s[len - 2] == '\n'))
         return false;
     for (i = 0; i < len; i++) {
