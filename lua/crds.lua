@@ -2,14 +2,18 @@
 --
 -- Never downgraded: an annotation carries our version. Files are in crds/, beside lua/.
 
+local conditions = require "kube.conditions"
 local errors = require "host.error"
 local file = require "host.file"
 local log = require "host.log"
+local task = require "host.task"
+local time = require "host.time"
 local yaml = require "host.yaml"
 
 local M = {}
 
 local KIND = "CustomResourceDefinition"
+local ESTABLISHED_WITHIN = 30 -- seconds
 local VERSION = "migration.harvesterhci.io/crd-version"
 
 local function version_of(object)
@@ -36,6 +40,19 @@ local function upgrade(client, name, there, ours)
   })
 end
 
+-- A new kind is served a moment after it was made.
+local function wait_established(client, name)
+  local deadline = time.monotonic() + ESTABLISHED_WITHIN
+  while time.monotonic() < deadline do
+    local there = client:get(KIND, nil, name)
+    if there and conditions.is_true((there.status or {}).conditions, "Established") then
+      return true
+    end
+    task.sleep(0.2)
+  end
+  return true -- the informer waits on
+end
+
 local function ensure_one(client, ours)
   local name = ours.metadata.name
   local there, err = client:get(KIND, nil, name)
@@ -45,7 +62,9 @@ local function ensure_one(client, ours)
     return nil, err
   end
   log.info("adding a CustomResourceDefinition", { name = name })
-  return client:create(KIND, ours)
+  local made
+  made, err = client:create(KIND, ours)
+  return made and wait_established(client, name), err
 end
 
 --- crds.ensure(client) -> true | nil, err                               [waits]

@@ -27,7 +27,8 @@ kind("", "v1", "ConfigMap", "configmaps")
 kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 kind("coordination.k8s.io", "v1", "Lease", "leases")
 kind("events.k8s.io", "v1", "Event", "events")
-kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions")
+kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition",
+  "customresourcedefinitions")
 kind("storage.k8s.io", "v1", "StorageClass", "storageclasses")
 kind("cdi.kubevirt.io", "v1beta1", "DataVolume", "datavolumes")
 kind("k8s.cni.cncf.io", "v1", "NetworkAttachmentDefinition",

@@ -67,7 +67,8 @@ end
 local function count(values, name, default)
   local n = math.tointeger(tonumber(values[name] or default))
   if not n or n < 1 then
-    error(errors.new("invalid", ("--%s %s: must be 1 or more"):format(name, values[name])))
+    error(errors.new("invalid",
+      ("--%s %s: must be 1 or more"):format(name, values[name])))
   end
   return n
 end
@@ -104,7 +105,8 @@ local function run_controller(values)
   local identity = ("%s-%s"):format(env.get("HOSTNAME") or "vm-import-controller",
     digest.random(4))
 
-  local lease_client <close> = assert(client.new({ config = cluster, kinds = kinds,
+  -- Not closed here: goodbyes (the lease given back) still need them.
+  local lease_client = assert(client.new({ config = cluster, kinds = kinds,
     deadline = 5 }))
   local election = leader.new({
     client = lease_client,
@@ -115,7 +117,7 @@ local function run_controller(values)
   local function fence()
     return election:may_write()
   end
-  local api <close> = connect(cluster, fence)
+  local api = connect(cluster, fence)
   local world = {
     client = api,
     server = server,

@@ -150,8 +150,8 @@ local NEEDS_SOURCE = { [""] = true, virtualMachineImportInvalid = true,
 
 local function unsupported(import, ctx)
   local kind = import.spec.sourceCluster.kind
-  ctx.writer:stalled("NotSupported", ("a %s cannot be imported from yet; the import is left "
-    .. "as it was found"):format(kind), {})
+  ctx.writer:stalled("NotSupported", ("a %s cannot be imported from yet; the import is "
+    .. "left as it was found"):format(kind), {})
   return { leave = true }
 end
 
