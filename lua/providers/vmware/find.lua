@@ -219,17 +219,21 @@ local function by_uuid(session, dc, ref)
   return nil
 end
 
+local function by_value(session, dc, ref, value)
+  if not value then
+    return nil
+  end
+  return settle_refs(session, dc, ref, { { type = "VirtualMachine", value = value } })
+end
+
 local function by_reference(session, dc, ref)
-  local value = ref.name:match("^VirtualMachine:(.+)$")
-  return value and settle_refs(session, dc, ref,
-    { { type = "VirtualMachine", value = value } })
+  return by_value(session, dc, ref, ref.name:match("^VirtualMachine:(.+)$"))
 end
 
 -- A bare "vm-42" (on ESXi "42") may also be a name: asked after by_path.
 local function by_bare_reference(session, dc, ref)
-  local value = ref.name:match("^vm%-%d+$") or ref.name:match("^%d+$")
-  return value and settle_refs(session, dc, ref,
-    { { type = "VirtualMachine", value = value } })
+  return by_value(session, dc, ref,
+    ref.name:match("^vm%-%d+$") or ref.name:match("^%d+$"))
 end
 
 -- Each returns id, or nil, err, or nil: not found this way. The last one always decides.

@@ -116,9 +116,12 @@ end
 
 -- The networks that a machine is plugged into, as far as the account sees them.
 local function networks_of(session, props)
-  local refs = {}
-  for i, node in ipairs(props.network or {}) do
-    refs[i] = session_of.reference(node)
+  local refs, seen = {}, {}
+  for _, node in ipairs(props.network or {}) do
+    if not seen[node.text] then
+      seen[node.text] = true
+      refs[#refs + 1] = session_of.reference(node)
+    end
   end
   return inventory.networks_of(session, refs)
 end

@@ -151,7 +151,7 @@ function methods:wait(opts)
       return true
     end
     if time.monotonic() >= deadline then
-      return nil, errors.new("timeout", ("the lease is still %s after %d s")
+      return nil, errors.new("timeout", ("the lease is still %s after %g s")
         :format(state, opts.lease_wait))
     end
     task.sleep(opts.poll)

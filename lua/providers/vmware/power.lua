@@ -55,7 +55,7 @@ local function finish(session, ref, opts)
       return nil, faults.of_method(name, fault)
     end
     if time.monotonic() >= deadline then
-      return nil, errors.new("timeout", ("task %s has not ended after %d s")
+      return nil, errors.new("timeout", ("task %s has not ended after %g s")
         :format(ref.value, opts.task_timeout))
     end
     task.sleep(opts.poll)

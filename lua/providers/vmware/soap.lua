@@ -92,7 +92,7 @@ function M.envelope(method, args)
   if out.err then
     return nil, errors.new("invalid", method .. ": an argument holds a control character")
   end
-  return (ENVELOPE:format((table.concat(out):gsub("%%", "%%%%"))))
+  return ENVELOPE:format(table.concat(out))
 end
 
 --- soap.new(opts) -> soap

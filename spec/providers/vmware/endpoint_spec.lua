@@ -1,0 +1,139 @@
+local endpoint = require "providers.vmware.endpoint"
+local errors = require "host.error"
+local vsphere = require "support.vsphere"
+
+describe("endpoint.parse", function()
+  local function url(text)
+    local parsed, err = endpoint.parse(text)
+    return parsed and parsed.url or err.kind
+  end
+
+  it("completes what people leave out", function()
+    assert.equal("https://vc.example.com/sdk", url("vc.example.com"))
+    assert.equal("https://vc.example.com/sdk", url(" https://vc.example.com/ "))
+    assert.equal("https://vc.example.com:8443/sdk",
+      url("https://vc.example.com:8443/sdk/"))
+    assert.equal("https://[2001:db8::1]:443/sdk", url("https://[2001:db8::1]:443"))
+  end)
+
+  it("keeps host and port apart", function()
+    local parsed = assert(endpoint.parse("https://[2001:db8::1]:8443/sdk"))
+    assert.equal("[2001:db8::1]", parsed.host)
+    assert.equal("[2001:db8::1]:8443", parsed.authority)
+  end)
+
+  it("refuses what is no URL, and a password in it", function()
+    assert.equal("invalid", url(""))
+    assert.equal("invalid", url(nil))
+    assert.equal("invalid", url("https:///sdk"))
+    assert.equal("invalid", url("https://vc.example.com:port/sdk"))
+    local _, err = endpoint.parse("https://admin:s3cret@vc.example.com/sdk")
+    assert.equal("endpoint", err.check)
+    assert.is_nil(err.message:find("s3cret", 1, true))
+  end)
+
+  it("refuses plain http, except to this very machine", function()
+    assert.equal("invalid", url("http://vc.example.com/sdk"))
+    assert.equal("http://127.0.0.1:8989/sdk", url("http://127.0.0.1:8989/sdk"))
+  end)
+end)
+
+describe("endpoint.connect", function()
+  local HERE = assert(endpoint.parse("https://vc.example.com"))
+  local MET = { fingerprint = "AA:BB", issuer = "CN=their ca", trusted = false }
+
+  -- A server whose certificate is believed when pinned to `pin` (nil: never).
+  local function server(pin)
+    local fake = vsphere.new { versions = function()
+      return { body = vsphere.VERSIONS, certificate = MET }
+    end }
+    local plain = fake.pool
+    function fake.pool(opts)
+      if (opts.tls.thumbprint or "") == (pin or "none") then
+        return plain(opts)
+      end
+      fake.refused = opts
+      return { close = function() end, request = function()
+        return nil, errors.new("tls", "not trusted", { certificate = MET })
+      end }
+    end
+    return fake
+  end
+
+  local function connect(fake, spec, secret, opts)
+    opts = opts or {}
+    opts.http = fake
+    return endpoint.connect(HERE, spec or {}, secret or {}, opts)
+  end
+
+  it("pins an unknown certificate and says that it is not trusted", function()
+    local connection = assert(connect(server("AA:BB")))
+    assert.same({ fingerprint = "AA:BB", issuer = "CN=their ca", trusted = false },
+      connection.certificate)
+    assert.same({ thumbprint = "AA:BB" }, connection.tls)
+    assert.same({ "7.0.3.0", "6.7" }, connection.versions)
+  end)
+
+  it("names issuer, fingerprint and field when it may not pin", function()
+    local connection, err = connect(server("AA:BB"), {}, {}, { strict_tls = true })
+    assert.is_nil(connection)
+    assert.equal("tls", err.kind)
+    assert.equal("tls", err.check)
+    assert.is_true(err.final)
+    for _, word in ipairs { "CN=their ca", "AA:BB", "spec.thumbprint", "caCert" } do
+      assert.truthy(err.message:find(word, 1, true), word)
+    end
+  end)
+
+  it("believes the pin of an earlier run, however it is written", function()
+    assert(connect(server("AA:BB"), {}, {}, { fingerprint = "aabb" }))
+  end)
+
+  it("refuses a certificate that has changed", function()
+    local connection, err = connect(server("AA:BB"), {}, {}, { fingerprint = "CC:DD" })
+    assert.is_nil(connection)
+    assert.equal("CertificateChanged", err.code)
+    assert.truthy(err.message:find("CC:DD", 1, true))
+    assert.truthy(err.message:find("AA:BB", 1, true))
+  end)
+
+  it("needs no pin any more once a known CA has signed", function()
+    local connection = assert(connect(server(""), {}, {}, { fingerprint = "CC:DD" }))
+    assert.is_true(connection.certificate.trusted)
+    assert.same({}, connection.tls)
+  end)
+
+  it("trusts the thumbprint of the spec and nothing else", function()
+    local sha1 = ("ab"):rep(20):upper()
+    local spec = { thumbprint = ("ab:"):rep(19) .. "ab" }
+    local connection = assert(connect(server(sha1), spec))
+    assert.is_true(connection.certificate.trusted)
+    local _, err = connect(server("AA:BB"), spec)
+    assert.equal("tls", err.kind)
+    assert.truthy(err.message:find("spec.thumbprint", 1, true))
+    _, err = connect(server("AA:BB"), { thumbprint = "AA:BB" })
+    assert.equal("invalid", err.kind)
+  end)
+
+  it("gives the Secret's CA to the pool, and learns nothing then", function()
+    local fake = server(nil)
+    local _, err = connect(fake, {}, { caCert = "-----BEGIN CERTIFICATE-----" })
+    assert.equal("tls", err.kind)
+    assert.truthy(err.message:find("caCert", 1, true))
+    assert.equal("-----BEGIN CERTIFICATE-----", fake.refused.tls.ca)
+  end)
+
+  it("says which check failed when nobody answers", function()
+    for kind, check in pairs { dns = "dns", connect = "connect", timeout = "connect" } do
+      local _, err = connect(vsphere.new { versions = errors.new(kind, "no") })
+      assert.equal(kind, err.kind)
+      assert.equal(check, err.check)
+    end
+  end)
+
+  it("speaks the oldest version where none are listed", function()
+    local fake = vsphere.new { versions = { status = 404, body = "" } }
+    local connection = assert(connect(fake))
+    assert.same({ "5.5" }, connection.versions)
+  end)
+end)

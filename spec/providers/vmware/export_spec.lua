@@ -1,0 +1,506 @@
+local errors = require "host.error"
+local export_of = require "providers.vmware.export"
+local task = require "host.task"
+local time = require "host.time"
+local vsphere = require "support.vsphere"
+
+local ENDPOINT = { authority = "vc.example.com:8443", host = "vc.example.com" }
+local LEASE = "session[68541c56-74e0-47e0-96e3-d8915c9f03ff]"
+  .. "8f2149f6-e94e-40d1-8575-b6e6d3b22bc2"
+local KEY_OF = { "ParaVirtualSCSIController0:0", "ParaVirtualSCSIController0:1",
+  "VirtualLsiLogicController1:0", "VirtualAHCIController0:0", "VirtualNVMEController0:0",
+  "VirtualIDEController0:0" }
+
+local function machine(n)
+  local disks = {}
+  for i = 1, n or #KEY_OF do
+    disks[i] = { id = tostring(201 + i), name = "Hard disk " .. i,
+      controller = KEY_OF[i], capacity_bytes = i * 1048576 }
+  end
+  return { id = "vm-79", name = "multi", disks = disks }
+end
+
+-- A server that grants and keeps a lease of `timeout` seconds.
+local function server(answers, timeout)
+  local all = {
+    ExportVm = vsphere.data("export"),
+    RetrievePropertiesEx = { vsphere.data("lease_initializing"),
+      vsphere.data("lease_ready", {
+        ["<leaseTimeout>300"] = "<leaseTimeout>" .. (timeout or 300) }) },
+    HttpNfcLeaseProgress = vsphere.data("progress"),
+    HttpNfcLeaseGetManifest = vsphere.data("manifest"),
+    HttpNfcLeaseComplete = vsphere.data("complete"),
+    HttpNfcLeaseAbort = vsphere.data("abort"),
+  }
+  for method, answer in pairs(answers or {}) do
+    all[method] = answer
+  end
+  return vsphere.logged_in(all)
+end
+
+local function open(session, opts, m)
+  local all = {
+    endpoint = ENDPOINT, tls = { ca = "their CA" }, api_version = "6.5", poll = 0.001,
+    lease_wait = 5, now = time.now, record = function() end,
+  }
+  for key, value in pairs(opts or {}) do
+    all[key] = value
+  end
+  return export_of.open(session, m or machine(), all)
+end
+
+-- Runs fn as a task of its own; it and its goodbyes have ended when this returns.
+local function ended(fn, ...)
+  local ok, result = task.spawn(fn, ...):join()
+  if not ok then
+    error(result, 0)
+  end
+  return result
+end
+
+local function wait_for(holds)
+  local deadline = time.monotonic() + 5
+  while not holds() do
+    assert(time.monotonic() < deadline, "it did not happen within 5 s")
+    task.sleep(0.001)
+  end
+end
+
+describe("export.address", function()
+  it("fills in the endpoint's host, and its port where the URL has none", function()
+    assert.equal("https://vc.example.com:8443/nfc/1/disk-0.vmdk",
+      export_of.address("https://*/nfc/1/disk-0.vmdk", ENDPOINT))
+    assert.equal("https://vc.example.com:902/nfc/1/disk-0.vmdk",
+      export_of.address("https://*:902/nfc/1/disk-0.vmdk", ENDPOINT))
+    assert.equal("https://esx1.example.com/nfc/1/disk-0.vmdk",
+      export_of.address("https://esx1.example.com/nfc/1/disk-0.vmdk", ENDPOINT))
+  end)
+end)
+
+describe("export.pair", function()
+  local function url(place, name)
+    return { key = "/vm-79/" .. place, url = name or place, disk = true }
+  end
+
+  it("goes by class, bus and unit, not by order", function()
+    local found = assert(export_of.pair(machine(2).disks, {
+      { key = "/vm-79/nvram", url = "nvram", disk = false },
+      url(KEY_OF[2], "second"), url(KEY_OF[1], "first"),
+    }))
+    assert.equal("first", found["202"].url)
+    assert.equal("second", found["203"].url)
+  end)
+
+  it("names every disk that has no URL, and what there is", function()
+    local found, err = export_of.pair(machine(3).disks, { url(KEY_OF[2]) })
+    assert.is_nil(found)
+    assert.equal("DiskNotExported", err.code)
+    assert.is_true(err.final)
+    assert.truthy(err.message:find("Hard disk 1 (ParaVirtualSCSIController0:0)", 1, true))
+    assert.truthy(err.message:find("Hard disk 3 (VirtualLsiLogicController1:0)", 1, true))
+    assert.truthy(err.message:find("offers: ParaVirtualSCSIController0:1", 1, true))
+  end)
+
+  it("refuses a disk that was not there when the machine was inspected", function()
+    local found, err = export_of.pair(machine(1).disks,
+      { url(KEY_OF[1]), url(KEY_OF[5]) })
+    assert.is_nil(found)
+    assert.equal("MachineChanged", err.code)
+    assert.truthy(err.message:find(KEY_OF[5], 1, true))
+  end)
+end)
+
+describe("export:stream", function()
+  it("gives each disk its own URL, size and thumbprint, and no cookie", function()
+    ended(function()
+      local export <close> = assert(open(server()))
+      local stream = assert(export:stream("206"))
+      assert.equal("https://vc.example.com:18995/nfc/"
+        .. "8f2149f6-e94e-40d1-8575-b6e6d3b22bc2/disk-4.vmdk", stream.url)
+      assert.same({ thumbprint =
+        "2C:11:ED:D7:13:87:7D:B5:74:18:B8:1C:42:C2:56:1F:0D:B9:5B:B9" }, stream.tls)
+      assert.equal(5 * 1048576, stream.capacity)
+      assert.equal("vmdk", stream.format)
+      assert.same({}, stream.headers)
+      assert.is_false(stream.resumable)
+      assert.has_error(function()
+        export:stream("999")
+      end)
+    end)
+  end)
+
+  it("trusts as the source does where there is no thumbprint", function()
+    ended(function()
+      local session = server()
+      session.soap.pool.request = (function(request)
+        return function(pool, opts)
+          local answer, err = request(pool, opts)
+          if answer then
+            answer.body = answer.body:gsub("<sslThumbprint>.-</sslThumbprint>", "")
+          end
+          return answer, err
+        end
+      end)(session.soap.pool.request)
+      local export <close> = assert(open(session))
+      assert.same({ ca = "their CA" }, assert(export:stream("202")).tls)
+    end)
+  end)
+end)
+
+describe("export:complete", function()
+  it("gives the checksum of each disk, before it ends the lease", function()
+    ended(function()
+      local session, fake = server()
+      local export <close> = assert(open(session))
+      local digests = assert(export:complete())
+      assert.same({ algorithm = "sha1", size = 138240,
+        value = "f5a7d90760dd82116779b269ecdc23a1259c75f0" }, digests["202"])
+      assert.equal(884736, digests["204"].size)
+      assert.is_nil(digests["nvram"])
+      local order = {}
+      for _, call in ipairs(fake.calls) do
+        order[#order + 1] = call.method
+      end
+      assert.equal("HttpNfcLeaseGetManifest", order[#order - 1])
+      assert.equal("HttpNfcLeaseComplete", order[#order])
+    end)
+  end)
+
+  it("asks for SHA-256 where the release can choose, and content with SHA-1", function()
+    for answer, expected in pairs {
+      [vsphere.reply("HttpNfcLeaseSetManifestChecksumType")] = "sha256",
+      [vsphere.fault("NotSupported")] = "sha1",
+    } do
+      ended(function()
+        local session, fake = server { HttpNfcLeaseSetManifestChecksumType = answer }
+        local export <close> = assert(open(session, { api_version = "7.0.3" }))
+        assert.equal(expected, assert(export:stream("202")).algorithm)
+        assert.equal(expected, assert(export:complete())["202"].algorithm)
+        assert.equal(1, fake.count.HttpNfcLeaseSetManifestChecksumType)
+      end)
+    end
+  end)
+
+  it("does without a manifest", function()
+    ended(function()
+      local export <close> = assert(open(server {
+        HttpNfcLeaseGetManifest = vsphere.fault("NotSupported") }))
+      assert.same({}, assert(export:complete()))
+    end)
+  end)
+
+  it("does not abort what is completed", function()
+    local session, fake = server()
+    ended(function()
+      local export <close> = assert(open(session))
+      assert(export:complete())
+    end)
+    assert.is_nil(fake.count.HttpNfcLeaseAbort)
+  end)
+
+  it("believes a lease that is gone when the answer got lost", function()
+    local session, fake = server {
+      HttpNfcLeaseComplete = errors.new("connect", "reset by peer") }
+    ended(function()
+      local export <close> = assert(open(session))
+      fake.answers.RetrievePropertiesEx = vsphere.data("missing_object")
+      assert(export:complete())
+    end)
+    assert.equal(1, fake.count.HttpNfcLeaseComplete)
+  end)
+end)
+
+describe("export:close", function()
+  it("aborts the lease and stops renewing it", function()
+    local session, fake = server(nil, 0.05)
+    ended(function()
+      local export <close> = assert(open(session))
+      wait_for(function()
+        return (fake.count.HttpNfcLeaseProgress or 0) >= 2
+      end)
+      assert(export)
+    end)
+    assert.equal(1, fake.count.HttpNfcLeaseAbort)
+    assert.truthy(fake.calls[#fake.calls].body:find(LEASE, 1, true))
+    local n = fake.count.HttpNfcLeaseProgress
+    task.sleep(0.02)
+    assert.equal(n, fake.count.HttpNfcLeaseProgress)
+  end)
+
+  it("aborts when the task is cancelled while the lease is being prepared", function()
+    local session, fake = server {
+      RetrievePropertiesEx = vsphere.data("lease_initializing") }
+    local t = task.spawn(open, session)
+    wait_for(function()
+      return fake.count.RetrievePropertiesEx
+    end)
+    assert(t:cancel())
+    assert.equal(1, fake.count.HttpNfcLeaseAbort)
+  end)
+
+  it("aborts a lease whose ExportVm was under way when the task was cancelled", function()
+    local asked, let_go = false, task.signal()
+    local session, fake = server {
+      ExportVm = function()
+        asked = true
+        assert(let_go:wait(5))
+        return vsphere.data("export")
+      end,
+    }
+    local t = task.spawn(open, session)
+    wait_for(function()
+      return asked
+    end)
+    local canceller = task.spawn(t.cancel, t)
+    task.sleep(0)
+    let_go:notify()
+    assert(canceller:join())
+    assert.equal(1, fake.count.HttpNfcLeaseAbort)
+  end)
+
+  it("aborts when disks and URLs do not match", function()
+    local session, fake = server()
+    local export, err
+    ended(function()
+      export, err = open(session, {}, machine(2))
+    end)
+    assert.is_nil(export)
+    assert.equal("MachineChanged", err.code)
+    assert.equal(1, fake.count.HttpNfcLeaseAbort)
+  end)
+end)
+
+describe("the lease", function()
+  it("is renewed by a task of its own, with the progress that was told", function()
+    ended(function()
+      local session, fake = server(nil, 0.05)
+      local export <close> = assert(open(session))
+      export:progress(0.437)
+      wait_for(function()
+        return fake.calls[#fake.calls].method == "HttpNfcLeaseProgress"
+      end)
+      assert.truthy(fake.calls[#fake.calls].body:find("<percent>43</percent>", 1, true))
+    end)
+  end)
+
+  it("is lost when the server says so, and says why", function()
+    ended(function()
+      local session = server({ HttpNfcLeaseProgress = {
+        vsphere.data("progress"), vsphere.data("progress_late") } }, 0.05)
+      local export <close> = assert(open(session))
+      assert.is_nil(export:lost())
+      wait_for(function()
+        return export:lost()
+      end)
+      assert.equal("gone", export:lost().kind)
+      assert.truthy(export:lost().message:find("timed out", 1, true))
+      local stream, err = export:stream("202")
+      assert.is_nil(stream)
+      assert.equal("gone", err.kind)
+    end)
+  end)
+
+  it("is lost with its session, even after a new log-in", function()
+    ended(function()
+      local session, fake = server({
+        HttpNfcLeaseProgress = vsphere.data("not_authenticated") }, 0.05)
+      local export <close> = assert(open(session))
+      wait_for(function()
+        return export:lost()
+      end)
+      assert.equal("gone", export:lost().kind)
+      assert.equal(2, fake.count.Login)
+    end)
+  end)
+
+  it("survives a transport that fails for less than its lifetime", function()
+    ended(function()
+      local session, fake = server({ HttpNfcLeaseProgress = {
+        errors.new("connect", "refused"), { status = 503, body = "" },
+        vsphere.data("progress") } }, 0.5)
+      local export <close> = assert(open(session))
+      wait_for(function()
+        return (fake.count.HttpNfcLeaseProgress or 0) >= 3
+      end)
+      assert.is_nil(export:lost())
+    end)
+  end)
+
+  it("is lost when the transport fails for longer", function()
+    ended(function()
+      local session = server({
+        HttpNfcLeaseProgress = errors.new("connect", "refused") }, 0.03)
+      local export <close> = assert(open(session))
+      wait_for(function()
+        return export:lost()
+      end)
+      assert.truthy(export:lost().message:find("refused", 1, true))
+    end)
+  end)
+
+  it("that fails while it is prepared gives the server's reason", function()
+    local session = server { RetrievePropertiesEx = vsphere.data("lease_error") }
+    local export, err
+    ended(function()
+      export, err = open(session)
+    end)
+    assert.is_nil(export)
+    assert.equal("FileLocked", err.code)
+    assert.equal("busy", err.kind)
+    assert.truthy(err.message:find("locked", 1, true))
+  end)
+
+  it("that never gets ready is given up", function()
+    local session, fake = server {
+      RetrievePropertiesEx = vsphere.data("lease_initializing") }
+    local export, err
+    ended(function()
+      export, err = open(session, { lease_wait = 0.01 })
+    end)
+    assert.is_nil(export)
+    assert.equal("timeout", err.kind)
+    assert.equal(1, fake.count.HttpNfcLeaseAbort)
+  end)
+end)
+
+describe("what is recorded", function()
+  -- A store of entries by kind and name, as the flow keeps them.
+  local function store(list)
+    local kept = list or {}
+    return kept, function(entry)
+      for i = #kept, 1, -1 do
+        if kept[i].kind == entry.kind and kept[i].name == entry.name then
+          table.remove(kept, i)
+        end
+      end
+      if not entry.gone then
+        kept[#kept + 1] = entry
+      end
+    end
+  end
+
+  it("is the intent before the call, then the lease, then nothing", function()
+    local kept, record = store()
+    local intent
+    local session = server { ExportVm = function()
+      intent = kept[1]
+      return vsphere.data("export")
+    end }
+    ended(function()
+      local export <close> = assert(open(session, { record = record }))
+      assert.same({ kind = "HttpNfcLease", name = "vm-79", since = intent.since },
+        intent)
+      assert.equal(LEASE, kept[1].id)
+      assert.equal(300, kept[1].timeoutSeconds)
+      assert(export:complete())
+      assert.same({}, kept)
+    end)
+  end)
+
+  it("is nothing when vSphere refuses", function()
+    local kept, record = store()
+    local session = server { ExportVm = vsphere.data("export_refused") }
+    local export, err
+    ended(function()
+      export, err = open(session, { record = record })
+    end)
+    assert.is_nil(export)
+    assert.equal("InvalidPowerState", err.code)
+    assert.same({}, kept)
+  end)
+
+  it("stays when it is not known whether the call arrived", function()
+    local kept, record = store()
+    local session = server { ExportVm = errors.new("connect", "reset by peer") }
+    ended(open, session, { record = record })
+    assert.equal(1, #kept)
+  end)
+
+  it("ends the export when it cannot be stored", function()
+    local session, fake = server()
+    local t = task.spawn(open, session, { record = function(entry)
+      if entry.id then
+        error(errors.new("io", "disk full"))
+      end
+    end })
+    local ok, err = t:join()
+    assert.is_false(ok)
+    assert.equal("io", err.kind)
+    assert.equal(1, fake.count.HttpNfcLeaseAbort)
+  end)
+end)
+
+describe("a machine that somebody holds", function()
+  local HELD = vsphere.fault("TaskInProgress", "Another task is already in progress.")
+  local ORPHAN = { kind = "HttpNfcLease", name = "vm-79", id = "session[1]2",
+    timeoutSeconds = 300, since = "2026-01-01T00:00:00Z" }
+
+  it("is busy, with no word of ours when we never had a lease", function()
+    local export, err
+    ended(function()
+      export, err = open(server { ExportVm = HELD })
+    end)
+    assert.is_nil(export)
+    assert.equal("busy", err.kind)
+    assert.is_number(err.after)
+    assert.truthy(err.message:find("another task", 1, true))
+  end)
+
+  it("is freed at once where the orphaned lease can be aborted", function()
+    local session, fake = server { ExportVm = { HELD, vsphere.data("export") } }
+    ended(function()
+      local export <close> = assert(open(session, { recorded = { ORPHAN } }))
+      assert(export)
+      assert.equal(2, fake.count.ExportVm)
+      assert.truthy(fake.calls[#fake.calls - 3].body:find("session[1]2", 1, true))
+    end)
+  end)
+
+  it("says until when, once, and keeps to it", function()
+    local recorded
+    local session = server { ExportVm = HELD,
+      HttpNfcLeaseAbort = vsphere.data("missing_object") }
+    local function try(now)
+      local _, err
+      ended(function()
+        _, err = open(session, { recorded = { recorded or ORPHAN },
+          now = function()
+            return now
+          end,
+          record = function(entry)
+            recorded = entry
+          end })
+      end)
+      return err
+    end
+    local start = time.parse("2026-01-01T01:00:00Z")
+    local err = try(start)
+    assert.equal("busy", err.kind)
+    assert.truthy(err.message:find("2026-01-01T01:05:00Z", 1, true))
+    assert.is_true(err.after >= 300 and err.after < 302)
+    assert.equal("2026-01-01T01:05:00Z", recorded["until"])
+    err = try(start + 100)
+    assert.truthy(err.message:find("2026-01-01T01:05:00Z", 1, true))
+    assert.is_true(err.after >= 200 and err.after < 202)
+    assert.equal("session[1]2", recorded.id)
+  end)
+
+  it("is waited for when somebody listens", function()
+    local heard = {}
+    local session, fake = server { ExportVm = { HELD, HELD, vsphere.data("export") },
+      HttpNfcLeaseAbort = vsphere.data("missing_object") }
+    ended(function()
+      local export <close> = assert(open(session, {
+        recorded = { { kind = "HttpNfcLease", name = "vm-79", timeoutSeconds = 0.005 } },
+        waiting = function(message, until_time)
+          heard[#heard + 1] = { message, until_time }
+        end,
+      }))
+      assert(export)
+    end)
+    assert.equal(3, fake.count.ExportVm)
+    assert.equal(2, #heard)
+    assert.is_number(time.parse(heard[1][2]))
+    assert.truthy(heard[1][1]:find(heard[1][2], 1, true))
+  end)
+end)

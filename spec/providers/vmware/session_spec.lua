@@ -1,0 +1,169 @@
+local errors = require "host.error"
+local task = require "host.task"
+local session_of = require "providers.vmware.session"
+local vsphere = require "support.vsphere"
+
+local INSTANCE = { _this = { type = "ServiceInstance", value = "ServiceInstance" } }
+
+local function open(answers, versions)
+  local fake = vsphere.new(answers)
+  return fake, session_of.open {
+    pool = fake.pool {}, url = "https://vc.example.com/sdk",
+    versions = versions or { "7.0.3.0" },
+    username = "administrator", password = "s3cret", backoff = { 0.001 },
+  }
+end
+
+describe("session.open", function()
+  it("takes the singletons from the server, not from habit", function()
+    local session = vsphere.logged_in({
+      RetrieveServiceContent = vsphere.data("service_content",
+        { [">SessionManager<"] = ">ha-sessionmgr<" }),
+    })
+    assert.equal("ha-sessionmgr", session.content.sessionManager.value)
+    assert.equal("VirtualCenter", session.content.api_type)
+    assert.equal("6.5", session.content.api_version)
+  end)
+
+  it("says that the log-in was refused, and keeps the password to itself", function()
+    local _, session, err = open {
+      RetrieveServiceContent = vsphere.data("service_content"),
+      Login = vsphere.data("login_refused"),
+    }
+    assert.is_nil(session)
+    assert.equal("denied", err.kind)
+    assert.equal("login", err.check)
+    assert.is_true(err.final)
+    assert.is_nil(err.message:find("s3cret", 1, true))
+    assert.is_nil(err.message:find("administrator", 1, true))
+  end)
+
+  it("falls back to an older version when the newest is not understood", function()
+    local content = vsphere.data("service_content")
+    local fake, session = open({
+      RetrieveServiceContent = {
+        vsphere.fault("VersionMismatchFaultCode", "Unsupported version URI"), content,
+      },
+      Login = vsphere.data("login"),
+    }, { "9.9", "6.7" })
+    assert(session)
+    assert.equal('"urn:vim25/6.7"', fake.calls[3].headers.SOAPAction)
+  end)
+
+  it("does not retry a server that is not there at once", function()
+    local fake, session, err = open {
+      RetrieveServiceContent = { status = 404, body = "" },
+    }
+    assert.is_nil(session)
+    assert.equal("version", err.check)
+    assert.equal(1, fake.count.RetrieveServiceContent)
+  end)
+end)
+
+describe("session:call", function()
+  local lost = vsphere.data("not_authenticated")
+
+  it("drops the cookie, logs in again and repeats the call", function()
+    local session, fake = vsphere.logged_in {
+      ShutdownGuest = { lost, vsphere.reply("ShutdownGuest") },
+    }
+    assert(session:call("ShutdownGuest", INSTANCE))
+    assert.equal(2, fake.count.Login)
+    for _, call in ipairs(fake.calls) do
+      if call.method == "Login" then
+        assert.is_nil(call.headers.Cookie)
+      end
+    end
+    assert.truthy(fake.calls[#fake.calls].headers.Cookie)
+  end)
+
+  it("repeats it once only", function()
+    local session, fake = vsphere.logged_in { ShutdownGuest = lost }
+    local _, err = session:call("ShutdownGuest", INSTANCE)
+    assert.equal("NotAuthenticated", err.code)
+    assert.equal(2, fake.count.ShutdownGuest)
+  end)
+
+  it("logs in once for all calls that met the same end", function()
+    local session, fake = vsphere.logged_in {
+      CurrentTime = function(_, n)
+        return n <= 3 and lost or vsphere.reply("CurrentTime")
+      end,
+    }
+    local tasks = {}
+    for i = 1, 3 do
+      tasks[i] = task.spawn(function()
+        return session:call("CurrentTime", INSTANCE)
+      end)
+    end
+    for _, t in ipairs(tasks) do
+      local ok, reply = t:join()
+      assert(ok and reply)
+    end
+    assert.equal(2, fake.count.Login)
+  end)
+
+  it("does not repeat what belonged to the session that ended", function()
+    local session, fake = vsphere.logged_in { HttpNfcLeaseProgress = lost }
+    local bound = { bound = session.generation }
+    local _, err = session:call("HttpNfcLeaseProgress", INSTANCE, bound)
+    assert.equal("gone", err.kind)
+    assert.equal("SessionEnded", err.code)
+    assert.equal(2, fake.count.Login)
+    _, err = session:call("HttpNfcLeaseProgress", INSTANCE, bound)
+    assert.equal("gone", err.kind)
+    assert.equal(1, fake.count.HttpNfcLeaseProgress)
+  end)
+
+  it("says why it could not log in again", function()
+    local session, fake = vsphere.logged_in { CurrentTime = lost }
+    fake.answers.Login = vsphere.data("login_refused")
+    local _, err = session:call("CurrentTime", INSTANCE)
+    assert.equal("denied", err.kind)
+    assert.equal("InvalidLogin", err.code)
+  end)
+end)
+
+describe("session:close", function()
+  it("logs out after the goodbyes of what was opened in it", function()
+    local session, fake = vsphere.logged_in {
+      HttpNfcLeaseAbort = vsphere.data("abort"),
+    }
+    task.spawn(function()
+      session:goodbye(function()
+        task.sleep(0.005)
+        session:call("HttpNfcLeaseAbort", INSTANCE)
+      end)
+      session:close()
+    end):join()
+    local last = #fake.calls
+    assert.equal("HttpNfcLeaseAbort", fake.calls[last - 1].method)
+    assert.equal("Logout", fake.calls[last].method)
+    assert.equal(1, fake.closed)
+  end)
+
+  it("is a goodbye that a cancelled task leaves behind", function()
+    local fake
+    local open_now = task.signal()
+    local t = task.spawn(function()
+      local session <close>, f = vsphere.logged_in {}
+      fake = f
+      assert(session)
+      open_now:notify()
+      task.sleep(60)
+    end)
+    assert(open_now:wait(5))
+    assert(t:cancel())
+    assert.equal(1, fake.count.Logout)
+  end)
+
+  it("does not mind a server that cannot be reached any more", function()
+    local session, fake = vsphere.logged_in { Logout = errors.new("connect", "refused") }
+    task.spawn(function()
+      session:close()
+      session:close()
+    end):join()
+    assert.equal(1, fake.count.Logout)
+    assert.equal(1, fake.closed)
+  end)
+end)

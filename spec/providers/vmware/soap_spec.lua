@@ -1,0 +1,152 @@
+local errors = require "host.error"
+local soap = require "providers.vmware.soap"
+local vsphere = require "support.vsphere"
+local xml = require "host.xml"
+
+local INSTANCE = { type = "ServiceInstance", value = "ServiceInstance" }
+
+local function client(answers)
+  local fake = vsphere.new(answers)
+  return soap.new {
+    pool = fake.pool {}, url = "https://vc.example.com/sdk", version = "7.0.3.0",
+    backoff = { 0.001, 0.001, 0.001 },
+  }, fake
+end
+
+-- The element that was sent, parsed back.
+local function sent(text)
+  return xml.child(assert(xml.parse(text, {})), "Body")[1]
+end
+
+describe("soap.envelope", function()
+  it("carries every character of a name or password", function()
+    local password = [[p&ss<w>"ö%s '\]]
+    local login = sent(assert(soap.envelope("Login", {
+      _this = { type = "SessionManager", value = "SessionManager" },
+      { "userName", [[VSPHERE.LOCAL\administrator]] },
+      { "password", password },
+    })))
+    assert.equal("Login", login.name)
+    assert.equal("urn:vim25", login.ns)
+    assert.equal("SessionManager", login[1].attrs.type)
+    assert.equal([[VSPHERE.LOCAL\administrator]], login[2].text)
+    assert.equal(password, login[3].text)
+  end)
+
+  it("keeps the order of arguments, and types values", function()
+    local call = sent(assert(soap.envelope("Method", {
+      _this = INSTANCE,
+      { "percent", 10 },
+      { "recursive", true },
+      { "obj", { type = "VirtualMachine", value = "session[a]&b" } },
+      { "selectSet", { xsi = "TraversalSpec", { "path", "view" } } },
+    })))
+    assert.equal("10", call[2].text)
+    assert.equal("true", call[3].text)
+    assert.equal("session[a]&b", call[4].text)
+    assert.equal("VirtualMachine", call[4].attrs.type)
+    assert.equal("TraversalSpec", xml.type(call[5]))
+    assert.equal("view", xml.child_text(call[5], "path"))
+  end)
+
+  it("refuses what XML cannot carry, without showing it", function()
+    local text, err = soap.envelope("Login",
+      { _this = INSTANCE, { "password", "s3\1ret" } })
+    assert.is_nil(text)
+    assert.equal("invalid", err.kind)
+    assert.is_nil(err.message:find("ret", 1, true))
+  end)
+end)
+
+describe("soap:call", function()
+  it("asks in the version it was given and returns the reply", function()
+    local s, fake = client { RetrieveServiceContent = vsphere.data("service_content") }
+    local reply = assert(s:call("RetrieveServiceContent", { _this = INSTANCE }))
+    assert.equal("RetrieveServiceContentResponse", reply.name)
+    assert.equal('"urn:vim25/7.0.3.0"', fake.calls[1].headers.SOAPAction)
+    assert.truthy(fake.calls[1].headers["Content-Type"]:find("text/xml", 1, true))
+  end)
+
+  it("sends the session's cookie back as it came, quotes and all", function()
+    local cookie = 'vmware_soap_session="0c1f-77"'
+    local s, fake = client {
+      Login = { body = vsphere.data("login"),
+        headers = { ["set-cookie"] = cookie .. "; Path=/; HttpOnly; Secure" } },
+      CurrentTime = vsphere.reply("CurrentTime"),
+    }
+    assert(s:call("Login", { _this = INSTANCE }))
+    assert(s:call("CurrentTime", { _this = INSTANCE }))
+    assert.is_nil(fake.calls[1].headers.Cookie)
+    assert.equal(cookie, fake.calls[2].headers.Cookie)
+    s:forget()
+    assert(s:call("CurrentTime", { _this = INSTANCE }))
+    assert.is_nil(fake.calls[3].headers.Cookie)
+  end)
+
+  it("knows a fault by its xsi:type, whatever its element is called", function()
+    local s = client { ExportVm = vsphere.data("export_refused", {
+      ["<InvalidPowerStateFault"] = "<InvalidStateFault",
+      ["</InvalidPowerStateFault"] = "</InvalidStateFault",
+    }) }
+    local reply, err = s:call("ExportVm", { _this = INSTANCE })
+    assert.is_nil(reply)
+    assert.equal("InvalidPowerState", err.code)
+    assert.equal("busy", err.kind)
+    assert.equal("poweredOn", err.existing)
+    assert.truthy(err.message:find("Powered on", 1, true))
+  end)
+
+  it("has words for a fault without any", function()
+    local s = client { CurrentTime = vsphere.data("not_authenticated") }
+    local _, err = s:call("CurrentTime", { _this = INSTANCE })
+    assert.equal("NotAuthenticated", err.code)
+    assert.equal("denied", err.kind)
+    assert.equal("System.View", err.privilege)
+    assert.truthy(err.message:find("not logged in", 1, true))
+  end)
+
+  it("sees a NotAuthenticated that hides in a reply", function()
+    local s = client { RetrievePropertiesEx = vsphere.data("unknown_property", {
+      ['"InvalidProperty"'] = '"NotAuthenticated"',
+    }) }
+    local reply, err = s:call("RetrievePropertiesEx", { _this = INSTANCE })
+    assert.is_nil(reply)
+    assert.equal("NotAuthenticated", err.code)
+  end)
+
+  it("repeats a read until the transport has recovered", function()
+    local s, fake = client { CurrentTime = {
+      { status = 503, body = "<html>" }, errors.new("connect", "reset"),
+      { status = 502, body = "" }, vsphere.reply("CurrentTime"),
+    } }
+    assert(s:call("CurrentTime", { _this = INSTANCE }))
+    assert.equal(4, fake.count.CurrentTime)
+  end)
+
+  it("gives up after three repetitions, with what came last", function()
+    local s, fake = client { CurrentTime = { status = 503, body = "x" } }
+    local _, err = s:call("CurrentTime", { _this = INSTANCE })
+    assert.equal("http", err.kind)
+    assert.equal(503, err.status)
+    assert.equal(4, fake.count.CurrentTime)
+  end)
+
+  it("never repeats what would happen twice", function()
+    local s, fake = client { PowerOffVM_Task = { status = 503, body = "x" },
+      ContinueRetrievePropertiesEx = errors.new("connect", "reset") }
+    assert.is_nil((s:call("PowerOffVM_Task", { _this = INSTANCE })))
+    assert.is_nil((s:call("ContinueRetrievePropertiesEx", { _this = INSTANCE })))
+    assert.equal(1, fake.count.PowerOffVM_Task)
+    assert.equal(1, fake.count.ContinueRetrievePropertiesEx)
+  end)
+
+  it("never repeats a fault, nor a page that is no answer", function()
+    local s, fake = client { CurrentTime = vsphere.data("not_authenticated"),
+      FindByUuid = { status = 200, body = "<html><body>proxy error<br></body>" } }
+    s:call("CurrentTime", { _this = INSTANCE })
+    local _, err = s:call("FindByUuid", { _this = INSTANCE })
+    assert.equal("format", err.kind)
+    assert.equal(1, fake.count.CurrentTime)
+    assert.equal(1, fake.count.FindByUuid)
+  end)
+end)
