@@ -113,9 +113,12 @@ static const char *const *read_headers(lua_State *L)
     lua_createtable(L, (int)count, 0); /* keeps the strings */
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
         /* [headers, list, strings, name, value] */
+        const char *value;
+
         if (lua_type(L, -2) != LUA_TSTRING)
             luaL_error(L, "option 'headers': names must be strings");
-        lua_pushfstring(L, "%s: %s", lua_tostring(L, -2), luaL_tolstring(L, -1, NULL));
+        value = luaL_tolstring(L, -1, NULL);
+        lua_pushfstring(L, "%s: %s", lua_tostring(L, -3), value);
         list[i++] = lua_tostring(L, -1);
         lua_rawseti(L, table + 2, (lua_Integer)i);
         lua_pop(L, 1);
