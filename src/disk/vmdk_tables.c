@@ -27,7 +27,7 @@ static bool names_grain(uint32_t entry)
 
 static struct vic_table *table_add(struct vic_tables *t, uint32_t index)
 {
-    if (t->count == t->size) {
+    if (!t->list || t->count == t->size) {
         t->size = t->size ? 2 * t->size : 64;
         t->list = vic_realloc(t->list, t->size * sizeof(*t->list));
     }

@@ -213,8 +213,10 @@ static void read_opts(lua_State *L, struct vic_transfer_opts *opts)
 
     luaL_checktype(L, 1, LUA_TTABLE);
     vic_options_read(L, 1, list, &given);
-    if (!given.output || !given.format)
+    if (!given.output || !given.format) {
         luaL_error(L, "options 'output' and 'format' are needed");
+        return;
+    }
     if (strcmp(given.format, "vmdk") == 0)
         opts->format = VIC_DISK_VMDK;
     else if (strcmp(given.format, "raw") == 0)

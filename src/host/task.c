@@ -1,20 +1,17 @@
 /*
- * task: the scheduler, and host.task's spawn, cancel and join.
+ * task: the scheduler.
  */
 #include "task.h"
 
 #include "alloc.h"
 #include "error.h"
 #include "fail.h"
-#include "host.h"
 #include "log.h"
 #include "sync.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <uv.h>
-
-#define HANDLE_TYPE "host.task"
 
 struct vic_task {
     lua_State *co;
@@ -100,10 +97,10 @@ static void task_settle(struct vic_task *t)
         t->next->prev = t->prev;
     vic_sync_wake_all(t->settled);
     vic_task_unref(t);
-    if (parent) {
+    if (parent) { /* t holds a reference to it: it is still there */
         parent->goodbyes--;
         task_settle(parent);
-        vic_task_unref(parent);
+        vic_task_unref(parent); /* NOLINT(clang-analyzer-unix.Malloc) */
     }
 }
 
@@ -186,7 +183,7 @@ static void ready_run(uv_idle_t *idle)
         t->next_ready = NULL;
         t->queued = false;
         task_run(t);
-        vic_task_unref(t);
+        vic_task_unref(t); /* the queue's: NOLINT(clang-analyzer-unix.Malloc) */
     }
     if (!sched.ready)
         uv_idle_stop(idle);
@@ -244,8 +241,10 @@ void vic_task_ready(lua_State *co)
 
 void vic_task_check_waiting(lua_State *L)
 {
-    if (!sched.current || sched.current->co != L || sched.closing)
+    if (!sched.current || sched.current->co != L || sched.closing) {
         luaL_error(L, "attempt to wait outside a task");
+        return;
+    }
     sched.current->waiting = true;
 }
 
@@ -290,174 +289,35 @@ bool vic_task_results(struct vic_task *t, lua_State *L, int *n)
     return t->ok;
 }
 
-/* ---- host.task ---- */
-
-static struct vic_task *check_task(lua_State *L)
+struct vic_task *vic_task_current(void)
 {
-    return *(struct vic_task **)luaL_checkudata(L, 1, HANDLE_TYPE);
+    return sched.current;
 }
 
-/* Pushes an empty handle; what is put into it is a reference it owns. */
-static struct vic_task **push_handle(lua_State *L)
+void vic_task_ref(struct vic_task *t)
 {
-    struct vic_task **box = lua_newuserdatauv(L, sizeof(*box), 0);
-
-    *box = NULL;
-    luaL_setmetatable(L, HANDLE_TYPE);
-    return box;
+    t->refs++;
 }
 
-static int spawn(lua_State *L, bool goodbye)
+void vic_task_say_goodbye(struct vic_task *t)
 {
-    int nargs = lua_gettop(L) - 1;
-    struct vic_task **box;
-
-    luaL_checktype(L, 1, LUA_TFUNCTION);
-    box = push_handle(L);
-    lua_insert(L, 1);
-    *box = vic_task_spawn(L, nargs);
-    if (goodbye) {
-        (*box)->is_goodbye = true;
-        task_adopt(sched.closing ? sched.closing : sched.current, *box);
-    }
-    return 1;
+    t->is_goodbye = true;
+    vic_task_await(t);
 }
 
-/*
- * task.spawn(f, ...) -> task
- * Runs f(...) as a task of its own. From a closing value of a task that is being
- * cancelled it is a goodbye.
- */
-static int l_task_spawn(lua_State *L)
+void vic_task_await(struct vic_task *t)
 {
-    return spawn(L, false);
+    task_adopt(sched.closing ? sched.closing : sched.current, t);
 }
 
-/*
- * task.goodbye(f, ...) -> task
- * Runs f(...) as a task that whoever cancels or joins the current one waits for,
- * and that exit lets finish. For what a `__close` has to say over the network.
- */
-static int l_task_goodbye(lua_State *L)
+void vic_task_observe(struct vic_task *t)
 {
-    return spawn(L, true);
-}
-
-/*
- * task.current() -> task | nil
- */
-static int l_task_current(lua_State *L)
-{
-    struct vic_task **box;
-
-    if (!sched.current)
-        return 0;
-    box = push_handle(L);
-    *box = sched.current;
-    (*box)->refs++;
-    return 1;
-}
-
-static int cancel_result(lua_State *L, int status, lua_KContext ctx)
-{
-    (void)status;
-    if (!vic_waiter_woken((struct vic_waiter *)ctx))
-        return vic_fail(L, "timeout", "cancelling a task: it has not ended in time");
-    lua_pushboolean(L, 1);
-    return 1;
-}
-
-/*
- * task:cancel(timeout?) -> true | nil, err                             [waits]
- * Ends it at its next wait, closing what it holds, and waits until that and the
- * goodbyes are done. Cancelling oneself returns at once and ends at the next wait.
- *
- *   timeout  seconds  (default: for ever)
- *   err      timeout
- */
-static int l_task_cancel(lua_State *L)
-{
-    struct vic_task *t = check_task(L);
-    double timeout = vic_sync_timeout(L, 2);
-
-    vic_task_cancel(t);
     t->observed = true;
-    if (!t->is_settled && t != sched.current && timeout != 0)
-        return vic_sync_wait(L, t->settled, timeout, cancel_result);
-    lua_pushboolean(L, 1);
-    return 1;
 }
 
-static int join_push(lua_State *L, struct vic_task *t)
+struct vic_sync *vic_task_end(struct vic_task *t)
 {
-    int n;
-    bool ok;
-
-    lua_settop(L, 1);
-    lua_pushboolean(L, 1);
-    ok = vic_task_results(t, L, &n);
-    lua_pushboolean(L, ok);
-    lua_replace(L, 2);
-    return n + 1;
-}
-
-static int join_result(lua_State *L, int status, lua_KContext ctx)
-{
-    (void)status;
-    if (!vic_waiter_woken((struct vic_waiter *)ctx))
-        return vic_fail(L, "timeout", "waiting for a task: it has not ended in time");
-    return join_push(L, check_task(L));
-}
-
-/*
- * task:join(timeout?) -> true, ... | false, err | nil, err             [waits]
- * Waits until it and its goodbyes have ended.
- *
- *   true, ...   what its function returned
- *   false, err  what it threw; kind cancelled: it was cancelled
- *   nil, err    timeout: it has not ended within `timeout` seconds
- */
-static int l_task_join(lua_State *L)
-{
-    struct vic_task *t = check_task(L);
-    double timeout = vic_sync_timeout(L, 2);
-
-    t->observed = true;
-    if (t->is_settled)
-        return join_push(L, t);
-    return vic_sync_wait(L, t->settled, timeout, join_result);
-}
-
-/*
- * task:done() -> boolean
- */
-static int l_task_done(lua_State *L)
-{
-    lua_pushboolean(L, check_task(L)->is_settled);
-    return 1;
-}
-
-/* `local t <close> = task.spawn(...)`: cancels; its end is a goodbye of the closer. */
-static int l_task_close(lua_State *L)
-{
-    struct vic_task *t = check_task(L);
-
-    if (!t->done) {
-        vic_task_cancel(t);
-        task_adopt(sched.closing ? sched.closing : sched.current, t);
-    }
-    t->observed = true;
-    return 0;
-}
-
-static int l_task_gc(lua_State *L)
-{
-    struct vic_task **box = lua_touserdata(L, 1);
-
-    if (*box)
-        vic_task_unref(*box);
-    *box = NULL;
-    return 0;
+    return t->settled;
 }
 
 void vic_task_init(lua_State *L)
@@ -470,34 +330,4 @@ void vic_task_init(lua_State *L)
 void vic_task_fini(void)
 {
     uv_close((uv_handle_t *)&sched.idle, NULL);
-}
-
-int vic_open_task(lua_State *L)
-{
-    static const luaL_Reg methods[] = {
-        { "cancel", l_task_cancel },
-        { "join", l_task_join },
-        { "done", l_task_done },
-        { NULL, NULL },
-    };
-    static const luaL_Reg functions[] = {
-        { "spawn", l_task_spawn },
-        { "goodbye", l_task_goodbye },
-        { "current", l_task_current },
-        { NULL, NULL },
-    };
-
-    luaL_newmetatable(L, HANDLE_TYPE);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, l_task_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_pushcfunction(L, l_task_close);
-    lua_setfield(L, -2, "__close");
-    lua_pop(L, 1);
-
-    luaL_newlib(L, functions);
-    vic_sync_register(L);
-    return 1;
 }

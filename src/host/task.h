@@ -15,6 +15,7 @@
 #include <lua.h>
 #include <stdbool.h>
 
+struct vic_sync;
 struct vic_task;
 
 /* Registers the types and the ready list of this state. Call once per process. */
@@ -26,7 +27,23 @@ void vic_task_fini(void);
 /* A new task from a function and its `nargs` arguments on top, which are popped.
  * The caller owns the reference. */
 struct vic_task *vic_task_spawn(lua_State *L, int nargs);
+void vic_task_ref(struct vic_task *t);
 void vic_task_unref(struct vic_task *t);
+
+/* The task that runs now, or NULL. */
+struct vic_task *vic_task_current(void);
+
+/* The running task, or the one that is being closed, settles only after `t`. */
+void vic_task_await(struct vic_task *t);
+
+/* The same, and exit does not cancel it. */
+void vic_task_say_goodbye(struct vic_task *t);
+
+/* Somebody asks how it ends: a failure need not be logged. */
+void vic_task_observe(struct vic_task *t);
+
+/* What wakes those who wait until it is settled. */
+struct vic_sync *vic_task_end(struct vic_task *t);
 
 /* Queues the task of this coroutine; it was waiting and can go on. */
 void vic_task_ready(lua_State *co);

@@ -81,7 +81,7 @@ static void push_float_key(lua_State *L, double number)
     do {
         snprintf(digits, sizeof(digits), "%.*e", precision, number);
     } while (strtof(digits, NULL) != (float)number && ++precision < 9);
-    exponent = atoi(strchr(digits, 'e') + 1);
+    exponent = (int)strtol(strchr(digits, 'e') + 1, NULL, 10);
     if (exponent >= -4 && exponent < 6)
         snprintf(digits, sizeof(digits), "%.*f",
                  precision > exponent ? precision - exponent : 0, number);
