@@ -137,17 +137,28 @@ local function for_all(items, f)
   end
 end
 
--- Bytes that the source says it sent must be the bytes that came.
+-- Whether what came is what the source says it sent; nil where it does not say.
+local function differs(result, said)
+  local have = result and said and said.algorithm and result.digests[said.algorithm]
+  return have and said.value and have:lower() ~= said.value:lower()
+    and ("%s of what came is %s, the source says it sent %s"):format(said.algorithm, have,
+      said.value)
+end
+
+-- Bytes that the source says it sent must be the bytes that came; disks of which that is
+-- not so are given up, all of them, before the attempt fails.
 local function compare(import, ctx, job, sent)
+  local problem
   for _, disk in ipairs(job.disks) do
-    local result, said = job.whole[disk.id], sent and sent[disk.id]
-    local have = result and said and said.algorithm and result.digests[said.algorithm]
-    if have and said.value and have:lower() ~= said.value:lower() then
+    local text = differs(job.whole[disk.id], sent[disk.id])
+    if text then
       ctx.target.disks:remove(import.status.plan, disk)
-      error(errors.new("format", ("disk %s of %s: %s of what came is %s, the source says "
-        .. "it sent %s"):format(disk.id, import.status.machine.name, said.algorithm, have,
-        said.value)))
+      problem = problem or ("disk %s of %s: %s"):format(disk.id,
+        import.status.machine.name, text)
     end
+  end
+  if problem then
+    error(errors.new("format", problem))
   end
 end
 
