@@ -42,6 +42,22 @@ describe("json.decode:", function()
     end
   end)
 
+  it("takes numbers beyond 2^53 when asked to, exact as far as 64 bits go", function()
+    for literal, expected in pairs({
+      ["9007199254740993"] = 9007199254740993,
+      ["-9223372036854775808"] = math.mininteger,
+      ["9223372036854775807"] = math.maxinteger,
+      ["9223372036854775808"] = 2.0 ^ 63,
+      ["1e300"] = 1e300,
+    }) do
+      local value = assert(json.decode("[" .. literal .. "]", { big = true }))
+      assert.equal(expected, value[1])
+      assert.equal(math.type(expected), math.type(value[1]))
+    end
+    local _, err = json.decode("[1e999]", { big = true })
+    assert.equal("format", err.kind)
+  end)
+
   it("refuses what only looks like a number", function()
     for _, text in ipairs({ "01", "+1", ".5", "1.", "0x1", "1e", "-", "NaN", "nan",
       "Infinity", "-Infinity", "1_000" }) do

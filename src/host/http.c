@@ -208,6 +208,7 @@ static int request(lua_State *L, const struct vic_http_pool *pool, int index)
  *   opts.body           string   sent whole
  *   opts.timeout        seconds  without a byte once connected               (default 30)
  *   opts.total_timeout  seconds  for everything                       (default: no limit)
+ *   opts.before         seconds  of time.boottime(): not sent from then on    (default: none)
  *   opts.max_body       bytes    of the answer                           (default 16 MiB)
  *   opts.follow         int      redirects at most                            (default 0)
  *   answer.status       int      also 400 and above
@@ -218,6 +219,7 @@ static int request(lua_State *L, const struct vic_http_pool *pool, int index)
  *                                trusted, reason}
  *   err                 dns, connect, tls (with err.certificate), timeout;
  *                       http: not HTTP, too large, or a redirect that is not followed;
+ *                       cancelled: `before` had come, nothing was sent;
  *                       invalid: a URL or header that cannot be sent
  *
  * A redirect takes no header and no body of ours to another scheme, host or port, and

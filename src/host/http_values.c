@@ -30,6 +30,7 @@ static const struct vic_option OPTIONS[] = {
     FIELD("body", VIC_OPTION_BYTES, body),
     FIELD("timeout", VIC_OPTION_SECONDS, request.timeout),
     FIELD("total_timeout", VIC_OPTION_SECONDS, request.total_timeout),
+    FIELD("before", VIC_OPTION_SECONDS, request.before),
     FIELD("max_body", VIC_OPTION_SIZE, request.max_body),
     FIELD("follow", VIC_OPTION_UNSIGNED, request.follow),
     { "headers", VIC_OPTION_OTHER, 0 },

@@ -43,13 +43,15 @@ static int l_json_encode(lua_State *L)
 }
 
 /*
- * json.decode(text) -> value | nil, err
+ * json.decode(text, opts) -> value | nil, err
  *
- *   text   string
- *   value  any     null is dropped from maps and lists; alone it is json.null.
- *                  Whole numbers are Lua integers. Lists are marked, also empty ones.
- *   err    format  names the byte and the path: not JSON, not UTF-8, a number beyond
- *                  2^53, more than 64 levels
+ *   text      string
+ *   opts.big  boolean  take numbers beyond 2^53, for texts that others can fill and we
+ *                      must go on with: exact up to 64 bits      (default false)
+ *   value     any      null is dropped from maps and lists; alone it is json.null.
+ *                      Whole numbers are Lua integers. Lists are marked, also empty ones.
+ *   err       format   names the byte and the path: not JSON, not UTF-8, a number beyond
+ *                      2^53, more than 64 levels
  *
  * Of two equal keys the last one counts. Source: RFC 8259.
  */
@@ -58,8 +60,11 @@ static int l_json_decode(lua_State *L)
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
     struct vic_error err;
+    bool big;
 
-    if (vic_json_read(L, text, len, &err) != 0)
+    vic_value_option(L, 2, "big");
+    big = lua_toboolean(L, -1);
+    if (vic_json_read(L, text, len, big, &err) != 0)
         return vic_fail_error(L, &err);
     return 1;
 }

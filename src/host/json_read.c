@@ -2,8 +2,8 @@
  * json_read: one pass over the text, recursion bounded by VIC_VALUE_DEPTH.
  *
  * Source: RFC 8259. Beyond it: numbers further from zero than 2^53 are refused
- * (its section 6: implementations do not agree on them), so is text that is not
- * UTF-8; null is dropped from maps and lists.
+ * (its section 6: implementations do not agree on them) unless the caller wants them,
+ * so is text that is not UTF-8; null is dropped from maps and lists.
  */
 #include "json_read.h"
 
@@ -11,8 +11,9 @@
 #include "text.h"
 #include "value.h"
 
+#include <errno.h>
 #include <lauxlib.h>
-#include <stdbool.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ struct reader {
     struct vic_text *scratch; /* the string being unescaped */
     const struct vic_path *path;
     int depth;
+    bool big; /* numbers beyond 2^53 are taken */
     struct vic_error *err;
 };
 
@@ -47,8 +49,8 @@ static bool fail(struct reader *r, const char *reason)
 
 static void skip_space(struct reader *r)
 {
-    while (r->p < r->end
-           && (*r->p == ' ' || *r->p == '\n' || *r->p == '\r' || *r->p == '\t'))
+    while (r->p < r->end &&
+           (*r->p == ' ' || *r->p == '\n' || *r->p == '\r' || *r->p == '\t'))
         r->p++;
 }
 
@@ -102,6 +104,23 @@ static bool skip_number(struct reader *r, bool *integer)
     return true;
 }
 
+/* A number beyond 2^53: a Lua integer if 64 bits hold its literal, else the nearest
+ * float. */
+static bool push_big(struct reader *r, const char *digits, bool integer, double number)
+{
+    long long exact;
+
+    if (!r->big || !isfinite(number))
+        return fail(r, "a number beyond 2^53");
+    errno = 0;
+    exact = integer ? strtoll(digits, NULL, 10) : 0;
+    if (integer && errno == 0)
+        lua_pushinteger(r->L, exact);
+    else
+        lua_pushnumber(r->L, number);
+    return true;
+}
+
 static bool read_number(struct reader *r)
 {
     const char *start = r->p;
@@ -118,9 +137,9 @@ static bool read_number(struct reader *r)
     memcpy(digits, start, len);
     digits[len] = '\0';
     number = strtod(digits, NULL);
-    if (number > MOST_EXACT || number < -MOST_EXACT
-        || (integer && llabs(strtoll(digits, NULL, 10)) > MOST_EXACT))
-        return fail(r, "a number beyond 2^53");
+    if (number > MOST_EXACT || number < -MOST_EXACT ||
+        (integer && llabs(strtoll(digits, NULL, 10)) > MOST_EXACT))
+        return push_big(r, digits, integer, number);
     if (number == (double)(lua_Integer)number)
         lua_pushinteger(r->L, (lua_Integer)number);
     else
@@ -178,8 +197,8 @@ static bool read_unicode(struct reader *r)
     long code = read_hex4(r);
     long low;
 
-    if (code >= 0xd800 && code < 0xdc00 && r->end - r->p >= 6 && r->p[0] == '\\'
-        && r->p[1] == 'u') {
+    if (code >= 0xd800 && code < 0xdc00 && r->end - r->p >= 6 && r->p[0] == '\\' &&
+        r->p[1] == 'u') {
         r->p += 2;
         low = read_hex4(r);
         if (low < 0xdc00 || low > 0xdfff)
@@ -346,9 +365,12 @@ static bool read_value(struct reader *r)
     return read_word(r);
 }
 
-int vic_json_read(lua_State *L, const char *text, size_t len, struct vic_error *err)
+int vic_json_read(lua_State *L, const char *text, size_t len, bool big,
+                  struct vic_error *err)
 {
-    struct reader r = { .L = L, .start = text, .p = text, .end = text + len, .err = err };
+    struct reader r = {
+        .L = L, .start = text, .p = text, .end = text + len, .big = big, .err = err
+    };
     size_t valid = vic_utf8_valid(text, len);
 
     if (valid < len) {

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct vic_request {
     struct vic_multi_entry entry; /* first, so that an entry is its request */
@@ -116,14 +117,33 @@ static void on_expired(void *arg, bool total)
 
 /* ---- curl's callbacks ---- */
 
+/* Too late to be sent. Looked at as late as can be: the process, or the machine, may
+ * have been asleep since it was asked for. */
+static bool is_late(const struct vic_request *r)
+{
+    struct timespec now;
+
+    if (r->opts.before <= 0)
+        return false;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9 >= r->opts.before;
+}
+
+/* The connection stands; nothing was sent yet. */
 static int on_connected(void *arg, char *ip, char *local_ip, int port, int local_port)
 {
     struct vic_request *r = arg;
+    struct vic_error err;
 
     (void)ip;
     (void)local_ip;
     (void)port;
     (void)local_port;
+    if (is_late(r)) {
+        vic_error_set(&err, VIC_CANCELLED, "not sent: it is too late for that");
+        request_note(r, &err);
+        return CURL_PREREQFUNC_ABORT;
+    }
     vic_deadline_watch(&r->deadline, true);
     return CURL_PREREQFUNC_OK;
 }

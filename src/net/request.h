@@ -32,6 +32,7 @@ struct vic_request_opts {
     unsigned follow;        /* redirects at most */
     bool stay;              /* none to another origin */
     bool unlimited;         /* not counted among the multi's transfers */
+    double before;          /* CLOCK_BOOTTIME seconds: not sent from then on; 0: never */
 
     void *arg;
     void (*done)(void *arg);
