@@ -211,6 +211,8 @@ static int request(lua_State *L, const struct vic_http_pool *pool, int index)
  *   opts.before         seconds  of time.boottime(): not sent from then on    (default: none)
  *   opts.max_body       bytes    of the answer                           (default 16 MiB)
  *   opts.follow         int      redirects at most                            (default 0)
+ *   opts.once           bool     on a new connection: a request on a kept one is sent
+ *                                again if that ends without an answer (default false)
  *   answer.status       int      also 400 and above
  *   answer.headers      table    lower-case name -> value; repeated ones joined by ", "
  *   answer.body         string   as it came, not decompressed

@@ -33,6 +33,7 @@ static const struct vic_option OPTIONS[] = {
     FIELD("before", VIC_OPTION_SECONDS, request.before),
     FIELD("max_body", VIC_OPTION_SIZE, request.max_body),
     FIELD("follow", VIC_OPTION_UNSIGNED, request.follow),
+    FIELD("once", VIC_OPTION_BOOL, request.once),
     { "headers", VIC_OPTION_OTHER, 0 },
     { "pool", VIC_OPTION_OTHER, 0 },
     { NULL, 0, 0 },

@@ -272,6 +272,8 @@ static void hop_start(struct vic_request *r)
     curl_easy_setopt(easy, CURLOPT_USERAGENT, r->opts.user_agent);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)vic_milliseconds(r->opts.connect_timeout));
+    /* curl sends a request again whose kept connection ends before any answer. */
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, r->opts.once ? 1L : 0L);
     if (r->ask.with_body)
         hop_body(r, easy);
     if (strcmp(r->ask.method, "HEAD") == 0)

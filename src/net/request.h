@@ -31,6 +31,7 @@ struct vic_request_opts {
     size_t max_body;        /* bytes of an answer's body that is kept */
     unsigned follow;        /* redirects at most */
     bool stay;              /* none to another origin */
+    bool once;              /* sent at most once: on a new connection */
     bool unlimited;         /* not counted among the multi's transfers */
     double before;          /* CLOCK_BOOTTIME seconds: not sent from then on; 0: never */
 

@@ -224,15 +224,17 @@ function M.open(session, machine, opts)
     lease = lease, machine = machine, endpoint = opts.endpoint, tls = opts.tls,
     record = opts.record, algorithm = "sha1", entry = entry,
   }, mt)
+  local ready = false
   local guard <close> = setmetatable({}, { __close = function()
-    if not export.urls then
+    if not ready then
       lease:close()
     end
   end })
   assert(guard)
   entry.id = lease.ref.value
   record(opts, entry)
-  return prepare(export, opts)
+  ready, err = prepare(export, opts)
+  return ready, err
 end
 
 local function disk_of(machine, id)

@@ -21,6 +21,7 @@ local time = require "host.time"
 
 local POLL = 1           -- seconds between two looks at a task or a lease
 local TASK_TIMEOUT = 300 -- seconds that a power-off may take
+local LOST_ANSWER = 10   -- seconds to see whether a power-off arrived nevertheless
 local LEASE_WAIT = 600   -- seconds that vSphere may prepare an export
 
 local methods = {}
@@ -103,6 +104,7 @@ function M.open(spec, secret, opts)
     waits = {
       poll = opts.poll or POLL,
       task_timeout = opts.task_timeout or TASK_TIMEOUT,
+      lost_answer = LOST_ANSWER,
       lease_wait = opts.lease_wait or LEASE_WAIT,
     },
   }, mt)

@@ -110,9 +110,8 @@ end
 -- Asks for the export of a machine. The lease is not ready yet; it is the caller's to
 -- close from here on.
 --
---   id   string    value of the machine's reference
---   err  busy      another task, or another lease, has the machine
---        conflict  it is not powered off
+--   id   string  value of the machine's reference
+--   err  busy    another task or lease has the machine, or it is not powered off
 function M.request(session, id)
   local ref, err = request(session, id)
   if not ref then

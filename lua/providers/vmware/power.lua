@@ -67,10 +67,23 @@ local function already_off(err)
   return err.code == "InvalidPowerState" and err.existing == "poweredOff"
 end
 
+-- Whether it is off in spite of `err`. Where only the answer got lost, vSphere may be
+-- about to do it.
+local function gets_off(session, id, err, opts)
+  local deadline = time.monotonic() + (soap.passing(err) and opts.lost_answer or 0)
+  while M.state(session, id) ~= "off" do
+    if time.monotonic() >= deadline then
+      return false
+    end
+    task.sleep(opts.poll)
+  end
+  return true
+end
+
 --- power.shutdown_guest(session, id) -> true | nil, err                 [waits]
 -- Asks the guest to shut down; does not wait until it has. True too when it is off.
 --
---   err  conflict  the tools are not running, or the machine is suspended
+--   err  busy  the tools are not running, or the machine is suspended
 function M.shutdown_guest(session, id)
   local reply, err = session:call("ShutdownGuest", { _this = machine(id) })
   if reply or already_off(err) then
@@ -90,6 +103,7 @@ end
 --
 --   opts.poll          seconds  between looks at the task
 --   opts.task_timeout  seconds  for the whole task
+--   opts.lost_answer   seconds  to watch the machine when the answer got lost
 --   err  timeout  the task has not ended in time
 function M.off(session, id, opts)
   local reply, err = session:call("PowerOffVM_Task", { _this = machine(id) })
@@ -97,10 +111,7 @@ function M.off(session, id, opts)
   if reply then
     ok, err = finish(session, session_of.reference(xml.child(reply, "returnval")), opts)
   end
-  if ok or already_off(err) then
-    return true
-  end
-  if M.state(session, id) == "off" then
+  if ok or already_off(err) or gets_off(session, id, err, opts) then
     return true
   end
   return nil, err

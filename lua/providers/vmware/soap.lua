@@ -152,6 +152,7 @@ local function exchange(soap, method, text, opts)
   local response, err = soap.pool:request {
     method = "POST", url = soap.url, headers = headers, body = text,
     timeout = opts.timeout or 60, total_timeout = opts.total_timeout,
+    once = not REPEATABLE[method],
   }
   if not response then
     return nil, errors.wrap(err, method)

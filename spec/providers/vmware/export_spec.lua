@@ -238,6 +238,18 @@ describe("export:close", function()
     assert.equal(1, fake.count.HttpNfcLeaseAbort)
   end)
 
+  it("aborts when the task is cancelled with the lease ready, but not all asked", function()
+    local asked = task.signal()
+    local session, fake = server { HttpNfcLeaseSetManifestChecksumType = function()
+      asked:notify()
+      task.sleep(60)
+    end }
+    local t = task.spawn(open, session, { api_version = "7.0" })
+    assert(asked:wait(5))
+    assert(t:cancel())
+    assert.equal(1, fake.count.HttpNfcLeaseAbort)
+  end)
+
   it("aborts a lease whose ExportVm was under way when the task was cancelled", function()
     local asked, let_go = false, task.signal()
     local session, fake = server {
@@ -491,7 +503,10 @@ describe("a machine that somebody holds", function()
       HttpNfcLeaseAbort = vsphere.data("missing_object") }
     ended(function()
       local export <close> = assert(open(session, {
-        recorded = { { kind = "HttpNfcLease", name = "vm-79", timeoutSeconds = 0.005 } },
+        recorded = { { kind = "HttpNfcLease", name = "vm-79", timeoutSeconds = 0 } },
+        now = function()
+          return 1767225600.999
+        end,
         waiting = function(message, until_time)
           heard[#heard + 1] = { message, until_time }
         end,

@@ -2,7 +2,7 @@ local errors = require "host.error"
 local power = require "providers.vmware.power"
 local vsphere = require "support.vsphere"
 
-local OPTS = { poll = 0.001, task_timeout = 5 }
+local OPTS = { poll = 0.001, task_timeout = 5, lost_answer = 5 }
 
 -- An answer with the machine's power state.
 local function state(value)
@@ -46,10 +46,21 @@ describe("power.off", function()
   it("looks at the machine when the answer got lost, and does not ask twice", function()
     local session, fake = vsphere.logged_in {
       PowerOffVM_Task = errors.new("connect", "reset by peer"),
-      RetrievePropertiesEx = state("poweredOff"),
+      RetrievePropertiesEx = { state("poweredOn"), state("poweredOff") },
     }
     assert.is_true(power.off(session, "vm-79", OPTS))
     assert.equal(1, fake.count.PowerOffVM_Task)
+  end)
+
+  it("gives up when the call cannot have arrived", function()
+    local session = vsphere.logged_in {
+      PowerOffVM_Task = errors.new("connect", "refused"),
+      RetrievePropertiesEx = state("poweredOn"),
+    }
+    local ok, err = power.off(session, "vm-79",
+      { poll = 0.001, task_timeout = 5, lost_answer = 0.005 })
+    assert.is_nil(ok)
+    assert.equal("connect", err.kind)
   end)
 
   it("says what went wrong when it is still on", function()
