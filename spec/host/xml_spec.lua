@@ -69,6 +69,9 @@ describe("xml.parse:", function()
       refusal('<?xml version="1.0"?>\n<!-- <a> -->\n <!DOCTYPE a SYSTEM "file:x"><a/>'))
     assert.matches("DOCTYPE", refusal("\239\187\191<!DOCTYPE a><a/>"))
     assert.matches("DOCTYPE", refusal("<!doctype html><a/>"))
+    for _, comment in ipairs({ "<!--><a>-->", "<!---><a>-->", "<!--<a>-->" }) do
+      assert.matches("DOCTYPE", refusal(comment .. "<!DOCTYPE a [<!ENTITY x 'y'>]><a/>"))
+    end
   end)
 
   it("knows no entities but the five of XML and characters by number", function()
@@ -113,6 +116,18 @@ describe("xml.parse:", function()
   it("takes as many bytes as it may and no more", function()
     assert(xml.parse("<a></a>", { max_size = 7 }))
     assert.equal("reply: more than 6 bytes", refusal("<a></a>", { max_size = 6 }))
+  end)
+
+  it("bounds the number of attributes of an element", function()
+    local function with(n)
+      local attributes = {}
+      for i = 1, n do
+        attributes[i] = "a" .. i .. (i % 2 == 0 and '="<\'>"' or "='\">'")
+      end
+      return '<x> "\'"<y ' .. table.concat(attributes, " "):gsub("<", "&lt;") .. "/></x>"
+    end
+    assert.equal('">', assert(xml.parse(with(256)))[1].attrs.a1)
+    assert.equal("reply:1:8: more than 256 attributes", refusal(with(257)))
   end)
 
   it("bounds the number of elements", function()

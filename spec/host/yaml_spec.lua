@@ -208,6 +208,15 @@ text: {"<<": x}
     assert.matches("more than 16777216 bytes", refusal(("#"):rep(16 * 1024 * 1024 + 1)))
   end)
 
+  it("bounds the number of directives", function()
+    assert.same({ "x" }, yaml.parse("%YAML 1.1\n%TAG !a! tag:a,1:\n--- !a!b x\n"))
+    local lines = {}
+    for i = 1, 101 do
+      lines[i] = ("%%TAG !a%d! tag:a,1:\n"):format(i)
+    end
+    assert.matches("too many %%TAG lines", refusal(table.concat(lines) .. "--- x"))
+  end)
+
   it("says line and column of what is no YAML", function()
     assert.matches("^vm.yaml:3:1: ", refusal("a: [1,\nb\n"))
     assert.matches("^vm.yaml:2:1: a tab", refusal("a:\n\tb: 1\n"))

@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "host.h"
+#include "value.h"
 
 #include <lauxlib.h>
 #include <stdarg.h>
@@ -31,13 +32,25 @@ static void set_error_type(lua_State *L)
     lua_setmetatable(L, -2);
 }
 
+/* Takes the message from the top and gives it to the table below, as UTF-8: a message
+ * that was cut, or quotes what a server said, must still fit into a status. */
+static void set_message(lua_State *L)
+{
+    size_t len;
+    const char *message = lua_tolstring(L, -1, &len);
+
+    vic_value_push_utf8(L, message, len);
+    lua_setfield(L, -3, "message");
+    lua_pop(L, 1);
+}
+
 void vic_fail_push(lua_State *L, const struct vic_error *err)
 {
     lua_createtable(L, 0, 4);
     lua_pushstring(L, vic_error_kind_name(err->kind));
     lua_setfield(L, -2, "kind");
     lua_pushstring(L, err->message);
-    lua_setfield(L, -2, "message");
+    set_message(L);
     set_error_type(L);
 }
 
@@ -91,12 +104,12 @@ static int l_error_new(lua_State *L)
     lua_pushvalue(L, 1);
     lua_setfield(L, -2, "kind");
     lua_pushvalue(L, 2);
-    lua_setfield(L, -2, "message");
+    set_message(L);
     set_error_type(L);
     return 1;
 }
 
-/* Pushes an err for whatever value is at `index`: a copy of an err, or an internal one. */
+/* Pushes an err for the value at `index`: a copy of an err, or an internal one. */
 static void push_as_error(lua_State *L, int index)
 {
     index = lua_absindex(L, index);
@@ -107,7 +120,7 @@ static void push_as_error(lua_State *L, int index)
         lua_pushliteral(L, "internal");
         lua_setfield(L, -2, "kind");
         luaL_tolstring(L, index, NULL);
-        lua_setfield(L, -2, "message");
+        set_message(L);
     }
     set_error_type(L);
 }
@@ -128,7 +141,7 @@ static int l_error_wrap(lua_State *L)
     luaL_tolstring(L, -1, NULL);
     lua_remove(L, -2);
     lua_concat(L, 3);
-    lua_setfield(L, -2, "message");
+    set_message(L);
     return 1;
 }
 

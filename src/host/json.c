@@ -11,6 +11,7 @@
 #include "host.h"
 #include "json_read.h"
 #include "json_write.h"
+#include "options.h"
 #include "text.h"
 #include "value.h"
 
@@ -30,12 +31,15 @@
  */
 static int l_json_encode(lua_State *L)
 {
-    bool pretty;
+    static const struct vic_option options[] = {
+        { "pretty", VIC_OPTION_BOOL, 0 },
+        { NULL, VIC_OPTION_OTHER, 0 },
+    };
+    bool pretty = false;
     struct vic_text *out;
 
     luaL_checkany(L, 1);
-    vic_value_option(L, 2, "pretty");
-    pretty = lua_toboolean(L, -1);
+    vic_options_read(L, 2, options, &pretty);
     out = vic_value_text(L);
     vic_json_write(L, 1, pretty, out);
     lua_pushlstring(L, out->data, out->size);

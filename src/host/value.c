@@ -177,12 +177,22 @@ struct vic_text *vic_value_text(lua_State *L)
     return text;
 }
 
-int vic_value_option(lua_State *L, int index, const char *name)
+void vic_value_push_utf8(lua_State *L, const char *s, size_t len)
 {
-    if (lua_isnoneornil(L, index)) {
-        lua_pushnil(L);
-        return LUA_TNIL;
+    size_t valid = vic_utf8_valid(s, len);
+    luaL_Buffer out;
+
+    if (valid == len) {
+        lua_pushlstring(L, s, len);
+        return;
     }
-    luaL_checktype(L, index, LUA_TTABLE);
-    return lua_getfield(L, index, name);
+    luaL_buffinit(L, &out);
+    for (; valid < len; valid = vic_utf8_valid(s, len)) {
+        luaL_addlstring(&out, s, valid);
+        luaL_addstring(&out, "\xef\xbf\xbd"); /* U+FFFD */
+        s += valid + 1;
+        len -= valid + 1;
+    }
+    luaL_addlstring(&out, s, len);
+    luaL_pushresult(&out);
 }

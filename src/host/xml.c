@@ -5,26 +5,32 @@
 #include "error.h"
 #include "fail.h"
 #include "host.h"
+#include "options.h"
 #include "text.h"
-#include "value.h"
 #include "xml_read.h"
 
 #include <lauxlib.h>
 #include <libxml/parser.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
-#define MAX_SIZE  (16 * 1024 * 1024)
+#define MAX_SIZE  ((size_t)16 << 20)
 #define MAX_DEPTH 128
 #define XSI_TYPE  "{http://www.w3.org/2001/XMLSchema-instance}type"
 
-static lua_Integer option_integer(lua_State *L, int index, const char *name,
-                                  lua_Integer otherwise)
-{
-    vic_value_option(L, index, name);
-    return luaL_optinteger(L, -1, otherwise);
-}
+struct parse_options {
+    struct vic_xml_limits limits;
+    const char *what;
+};
+
+static const struct vic_option PARSE_OPTIONS[] = {
+    { "max_size", VIC_OPTION_SIZE, offsetof(struct parse_options, limits.size) },
+    { "max_depth", VIC_OPTION_SIZE, offsetof(struct parse_options, limits.depth) },
+    { "what", VIC_OPTION_STRING, offsetof(struct parse_options, what) },
+    { NULL, VIC_OPTION_OTHER, 0 },
+};
 
 /*
  * xml.parse(text, opts) -> node | nil, err
@@ -49,16 +55,11 @@ static int l_xml_parse(lua_State *L)
 {
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
-    struct vic_xml_limits limits = {
-        .size = option_integer(L, 2, "max_size", MAX_SIZE),
-        .depth = option_integer(L, 2, "max_depth", MAX_DEPTH),
-    };
-    const char *what;
+    struct parse_options options = { { MAX_SIZE, MAX_DEPTH }, "XML" };
     struct vic_error err;
 
-    vic_value_option(L, 2, "what");
-    what = luaL_optstring(L, -1, "XML");
-    if (vic_xml_read(L, text, len, &limits, what, &err) != 0)
+    vic_options_read(L, 2, PARSE_OPTIONS, &options);
+    if (vic_xml_read(L, text, len, &options.limits, options.what, &err) != 0)
         return vic_fail_error(L, &err);
     return 1;
 }

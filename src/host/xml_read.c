@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "text.h"
+#include "xml_check.h"
 
 #include <lauxlib.h>
 #include <libxml/xmlreader.h>
@@ -36,8 +37,8 @@ struct reader {
     struct vic_error *err;
     bool failed;       /* *err is set */
     int no_attributes; /* stack index of the table that all nodes without any share */
-    long long max_depth;
-    long long nodes; /* so far */
+    size_t max_depth;
+    size_t nodes; /* so far */
 };
 
 /* Both __close and __gc. */
@@ -211,7 +212,7 @@ static bool begin_element(struct reader *r)
 {
     int depth = xmlTextReaderDepth(r->xml);
 
-    if (depth >= r->max_depth)
+    if ((size_t)depth >= r->max_depth)
         return fail(r, "nested too deep");
     if (++r->nodes > MAX_NODES)
         return fail(r, "too many elements");
@@ -245,38 +246,6 @@ static bool read_node(struct reader *r)
     }
 }
 
-/* After `s`, if it begins with the mark; moves past the end mark, or to the end. */
-static bool skip_between(const char **s, const char *end, const char *mark,
-                         const char *close)
-{
-    const char *found;
-
-    if ((size_t)(end - *s) < strlen(mark) || memcmp(*s, mark, strlen(mark)) != 0)
-        return false;
-    found = memmem(*s, (size_t)(end - *s), close, strlen(close));
-    *s = found ? found + strlen(close) : end;
-    return true;
-}
-
-/* Whether a DOCTYPE precedes the root element. Looked for before libxml2 sees the
- * text, because it would read the declarations in it. */
-static bool has_doctype(const char *text, size_t len, const char **where)
-{
-    static const char doctype[] = "<!DOCTYPE";
-    const char *end = text + len;
-    const char *s = text;
-
-    if (len >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0)
-        s += 3;
-    do {
-        while (s < end && strchr(" \t\r\n", *s) && *s)
-            s++;
-    } while (skip_between(&s, end, "<?", "?>") || skip_between(&s, end, "<!--", "-->"));
-    *where = s;
-    return (size_t)(end - s) >= strlen(doctype)
-           && strncasecmp(s, doctype, strlen(doctype)) == 0;
-}
-
 /* Fails at the byte `at` of the text. */
 static bool fail_byte(struct reader *r, const char *text, size_t at, const char *reason)
 {
@@ -295,22 +264,22 @@ static bool fail_byte(struct reader *r, const char *text, size_t at, const char 
 }
 
 /* What can be refused without reading XML. */
-static bool check_text(struct reader *r, const char *text, size_t len, long long max_size)
+static bool check_text(struct reader *r, const char *text, size_t len, size_t max_size)
 {
     size_t valid = vic_utf8_valid(text, len);
-    const char *where;
+    const char *reason;
+    size_t at;
 
     if (max_size > INT_MAX)
         max_size = INT_MAX;
-    if ((long long)len > max_size) {
-        vic_error_set(r->err, VIC_FORMAT, "%s: more than %lld bytes", r->what, max_size);
+    if (len > max_size) {
+        vic_error_set(r->err, VIC_FORMAT, "%s: more than %zu bytes", r->what, max_size);
         return false;
     }
     if (valid < len)
         return fail_byte(r, text, valid, "text that is not UTF-8");
-    if (has_doctype(text, len, &where))
-        return fail_byte(r, text, (size_t)(where - text), "a DOCTYPE is not taken");
-    return true;
+    reason = vic_xml_check(text, len, &at);
+    return !reason || fail_byte(r, text, at, reason);
 }
 
 /* Pushes the root's node. */

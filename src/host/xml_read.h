@@ -10,8 +10,8 @@
 struct vic_error;
 
 struct vic_xml_limits {
-    long long size;  /* bytes */
-    long long depth; /* elements within elements */
+    size_t size;  /* bytes */
+    size_t depth; /* elements within elements */
 };
 
 /* Pushes the node of the root; its shape is told in xml.c. -1 and *err (kind format,

@@ -4,13 +4,13 @@
 #include "error.h"
 #include "fail.h"
 #include "host.h"
-#include "value.h"
+#include "options.h"
 #include "yaml_read.h"
 #include "yaml_write.h"
 
 #include <lauxlib.h>
 
-#define MOST_BYTES (16 * 1024 * 1024)
+#define MOST_BYTES ((size_t)16 << 20)
 
 /*
  * yaml.parse(text, opts) -> documents | nil, err
@@ -33,13 +33,16 @@ static int l_yaml_parse(lua_State *L)
 {
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
-    const char *what;
+    static const struct vic_option options[] = {
+        { "what", VIC_OPTION_STRING, 0 },
+        { NULL, VIC_OPTION_OTHER, 0 },
+    };
+    const char *what = "YAML";
     struct vic_error err;
 
-    vic_value_option(L, 2, "what");
-    what = luaL_optstring(L, -1, "YAML");
+    vic_options_read(L, 2, options, &what);
     if (len > MOST_BYTES)
-        return vic_fail(L, "format", "%s: more than %d bytes", what, MOST_BYTES);
+        return vic_fail(L, "format", "%s: more than %zu bytes", what, MOST_BYTES);
     if (vic_yaml_read(L, text, len, what, &err) != 0)
         return vic_fail_error(L, &err);
     return 1;

@@ -7,6 +7,7 @@
  */
 #include "yaml_read.h"
 
+#include "error.h"
 #include "scalar.h"
 #include "value.h"
 #include "yaml_events.h"
@@ -19,7 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_VALUES 100000
+#define MOST_VALUES     100000
+#define MOST_DIRECTIVES 100
 
 struct reader {
     lua_State *L;
@@ -364,12 +366,30 @@ static bool read_stream(struct reader *r, int documents)
     return true;
 }
 
+/* Whether there may be more than MOST_DIRECTIVES %TAG lines: libyaml compares each
+ * with each. */
+static bool many_directives(const char *text, size_t len)
+{
+    const char *end = text + len;
+    int n;
+
+    for (n = 0; n <= MOST_DIRECTIVES; n++) {
+        text = memmem(text, (size_t)(end - text), "%TAG", 4);
+        if (!text)
+            return false;
+        text += 4;
+    }
+    return true;
+}
+
 int vic_yaml_read(lua_State *L, const char *text, size_t len, const char *what,
                   struct vic_error *err)
 {
     struct reader r = { .L = L, .y = vic_yaml_open(L, text, len, what, err) };
     int documents;
 
+    if (many_directives(text, len))
+        return vic_error_set(err, VIC_FORMAT, "%s: too many %%TAG lines", what);
     lua_newtable(L);
     vic_value_mark(L);
     documents = lua_gettop(L);

@@ -1,0 +1,20 @@
+local errors = require "host.error"
+local json = require "host.json"
+
+describe("error:", function()
+  it("has a message that fits into a status, whatever was quoted in it", function()
+    for _, err in ipairs({ errors.new("http", "502: \255\u{e4}"),
+      errors.wrap("\255 thrown", "reading"), errors.of("thrown \255"),
+      errors.wrap({ kind = "io", message = "x" }, "disk \255") }) do
+      assert(json.encode({ message = err.message }))
+      assert.matches("\u{fffd}", tostring(err), 1, true)
+    end
+  end)
+
+  it("keeps kind and fields when it is wrapped", function()
+    local err = errors.wrap(errors.new("invalid", "two", { candidates = { "a" } }), "vm")
+    assert.equal("vm: two", err.message)
+    assert.equal("invalid", err.kind)
+    assert.same({ "a" }, err.candidates)
+  end)
+end)
