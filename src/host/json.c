@@ -63,11 +63,14 @@ static int l_json_decode(lua_State *L)
 {
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
+    static const struct vic_option options[] = {
+        { "big", VIC_OPTION_BOOL, 0 },
+        { NULL, VIC_OPTION_OTHER, 0 },
+    };
+    bool big = false;
     struct vic_error err;
-    bool big;
 
-    vic_value_option(L, 2, "big");
-    big = lua_toboolean(L, -1);
+    vic_options_read(L, 2, options, &big);
     if (vic_json_read(L, text, len, big, &err) != 0)
         return vic_fail_error(L, &err);
     return 1;
