@@ -84,6 +84,7 @@ end
 --   disk.capacity  sectors
 --   disk.grains    list      of {number, zlib stream}, ascending
 --   disk.grain     sectors   of a grain                                      (128)
+--   disk.overhead  sectors   before the grains, at least 3                   (128)
 --   disk.tables_last  boolean  all tables behind the last grain
 --   disk.progress  boolean   progress marks before the first grain
 --   disk.unused    boolean   an empty table for each that names nothing
@@ -96,7 +97,8 @@ function M.footer_style(disk)
   local text = M.descriptor(disk.capacity)
   local h = {
     version = 3, flags = 0x30001, capacity = disk.capacity, grain = grain, descriptor = 1,
-    descriptor_size = 2, redundant = 0, directory = AT_THE_END, overhead = 128,
+    descriptor_size = 2, redundant = 0, directory = AT_THE_END,
+    overhead = disk.overhead or 128,
   }
   local w = writer()
   w.add(header(h), "header")
