@@ -9,7 +9,6 @@
 --       opts    table   name         for messages: "default/vcsim"
 --                       strict_tls   true: refuse what is not verified, learn nothing
 --                       fingerprint  the pin recorded by an earlier run, or nil
---                       log          function(message, fields), or nil
 --   module.source   table  methods of a source, SOURCE below
 --   module.export   table  methods of an export, EXPORT below
 --
