@@ -2,6 +2,7 @@
 -- controller that reconciles it.
 
 local controller = require "kube.controller"
+local env = require "host.env"
 local errors = require "host.error"
 local images = require "flows.import.images"
 local informer = require "kube.informer"
@@ -19,6 +20,7 @@ local M = {}
 local IMPORT = "migration.harvesterhci.io/import" -- whose image, claim, machine it is
 local IMPORTED = "migration.harvesterhci.io/imported=true"
 local SYNC_WITHIN = 120 -- seconds
+local TRIM_EVERY = 60   -- seconds
 
 local FLOWS = {}
 for _, flow in ipairs(require "flows") do
@@ -44,6 +46,8 @@ local PROJECT = {
       deleting = object.metadata.deletionTimestamp ~= nil,
       cancelled = object.spec and object.spec.cancelled or false,
       state = object.status and object.status.importStatus or "",
+      observed = object.status and object.status.observedGeneration,
+      unclean = #(object.status and object.status.recorded or {}) > 0,
       source = ("%s/%s"):format(ref.namespace or "", ref.name or ""),
     }
   end,
@@ -79,6 +83,13 @@ local function import_key(text)
   return name and { kind = "VirtualMachineImport", namespace = namespace, name = name }
 end
 
+-- Nothing is left to do for it until somebody changes something.
+local function has_ended(value)
+  local ended = value.state == "virtualMachineRunning"
+    or value.state == "VMMigrationFailed" and value.observed == value.generation
+  return ended and not value.deleting and not value.unclean
+end
+
 local function on_import(self, key, value, before)
   local id = key.namespace .. "/" .. key.name
   self.places:see((value or before).uid, (value or before).source, value and value.state)
@@ -92,7 +103,9 @@ local function on_import(self, key, value, before)
     self:wake_waiting()
   end
   log.debug("import changed", { import = id, state = value and value.state or "gone" })
-  self.controller:add(key)
+  if value and not has_ended(value) then
+    self.controller:add(key)
+  end
 end
 
 -- The Secret of a source is watched by its name: never listed.
@@ -225,7 +238,7 @@ end
 
 -- Imports whose images are being downloaded have their routes again before the image
 -- server says of any path that it does not exist.
-local function publish_all(self, env)
+local function publish_all(self, flow_env)
   for id, value in self.imports:each() do
     if value.state == "diskImageSubmitted" then
       local key = import_key(id)
@@ -233,7 +246,7 @@ local function publish_all(self, env)
       if import and import.status.diskImportStatus then
         local ok, err = pcall(images.publish, import, setmetatable({
           record = function() end,
-        }, { __index = env }))
+        }, { __index = flow_env }))
         if not ok then
           log.warn(("publishing the disks of %s: %s"):format(id, errors.of(err).message))
         end
@@ -241,6 +254,14 @@ local function publish_all(self, env)
     end
   end
   self.server:ready()
+end
+
+-- What lists and large answers have left is given back, now and later.
+local function trim()
+  while true do
+    env.trim_memory()
+    task.sleep(TRIM_EVERY)
+  end
 end
 
 --- manager:run()                                                        [waits]
@@ -271,6 +292,7 @@ function methods:run()
   if self.on_synced then
     self.on_synced()
   end
+  group[#group + 1] = task.spawn(trim)
   self.controller:run()
 end
 

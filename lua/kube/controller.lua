@@ -16,6 +16,10 @@ local M = {}
 
 local RETRY_FIRST, RETRY_MOST = 1, 300 -- seconds
 
+-- After so many new tasks the earlier ones get their turn: when thousands of keys are due
+-- at once (a start), memory must not grow with their number.
+local BURST, BREATH = 32, 0.05 -- tasks, seconds
+
 local function id_of(key)
   return ("%s/%s/%s"):format(key.kind, key.namespace or "", key.name)
 end
@@ -81,10 +85,15 @@ end
 --- controller:run()                                                     [waits]
 -- Hands out keys until its task is cancelled.
 function methods:run()
+  local started = 0
   while true do
     local id, due = self.queue:take(time.monotonic())
     if id then
       start(self, id)
+      started = started + 1
+      if started % BURST == 0 then
+        task.sleep(BREATH)
+      end
     else
       self.woken:wait(due and math.max(due - time.monotonic(), 0.001) or nil)
     end

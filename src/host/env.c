@@ -8,6 +8,7 @@
 #include "host.h"
 
 #include <lauxlib.h>
+#include <malloc.h>
 
 #include <errno.h>
 #include <poll.h>
@@ -149,13 +150,26 @@ static int l_env_columns(lua_State *L)
     return 1;
 }
 
+/*
+ * env.trim_memory()
+ * Collects garbage and gives what is free back to the system. For once in a while: after
+ * much was read that is not kept.
+ */
+static int l_env_trim_memory(lua_State *L)
+{
+    lua_gc(L, LUA_GCCOLLECT);
+    malloc_trim(0);
+    return 0;
+}
+
 int vic_open_env(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         { "get", l_env_get },         { "args", l_env_args },
         { "version", l_env_version }, { "stdout", l_env_stdout },
         { "stderr", l_env_stderr },   { "is_terminal", l_env_is_terminal },
-        { "columns", l_env_columns }, { NULL, NULL },
+        { "columns", l_env_columns }, { "trim_memory", l_env_trim_memory },
+        { NULL, NULL },
     };
 
     luaL_newlib(L, functions);
