@@ -218,7 +218,7 @@ describe("disk.transfer of a raw disk", function()
 
   it("refuses a disk that begins as another image format", function()
     local bytes = "QFI\xfb" .. ("\0"):rep(8192)
-    refused("format", "qcow2", fetch_raw(bytes))
+    refused("unsupported", "qcow2", fetch_raw(bytes))
   end)
 end)
 

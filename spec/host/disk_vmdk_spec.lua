@@ -359,7 +359,7 @@ describe("disk.transfer of a VMDK", function()
       local _, err = transfer((disks.footer_style({
         capacity = 128, grains = { { 0, zlib.stored(data) } },
       })))
-      assert.equal("format", err.kind)
+      assert.equal("unsupported", err.kind)
       assert.matches("another image format", err.message)
       assert.equal("stream.vmdk", disks.names(folder))
     end

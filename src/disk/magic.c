@@ -58,7 +58,7 @@ int vic_magic_refuse(const unsigned char *data, size_t size, struct vic_error *e
 
     if (!name)
         return 0;
-    return vic_error_set(err, VIC_FORMAT,
+    return vic_error_set(err, VIC_UNSUPPORTED,
                          "the raw disk begins with the header of another image format "
                          "(%s), which others would follow; it is refused",
                          name);

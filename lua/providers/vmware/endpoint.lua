@@ -124,12 +124,19 @@ local function versions(response)
   return list
 end
 
--- The first exchange: needs no log-in and sends none.
+-- The first exchange: needs no log-in and sends none. A connection that breaks may be
+-- a proxy's that restarts: once more.
 local function probe(http, endpoint, tls)
   local pool = http.pool { tls = tls, cookies = false }
-  local response, err = pool:request {
-    method = "GET", url = endpoint.url .. "/vimServiceVersions.xml", timeout = 30,
-  }
+  local response, err
+  for _ = 1, 2 do
+    response, err = pool:request {
+      method = "GET", url = endpoint.url .. "/vimServiceVersions.xml", timeout = 30,
+    }
+    if response or err.kind ~= "connect" then
+      break
+    end
+  end
   if not response then
     pool:close()
     return nil, err

@@ -168,7 +168,7 @@ func (c *patternContent) fill(g int64, out []byte) {
 
 var words = [...]string{
 	"kernel ", "module ", "return ", "static ", "struct ", "device ", "0x0000 ", "inode\n",
-	"the ", "of ", "package", "/usr/lib/", "version=", "\x00\x00\x00\x00", "\x7fELF", "import ",
+	"the ", "of ", "package", "/usr/lib/", "version ", "\x00\x00\x00\x00", "\x7fELF", "import ",
 }
 
 func fillText(out []byte, state uint64) {

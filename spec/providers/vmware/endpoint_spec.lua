@@ -85,6 +85,25 @@ describe("endpoint.connect", function()
     end
   end)
 
+  it("asks once more when the connection breaks, and not a third time", function()
+    local breaks, asked
+    local fake = { pool = function()
+      return { close = function() end, request = function()
+        asked = asked + 1
+        if asked <= breaks then
+          return nil, errors.new("connect", "it broke")
+        end
+        return { status = 200, headers = {}, body = vsphere.VERSIONS }
+      end }
+    end }
+    breaks, asked = 1, 0
+    assert(connect(fake))
+    breaks, asked = 2, 0
+    local _, err = connect(fake)
+    assert.equal("connect", err.check)
+    assert.equal(2, asked)
+  end)
+
   it("believes the pin of an earlier run, however it is written", function()
     assert(connect(server("AA:BB"), {}, {}, { fingerprint = "aabb" }))
   end)
