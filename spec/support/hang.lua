@@ -11,6 +11,7 @@ if not hangs then
   return 0
 end
 
+local disk = require "host.disk"
 local http = require "host.http"
 local task = require "host.task"
 local time = require "host.time"
@@ -57,6 +58,20 @@ check(took < 0.25, "a time-out of 0.2 s took", took)
 check(ok and not got and err.kind == "timeout", "not a time-out", got, err)
 check(err and err.message == "GET https://vcenter.example/sdk: "
   .. "resolving its name timed out after 0.2 s", err)
+
+-- Neither is a disk's.
+local path = os.tmpname()
+local transfer = assert(disk.transfer({
+  source = { url = "https://vcenter.example/disk-0.vmdk" }, format = "vmdk", output = path,
+}))
+task.sleep(0.05)
+started = time.monotonic()
+transfer:close()
+got, err = transfer:wait()
+took = time.monotonic() - started
+os.remove(path)
+check(not got and err.kind == "cancelled", "not cancelled", got, err)
+check(took < 0.1, "cancelling a transfer took", took)
 
 -- Nor the end of the process: this task is still resolving.
 asking(10)

@@ -14,8 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VIC_BATCH_OUTPUT (2u << 20)                       /* bytes of the disk, at most */
-#define VIC_BATCH_INPUT  (VIC_BATCH_OUTPUT + (128u << 10)) /* bytes of the stream, at most */
+#define VIC_BATCH_OUTPUT (2u << 20)                        /* bytes of the disk, at most */
+#define VIC_BATCH_INPUT  (VIC_BATCH_OUTPUT + (128u << 10)) /* room for bytes of the stream */
+/* A batch with so many bytes of the stream takes no further grain. Only one grain of
+ * 1 MiB can be larger; so most of the room is never touched, and takes no memory. */
+#define VIC_BATCH_FULL   (1u << 20)
 #define VIC_BATCH_PIECES 512u
 
 struct libdeflate_decompressor;

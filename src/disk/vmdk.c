@@ -124,7 +124,7 @@ static struct vic_batch *batch_for(struct vic_vmdk *v, uint32_t size,
     uint64_t grain = v->head.header.grain * VIC_SECTOR;
     struct vic_batch *b = v->batch;
 
-    if (b && (b->count == VIC_BATCH_PIECES || VIC_BATCH_INPUT - b->used < size ||
+    if (b && (b->count == VIC_BATCH_PIECES || b->used + size > VIC_BATCH_FULL ||
               (b->count + 1) * grain > VIC_BATCH_OUTPUT))
         submit(v);
     if (!v->batch) {
