@@ -12,6 +12,7 @@ local file = require "host.file"
 local input = require "cli.input"
 local json = require "host.json"
 local kinds = require "kinds"
+local leftovers = require "store.leftovers"
 local progress = require "cli.progress"
 local sessions = require "sessions"
 local store = require "store.directory"
@@ -207,9 +208,9 @@ local function check_sources(flow, found, ctx)
       done[name] = true
       flow.reconcile(ref, ctx)
       local object = assert(ctx.store:get(ref.kind, ref.namespace, ref.name))
-      local ready = conditions.find(object.status.conditions, "Ready")
-      if ready.status ~= "True" then
-        error(errors.new("invalid", ready.message))
+      if not conditions.is_true(object.status.conditions, "Ready") then
+        local why = conditions.find(object.status.conditions, "Stalled")
+        error(errors.new("invalid", why and why.message or name .. " is not ready"))
       end
     end
   end
@@ -237,6 +238,7 @@ local function import_all(values)
   assert(file.mkdir(values.output, { parents = true }))
   local lock <close> = assert(file.lock(values.output))
   assert(lock)
+  leftovers.remove(values.output, kinds.group)
   local objects = store.new(values.output, {
     kinds = kinds,
     uid = digest.uuid,

@@ -3,6 +3,7 @@
 local digest = require "host.digest"
 local errors = require "host.error"
 local file = require "host.file"
+local shape = require "cli.shape"
 local yaml = require "host.yaml"
 
 local M = {}
@@ -22,8 +23,13 @@ end
 -- Key -> text of a Secret, whichever way it was written.
 local function secret_data(object, what)
   local data = {}
+  local problem = shape.strings_problem(object.data, "data")
+    or shape.strings_problem(object.stringData, "stringData")
+  if problem then
+    error(invalid(what, "Secret %s: %s", object.metadata.name, problem))
+  end
   for key, value in pairs(object.data or {}) do
-    local text, err = digest.base64_decode(tostring(value))
+    local text, err = digest.base64_decode(value)
     if not text then
       error(invalid(what, "Secret %s: data.%s is not base64 (%s); plain text goes into "
         .. "stringData", object.metadata.name, key, err.message))
@@ -31,7 +37,7 @@ local function secret_data(object, what)
     data[key] = text
   end
   for key, value in pairs(object.stringData or {}) do
-    data[key] = tostring(value)
+    data[key] = value
   end
   return data
 end
@@ -49,11 +55,18 @@ local function check(object, number, what)
       tostring(object.apiVersion), GROUP_VERSION))
   end
   metadata.namespace = metadata.namespace or "default"
+  local problem = shape.problem(object)
+  if problem then
+    error(invalid(what, "%s %s: %s", object.kind, metadata.name, problem))
+  end
 end
 
 local function add(found, object, number, what)
   if type(object) == "table" and object.kind == "List" then
-    for _, item in ipairs(object.items or {}) do
+    if type(object.items) ~= "table" then
+      error(invalid(what, "document %d, a List, has no list of items", number))
+    end
+    for _, item in ipairs(object.items) do
       add(found, item, number, what)
     end
     return

@@ -18,6 +18,7 @@ local LINE_EVERY = 10   -- seconds between two plain lines of one disk
 local function bytes_text(bytes)
   local units = { "B", "KiB", "MiB", "GiB", "TiB" }
   local i = 1
+  bytes = math.floor(bytes)
   while bytes >= 1024 and i < #units do
     bytes, i = bytes / 1024, i + 1
   end
@@ -38,7 +39,7 @@ local function figures(entry, now)
   local of = p.capacity or entry.capacity or 0
   local elapsed = math.max(now - entry.since, 0.001)
   local speed = p.position / elapsed
-  local left = speed > 0 and (of - p.position) / speed or nil
+  local left = speed > 0 and math.max(of - p.position, 0) / speed or nil
   return {
     position = p.position,
     of = of,
@@ -64,29 +65,29 @@ end
 
 local function erase(self)
   if self.drawn > 0 then
-    env.stderr(("\27[%dA\r\27[J"):format(self.drawn))
+    self.write(("\27[%dA\r\27[J"):format(self.drawn))
     self.drawn = 0
   end
 end
 
 local function draw(self)
   erase(self)
-  local columns, lines = env.columns(), {}
+  local columns, now, lines = self.columns(), self.now(), {}
   for _, entry in ipairs(self.entries) do
-    lines[#lines + 1] = bar_of(entry, figures(entry, time.monotonic()), columns)
+    lines[#lines + 1] = bar_of(entry, figures(entry, now), columns)
   end
   if #lines > 0 then
-    env.stderr(table.concat(lines, "\n") .. "\n")
+    self.write(table.concat(lines, "\n") .. "\n")
   end
   self.drawn = #lines
 end
 
 local function print_due(self)
-  local now = time.monotonic()
+  local now = self.now()
   for _, entry in ipairs(self.entries) do
     if now - entry.said >= LINE_EVERY then
       entry.said = now
-      env.stderr(text_of(entry, figures(entry, now)) .. "\n")
+      self.write(text_of(entry, figures(entry, now)) .. "\n")
     end
   end
 end
@@ -94,18 +95,24 @@ end
 local function run(self)
   while true do
     task.sleep(REDRAW)
-    if self.terminal then
-      draw(self)
-    else
-      print_due(self)
-    end
+    self:tick()
+  end
+end
+
+--- progress:tick()
+-- Shows how far all are; happens by itself while there is something to show.
+function methods:tick()
+  if self.terminal then
+    draw(self)
+  else
+    print_due(self)
   end
 end
 
 --- progress:add(label, transfer, capacity)
 -- Shows a host.disk transfer until progress:remove(transfer).
 function methods:add(label, transfer, capacity)
-  local now = time.monotonic()
+  local now = self.now()
   self.entries[#self.entries + 1] = {
     label = label, transfer = transfer, capacity = capacity, since = now, said = now,
   }
@@ -118,7 +125,7 @@ function methods:remove(transfer)
     if entry.transfer == transfer then
       table.remove(self.entries, i)
       erase(self)
-      return time.monotonic() - entry.since
+      return self.now() - entry.since
     end
   end
   return 0
@@ -128,7 +135,7 @@ end
 -- A line that stays, above the bars.
 function methods:say(line)
   erase(self)
-  env.stderr(line .. "\n")
+  self.write(line .. "\n")
 end
 
 function methods:close()
@@ -145,13 +152,24 @@ M.time_text = time_text
 
 --- progress.new(opts) -> progress, to be closed
 --
---   opts.terminal  boolean  draw bars (default: whether stderr is a terminal)
+--   opts.terminal  boolean   draw bars (default: whether stderr is a terminal)
+--   opts.write     function  (text) (default: to stderr)
+--   opts.now       function  () -> seconds (default: host.time.monotonic)
+--   opts.columns   function  () -> width of the terminal (default: host.env.columns)
 function M.new(opts)
-  local terminal = opts and opts.terminal
+  opts = opts or {}
+  local terminal = opts.terminal
   if terminal == nil then
     terminal = env.is_terminal(2)
   end
-  return setmetatable({ entries = {}, drawn = 0, terminal = terminal }, mt)
+  return setmetatable({
+    entries = {},
+    drawn = 0,
+    terminal = terminal,
+    write = opts.write or env.stderr,
+    now = opts.now or time.monotonic,
+    columns = opts.columns or env.columns,
+  }, mt)
 end
 
 return M

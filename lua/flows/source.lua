@@ -78,7 +78,7 @@ function M.reconcile(key, env)
   end
   local source
   source, err = env.open_source(key)
-  if not source and err.kind == "unsupported" then
+  if not source and err.code == "NoProvider" then
     write_unsupported(env, key.kind, object, err)
     return nil
   elseif not source then

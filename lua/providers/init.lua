@@ -102,7 +102,7 @@ end
 --- providers.of(kind) -> module | nil, err
 -- The provider of a kind of source; upper and lower case are the same, as upstream.
 --
---   err  unsupported  there is none
+--   err  unsupported  there is none; err.code is NoProvider
 function M.of(kind)
   for known, name in pairs(PROVIDERS) do
     if known:lower() == tostring(kind):lower() then
@@ -110,7 +110,8 @@ function M.of(kind)
     end
   end
   return nil, errors.final(errors.new("unsupported", ("there is no provider for a %s; "
-    .. "there is one for %s"):format(kind, table.concat(M.kinds(), ", "))))
+    .. "there is one for %s"):format(kind, table.concat(M.kinds(), ", ")),
+    { code = "NoProvider" }))
 end
 
 --- providers.open(kind, spec, secret, opts) -> source | nil, err        [waits]

@@ -29,11 +29,13 @@ local function check_name(what, name, pattern, most)
 end
 
 local function folder_of(self, kind, namespace)
-  local group = assert(self.kinds[kind], "unknown kind " .. tostring(kind)).group
-  return ("%s/%s/%s"):format(self.dir, group, namespace)
+  return ("%s/%s/%s"):format(self.dir, self.kinds[kind].group, namespace)
 end
 
 local function path_of(self, kind, namespace, name)
+  if not self.kinds[kind] then
+    error(errors.new("invalid", ("there is no kind %s here"):format(tostring(kind))))
+  end
   assert(check_name("namespace", namespace, LABEL, 63))
   assert(check_name("name", name, SUBDOMAIN, 253))
   return ("%s/%s.%s.yaml"):format(folder_of(self, kind, namespace), kind:lower(), name)

@@ -250,6 +250,19 @@ describe("import, when something is wrong:", function()
     has(fails("web-server-01", { spec = spec }), "VmwareSource default/unknown")
   end)
 
+  it("a kind of source that nobody provides, or that is none, is named", function()
+    local function from(kind)
+      return { sourceCluster = { apiVersion = "migration.harvesterhci.io/v1beta1",
+        kind = kind, name = "cloud", namespace = "default" } }
+    end
+    has(fails("web-server-01", { spec = from("Source") }), "no kind Source")
+    local yaml = lab.objects(sim, { imports = { { name = "vm", machine = "web-server-01",
+      spec = from("OvaSource") } } })
+    yaml = yaml .. "---\napiVersion: migration.harvesterhci.io/v1beta1\nkind: OvaSource\n"
+      .. "metadata: {name: cloud}\nspec: {}\n"
+    has(fails(nil, { yaml = yaml }), "no provider for a OvaSource")
+  end)
+
   it("a Secret without a password is named by its field", function()
     has(fails("web-server-01", { secret = { password = false } }), "no password")
   end)

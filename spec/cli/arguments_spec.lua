@@ -1,0 +1,70 @@
+local arguments = require "cli.arguments"
+
+local OPTIONS = {
+  file = { value = "FILE", short = "f" },
+  ["serve-url"] = { value = "BASE" },
+  seconds = { value = "SECONDS", number = true },
+  sha512 = {},
+  help = { short = "h" },
+}
+
+describe("arguments.parse", function()
+  local function parse(...)
+    return arguments.parse({ ... }, OPTIONS)
+  end
+
+  local function problem(...)
+    local values, text = parse(...)
+    assert.is_nil(values)
+    return text
+  end
+
+  it("reads values in every spelling", function()
+    for _, args in ipairs { { "--file", "a" }, { "--file=a" }, { "-f", "a" } } do
+      assert.same({ file = "a" }, arguments.parse(args, OPTIONS))
+    end
+    assert.same({ ["serve-url"] = "http://h/?a=b" }, parse("--serve-url=http://h/?a=b"))
+    assert.same({ file = "" }, parse("--file="))
+  end)
+
+  it("reads flags, and what is no option, in any order", function()
+    assert.same({ "one", "two", sha512 = true, file = "a" },
+      parse("one", "--sha512", "two", "-f", "a"))
+    assert.same({ help = true }, parse("-h"))
+    assert.same({}, parse())
+  end)
+
+  it("takes what looks like an option as a value, and all after -- as it is", function()
+    assert.same({ file = "--sha512" }, parse("--file", "--sha512"))
+    assert.same({ "--sha512", "-f", "--", sha512 = true },
+      parse("--sha512", "--", "--sha512", "-f", "--"))
+  end)
+
+  it("takes - for a file", function()
+    assert.same({ file = "-" }, parse("-f", "-"))
+    assert.same({ "-" }, parse("-"))
+  end)
+
+  it("lets the last of several win", function()
+    assert.same({ file = "b" }, parse("-f", "a", "--file=b"))
+  end)
+
+  it("reads numbers above 0", function()
+    for text, number in pairs { ["1"] = 1, ["0.5"] = 0.5, [".5"] = 0.5, ["90"] = 90 } do
+      assert.same({ seconds = number }, parse("--seconds", text))
+    end
+    for _, text in ipairs { "0", "-1", "1s", "", "1e3", "0x10", "nan", "inf", "1." } do
+      assert.equal("--seconds needs a number above 0", problem("--seconds=" .. text))
+    end
+  end)
+
+  it("names what it does not understand", function()
+    assert.equal("unknown option --nope", problem("--nope"))
+    assert.equal("unknown option --nope=1", problem("--nope=1"))
+    assert.equal("unknown option -x", problem("-x"))
+    assert.equal("unknown option ---file", problem("---file", "a"))
+    assert.equal("--sha512 takes no value", problem("--sha512=yes"))
+    assert.equal("-f needs a value: FILE", problem("-f"))
+    assert.equal("--serve-url needs a value: BASE", problem("--serve-url"))
+  end)
+end)
