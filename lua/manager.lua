@@ -275,10 +275,10 @@ function methods:run()
     for _, t in pairs(self.secrets) do
       t:cancel(0)
     end
-    for _, t in pairs(self.controller.tasks) do
-      t:cancel(0)
-    end
-    self.sessions:close()
+    task.goodbye(function()
+      self.controller:stop()
+      self.sessions:close() -- not before the last task has said its goodbye
+    end)
   end })
   for _, list in ipairs { self.informers, self.owned } do
     for _, i in ipairs(list) do

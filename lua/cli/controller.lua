@@ -135,7 +135,9 @@ local function run_controller(values)
     images = world.base_url })
   election:run(function()
     while true do
-      local ok, err = pcall(lead, world)
+      -- A task: the next term begins when all of this one has said goodbye.
+      local term <close> = task.spawn(lead, world)
+      local ok, err = term:join()
       if not ok then
         log.error(errors.of(err).message)
         task.sleep(5)

@@ -1,30 +1,22 @@
 --- kube.client: one API server: get, list, create, patch, delete, watch.
 --
--- POST creates; a JSON merge patch changes. Every mutating call asks the fence first.
--- What surely did not happen (429, no connection), and what may happen twice without
--- harm, is tried again with back-off until a deadline; the rest the caller decides.
+-- POST creates; a JSON merge patch changes; an object that was read is never sent back.
+-- How a request is sent, repeated and fenced: kube.requests.
 
 local errors = require "host.error"
-local http = require "host.http"
 local json = require "host.json"
-local task = require "host.task"
-local time = require "host.time"
+local requests = require "kube.requests"
 
 local methods = {}
 local mt = { __name = "kube.client", __index = methods }
 
 local M = {}
 
-local DEADLINE = 60      -- seconds for one call with all its tries
-local EACH = 30          -- seconds for one try
-local PAGE = 500         -- objects of a list at once
-local LONGEST_PAUSE = 10 -- seconds between two tries
-
-local KINDS = {
-  [400] = "invalid", [401] = "denied", [403] = "denied", [404] = "notfound",
-  [405] = "unsupported", [409] = "conflict", [410] = "gone", [415] = "unsupported",
-  [422] = "invalid", [429] = "busy", [500] = "http", [503] = "busy", [504] = "timeout",
-}
+local PAGE = 500                  -- objects of a list at once
+local MAX_PAGE = 64 * 1024 * 1024 -- bytes
+local MAX_EVENT = 16 * 1024 * 1024
+local RESTARTS = 3                -- of a list whose continuation the server forgot
+local IDLE = 100                  -- seconds; bookmarks come every 60
 
 local function escape(text)
   return (text:gsub("[^%w%-%._~]", function(c)
@@ -41,122 +33,55 @@ local function query_of(values)
   return #parts > 0 and "?" .. table.concat(parts, "&") or ""
 end
 
-local function path_of(self, kind, namespace, name, more)
+-- Names come from objects that others write. A DELETE without one would be of all there
+-- are, and dots make another path.
+local function check_name(what, text)
+  if type(text) ~= "string" then
+    error(what .. ": a string is expected", 4)
+  elseif text == "" or text == "." or text == ".." then
+    return nil, errors.new("invalid", ("%q is not the name of a %s"):format(text, what))
+  end
+  return true
+end
+
+-- Of all objects of the kind, in the namespace if there is one.
+local function path_of_all(self, kind, namespace)
   local k = assert(self.kinds[kind], "unknown kind " .. tostring(kind))
   local path = k.group == "" and "/api/" .. k.version
     or ("/apis/%s/%s"):format(k.group, k.version)
   if namespace then
-    path = path .. "/namespaces/" .. escape(namespace)
-  end
-  path = path .. "/" .. k.plural
-  if name then
-    path = path .. "/" .. escape(name)
-  end
-  return path .. (more or "")
-end
-
--- The err of an answer that is no success. Its body is a Status, or plain text.
-local function failure(what, answer)
-  local status = json.decode(answer.body)
-  if type(status) ~= "table" or status.kind ~= "Status" then
-    status = { message = answer.body:sub(1, 300):gsub("%s+$", "") }
-  end
-  local retry = tonumber(answer.headers["retry-after"])
-    or type(status.details) == "table" and status.details.retryAfterSeconds
-  return errors.new(KINDS[answer.status] or "http",
-    ("%s: %s"):format(what, status.message or ("HTTP " .. answer.status)), {
-      status = answer.status,
-      reason = status.reason,
-      after = retry or nil,
-    })
-end
-
-local function send(self, method, path, opts, again)
-  local headers = { Accept = "application/json" }
-  for name, value in pairs(self.config.headers(again)) do
-    headers[name] = value
-  end
-  if opts.body then
-    headers["Content-Type"] = opts.content_type or "application/json"
-  end
-  return self.pool:request({
-    method = method,
-    url = self.config.url .. path,
-    headers = headers,
-    body = opts.body,
-    timeout = self.each,
-    total_timeout = self.each,
-    max_body = opts.max_body,
-  })
-end
-
--- One try: the decoded answer, or nil, err. A 401 reads the credentials again, once.
-local function try(self, method, path, opts)
-  local started = time.monotonic()
-  local answer, err = send(self, method, path, opts)
-  if answer and answer.status == 401 then
-    answer, err = send(self, method, path, opts, true)
-  end
-  if self.on_request then
-    self.on_request(method, answer and answer.status or 0, time.monotonic() - started)
-  end
-  if not answer then
-    return nil, err
-  elseif answer.status >= 300 then
-    return nil, failure(method .. " " .. path:gsub("%?.*", ""), answer)
-  end
-  if answer.body == "" then
-    return {}
-  end
-  return json.decode(answer.body)
-end
-
--- May this be sent again? Yes where the server has said that it did nothing, and for
--- calls that can happen twice.
-local function may_repeat(method, err)
-  if err.kind == "busy" or err.kind == "dns" then
-    return true
-  end
-  local unclear = err.kind == "connect" or err.kind == "timeout"
-    or err.kind == "http" and (err.status or 500) >= 500
-  return unclear and method ~= "POST"
-end
-
---- client:request(method, path, opts) -> table | nil, err               [waits]
--- For what the calls below do not cover.
---
---   path               string  below the server's URL, with its query
---   opts.body          string
---   opts.content_type  string  (default application/json)
---   err                conflict, notfound, denied, gone, busy, invalid, timeout ...; with
---                      err.status, err.reason (of the server's Status), err.after
-function methods:request(method, path, opts)
-  opts = opts or {}
-  if method ~= "GET" and self.fence then
-    local ok, err = self.fence()
+    local ok, err = check_name("namespace", namespace)
     if not ok then
       return nil, err
     end
+    path = path .. "/namespaces/" .. escape(namespace)
   end
-  local deadline, pause = time.monotonic() + self.deadline, 0.2
-  while true do
-    local result, err = try(self, method, path, opts)
-    if result or not may_repeat(method, err) then
-      return result, err
-    end
-    local wait = (err.after or pause) * (1 + 0.2 * math.random())
-    if time.monotonic() + wait > deadline then
-      return nil, err
-    end
-    task.sleep(wait)
-    pause = math.min(pause * 2, LONGEST_PAUSE)
+  return path .. "/" .. k.plural
+end
+
+-- Of one object.
+local function path_of(self, kind, namespace, name)
+  local path, err = path_of_all(self, kind, namespace)
+  if path then
+    local ok
+    ok, err = check_name(kind, name)
+    path = ok and path .. "/" .. escape(name)
   end
+  return path or nil, err
+end
+
+--- client:request(method, path, opts) -> table | nil, err               [waits]
+-- For what the calls below do not cover. As requests:send; a POST that may have happened
+-- is not repeated unless opts.repeatable says that it may be.
+function methods:request(method, path, opts)
+  return self.requests:send(method, path, opts or {})
 end
 
 -- Items of a list of a built-in kind do not say what they are.
 local function typed(self, kind, object)
-  object.kind = object.kind or kind
-  object.apiVersion = object.apiVersion or self.kinds[kind].api_version
+  local k = self.kinds[kind]
+  object.kind = object.kind or k.kind
+  object.apiVersion = object.apiVersion or k.api_version
   return object
 end
 
@@ -164,7 +89,36 @@ end
 --
 --   namespace  string, or nil for a cluster-scoped kind
 function methods:get(kind, namespace, name)
-  return self:request("GET", path_of(self, kind, namespace, name))
+  local path, err = path_of(self, kind, namespace, name)
+  if not path then
+    return nil, err
+  end
+  return self.requests:send("GET", path, { kind = kind })
+end
+
+-- All pages, from the first: the version. nil, err: also gone, when it took too long.
+local function list_once(self, kind, path, opts, take)
+  local token, version
+  repeat
+    local page, err = self.requests:send("GET", path .. query_of({
+      limit = opts.page or PAGE,
+      continue = token,
+      labelSelector = opts.label_selector,
+      fieldSelector = opts.field_selector,
+    }), { max_body = MAX_PAGE, kind = kind })
+    if not page then
+      return nil, err
+    end
+    for _, object in ipairs(page.items or {}) do
+      take(typed(self, kind, object))
+    end
+    token = page.metadata and page.metadata.continue
+    version = page.metadata and page.metadata.resourceVersion
+  until not token or token == ""
+  if not version then
+    return nil, errors.new("format", "GET " .. path .. ": the answer is no list")
+  end
+  return version
 end
 
 --- client:list(kind, namespace, opts) -> objects, version | nil, err    [waits]
@@ -172,43 +126,44 @@ end
 --
 --   namespace            string, or nil: of all namespaces
 --   opts.label_selector, opts.field_selector  strings
---   opts.each            function (object): called with each instead of collecting them
+--   opts.page            int     objects of one page (default 500)
+--   opts.each            function (object): called with each instead of collecting them;
+--                        with some again if the server forgets where we were
 --   version              string  the resourceVersion a watch may start from
 function methods:list(kind, namespace, opts)
   opts = opts or {}
-  local objects, token = {}, nil
-  repeat
-    local page, err = self:request("GET", path_of(self, kind, namespace) .. query_of({
-      limit = PAGE,
-      continue = token,
-      labelSelector = opts.label_selector,
-      fieldSelector = opts.field_selector,
-    }), { max_body = 64 * 1024 * 1024 })
-    if not page then
+  local path, problem = path_of_all(self, kind, namespace)
+  if not path then
+    return nil, problem
+  end
+  for try = 1, RESTARTS do
+    local objects = json.array({})
+    local version, err = list_once(self, kind, path, opts, opts.each or function(object)
+      objects[#objects + 1] = object
+    end)
+    if version then
+      return objects, version
+    elseif err.kind ~= "gone" or try == RESTARTS then
       return nil, err
     end
-    for _, object in ipairs(page.items or {}) do
-      typed(self, kind, object)
-      if opts.each then
-        opts.each(object)
-      else
-        objects[#objects + 1] = object
-      end
-    end
-    token = page.metadata.continue
-    objects.version = page.metadata.resourceVersion
-  until not token or token == ""
-  local version = objects.version
-  objects.version = nil
-  return objects, version
+  end
 end
 
 --- client:create(kind, object) -> object | nil, err                     [waits]
+-- Sent again when it may or may not have happened: the name keeps it from being made
+-- twice. Whoever gets AlreadyExists must look (get) whether that is its own.
 --
 --   err  conflict with reason AlreadyExists
 function methods:create(kind, object)
-  return self:request("POST", path_of(self, kind, object.metadata.namespace), {
+  local meta = object.metadata
+  local path, err = path_of_all(self, kind, meta.namespace)
+  if not path then
+    return nil, err
+  end
+  return self.requests:send("POST", path .. self.validation, {
     body = json.encode(object),
+    repeatable = meta.name ~= nil,
+    kind = kind,
   })
 end
 
@@ -217,12 +172,20 @@ end
 --
 --   patch        table    with metadata.resourceVersion: only on that version
 --   opts.status  boolean  of the status subresource (default false)
---   err          conflict with reason Conflict: the version is another by now
+--   err          conflict with reason Conflict: the version is another by now; with
+--                err.unclear perhaps because this very patch has happened
 function methods:patch(kind, namespace, name, patch, opts)
-  local more = opts and opts.status and "/status" or nil
-  return self:request("PATCH", path_of(self, kind, namespace, name, more), {
+  local path, err = path_of(self, kind, namespace, name)
+  if not path then
+    return nil, err
+  end
+  if opts and opts.status then
+    path = path .. "/status"
+  end
+  return self.requests:send("PATCH", path .. self.validation, {
     body = json.encode(patch),
     content_type = "application/merge-patch+json",
+    kind = kind,
   })
 end
 
@@ -233,53 +196,55 @@ end
 --   opts.propagation  string  Background (default), Foreground, Orphan
 function methods:delete(kind, namespace, name, opts)
   opts = opts or {}
-  local answer, err = self:request("DELETE", path_of(self, kind, namespace, name), {
+  local path, answer, err
+  path, err = path_of(self, kind, namespace, name)
+  if not path then
+    return nil, err
+  end
+  answer, err = self.requests:send("DELETE", path, {
     body = json.encode({
       apiVersion = "v1",
       kind = "DeleteOptions",
       preconditions = opts.uid and { uid = opts.uid } or nil,
       propagationPolicy = opts.propagation or "Background",
     }),
+    kind = kind,
   })
-  return answer and true, err
+  -- Gone by an earlier try whose answer was lost.
+  if answer or err.kind == "notfound" and err.unclear then
+    return true
+  end
+  return nil, err
 end
 
 --- client:watch(kind, opts) -> stream | nil, err                        [waits]
 -- A stream of host.http, to be closed: a line of JSON per event.
 --
---   opts.namespace, opts.name          one namespace, one object (default all)
---   opts.label_selector                only these
---   opts.version                       resourceVersion to go on from
---   opts.seconds                       after which the server ends it
+--   opts.namespace, opts.name  one namespace, one object (default all)
+--   opts.label_selector        only these
+--   opts.version               resourceVersion to go on from
+--   opts.seconds               after which the server ends it
+--   opts.idle                  seconds of silence that mean a dead connection
 function methods:watch(kind, opts)
-  local path = path_of(self, kind, opts.namespace) .. query_of({
+  local path, err = path_of_all(self, kind, opts.namespace)
+  if not path then
+    return nil, err
+  end
+  return self.requests:lines(path .. query_of({
     watch = 1,
     allowWatchBookmarks = true,
     resourceVersion = opts.version,
     timeoutSeconds = opts.seconds,
     fieldSelector = opts.name and "metadata.name=" .. opts.name or nil,
     labelSelector = opts.label_selector,
-  })
-  local function open(again)
-    return self.pool:lines({
-      url = self.config.url .. path,
-      headers = self.config.headers(again),
-      timeout = opts.seconds + 30,
-      max_line = 16 * 1024 * 1024,
-    })
-  end
-  local stream, err = open()
-  if not stream and err.status == 401 then
-    stream, err = open(true)
-  end
-  if not stream and err.answer then
-    return nil, failure("WATCH " .. kind, err.answer)
-  end
-  return stream, err
+  }), { idle = opts.idle or IDLE, max_line = MAX_EVENT, kind = kind })
 end
 
+--- client:close()
+-- What is under way goes on; nothing new may begin. Not before the goodbyes of the tasks
+-- that use it: a client for the whole of a program is left open.
 function methods:close()
-  self.pool:close()
+  self.requests:close()
 end
 
 mt.__close = methods.close
@@ -287,23 +252,23 @@ mt.__close = methods.close
 --- client.new(opts) -> client, to be closed | nil, err
 --
 --   opts.config      kube.config
---   opts.kinds       table: kind -> {group, version, plural, api_version}
---   opts.fence       function () -> true | nil, err: may we still change anything?
---   opts.on_request  function (method, status, seconds), for metrics
+--   opts.kinds       table: kind -> {group, version, kind, plural, api_version}
+--   opts.fence       function () -> true or a time of time.boottime() | nil, err: may we
+--                    change anything, and until when
+--   opts.on_request  function (method, kind, status, seconds), for metrics; kind nil: of
+--                    client:request; status 0: no answer
 --   opts.deadline    seconds for one call with all its tries (default 60)
+--   opts.strict      boolean  fields that the server does not know are errors; without,
+--                    it drops them and warns, which is logged (default false)
 function M.new(opts)
-  local pool, err = http.pool({ tls = opts.config.tls, max_connections = 16 })
-  if not pool then
+  local engine, err = requests.new(opts)
+  if not engine then
     return nil, err
   end
   return setmetatable({
-    config = opts.config,
+    requests = engine,
     kinds = opts.kinds,
-    fence = opts.fence,
-    on_request = opts.on_request,
-    deadline = opts.deadline or DEADLINE,
-    each = math.min(opts.deadline or EACH, EACH),
-    pool = pool,
+    validation = opts.strict and "?fieldValidation=Strict" or "",
   }, mt)
 end
 

@@ -23,8 +23,14 @@ function M.is_true(list, type)
   return condition ~= nil and condition.status == "True"
 end
 
+-- An absent text and an empty one are one.
 local function same(a, b)
-  return a.status == b.status and a.reason == b.reason and a.message == b.message
+  for _, key in ipairs { "status", "reason", "message", "observedGeneration" } do
+    if (a[key] or "") ~= (b[key] or "") then
+      return false
+    end
+  end
+  return true
 end
 
 --- conditions.set(list, condition, now, opts) -> list, changed
@@ -32,7 +38,8 @@ end
 -- the end. lastTransitionTime moves only when its status does.
 --
 --   list              conditions before, may be nil
---   condition         {type, status = "True"|"False"|"Unknown", reason, message}
+--   condition         {type, status = "True"|"False"|"Unknown", reason, message,
+--                     observedGeneration}
 --   now               string, RFC 3339
 --   opts.update_time  boolean  write lastUpdateTime too (default false)
 function M.set(list, condition, now, opts)
@@ -44,8 +51,8 @@ function M.set(list, condition, now, opts)
   for key, value in pairs(condition) do
     new[key] = value
   end
-  local moved = not before or before.status ~= condition.status
-  new.lastTransitionTime = moved and now or before.lastTransitionTime
+  local stayed = before and before.status == condition.status
+  new.lastTransitionTime = stayed and before.lastTransitionTime or now
   if opts and opts.update_time then
     new.lastUpdateTime = now
   end

@@ -1,130 +1,31 @@
 --- kube.config: where the API server is and who we are.
 --
--- The files of KUBECONFIG, merged, or ~/.kube/config, or the pod's ServiceAccount.
+-- The files of KUBECONFIG, merged, or ~/.kube/config, or the pod's ServiceAccount. What
+-- is in files is read again when the server refuses us: tokens and CAs rotate.
 -- Source: the kubeconfig v1 format; client-go's rules for which value wins.
 
-local digest = require "host.digest"
+local credentials = require "kube.credentials"
 local env = require "host.env"
 local errors = require "host.error"
 local file = require "host.file"
-local json = require "host.json"
-local process = require "host.process"
-local time = require "host.time"
 local yaml = require "host.yaml"
 
 local M = {}
 
 local ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
-local TOKEN_FOR = 60          -- seconds until a token file is read again
-local PLUGIN_WITHIN = 60      -- seconds
 
 local function invalid(fmt, ...)
   return errors.new("invalid", fmt:format(...))
 end
 
-local function by_name(list, name, what, path)
-  for _, entry in ipairs(list or {}) do
+-- The entry's own part: what stands under `cluster`, `user` or `context`.
+local function by_name(merged, what, name, path)
+  for _, entry in ipairs(merged[what .. "s"]) do
     if entry.name == name then
-      return entry
+      return entry[what] or {}, entry.folder
     end
   end
   error(invalid("kubeconfig %s: no %s is called %q", path, what, tostring(name)))
-end
-
--- The text of NAME-data (base64) or of the file that NAME names, beside the kubeconfig.
-local function text_of(entry, name, folder)
-  local data = entry[name .. "-data"]
-  if data and data ~= "" then
-    return assert(digest.base64_decode(data))
-  end
-  local path = entry[name]
-  if not path or path == "" then
-    return nil
-  end
-  if path:sub(1, 1) ~= "/" then
-    path = folder .. "/" .. path
-  end
-  return assert(file.read(path))
-end
-
--- A function that reads the token again once in a while, and when `again` is set.
-local function token_file(path)
-  local token, read_at
-  return function(again)
-    local now = time.monotonic()
-    if again or not token or now - read_at > TOKEN_FOR then
-      token, read_at = assert(file.read(path)):gsub("%s+$", ""), now
-    end
-    return token
-  end
-end
-
-local function run_plugin(exec)
-  local argv = { exec.command }
-  for _, arg in ipairs(exec.args or {}) do
-    argv[#argv + 1] = arg
-  end
-  local extra = {
-    KUBERNETES_EXEC_INFO = json.encode({
-      apiVersion = exec.apiVersion,
-      kind = "ExecCredential",
-      spec = { interactive = false },
-    }),
-    PATH = env.get("PATH"), HOME = env.get("HOME"),
-  }
-  for _, variable in ipairs(exec.env or {}) do
-    extra[variable.name] = variable.value
-  end
-  local result = assert(process.run({
-    argv = argv,
-    env = extra,
-    timeout = PLUGIN_WITHIN,
-  }))
-  if result.status ~= 0 then
-    error(errors.new("denied", ("credential plugin %s: exit code %s"):format(exec.command,
-      tostring(result.status))))
-  end
-  local credential = assert(json.decode(result.stdout))
-  return assert(credential.status, "credential plugin " .. exec.command .. ": no status")
-end
-
-local function plugin_token(exec)
-  local token, expires
-  return function(again)
-    if again or not token or expires and time.now() > expires - 10 then
-      local status = run_plugin(exec)
-      token = status.token
-      expires = status.expirationTimestamp and time.parse(status.expirationTimestamp)
-    end
-    return token
-  end
-end
-
-local function basic(user)
-  local pair = digest.base64_encode(user.username .. ":" .. (user.password or ""))
-  return function()
-    return { Authorization = "Basic " .. pair }
-  end
-end
-
--- A function (again) -> request headers.
-local function headers_of(user, folder)
-  local token
-  if user.exec then
-    token = plugin_token(user.exec)
-  elseif user.tokenFile and user.tokenFile ~= "" then
-    local path = user.tokenFile
-    token = token_file(path:sub(1, 1) == "/" and path or folder .. "/" .. path)
-  elseif user.token and user.token ~= "" then
-    token = function()
-      return user.token
-    end
-  elseif user.username then
-    return basic(user)
-  end
-  return function(again)
-    return token and { Authorization = "Bearer " .. token(again) } or {}
-  end
 end
 
 -- All files of a KUBECONFIG list as one: the first that names something wins.
@@ -149,77 +50,130 @@ local function read_files(list)
   return merged, first
 end
 
+local function server_of(cluster, path)
+  for _, field in ipairs { "insecure-skip-tls-verify", "tls-server-name", "proxy-url" } do
+    if cluster[field] then
+      error(invalid("kubeconfig %s: %s is not supported%s", path, field,
+        field:find("^insecure") and "; give certificate-authority-data" or ""))
+    end
+  end
+  if not cluster.server or cluster.server == "" then
+    error(invalid("kubeconfig %s: the cluster has no server", path))
+  end
+  local url = cluster.server:gsub("/+$", "")
+  return url:find("^https?://") and url or "https://" .. url
+end
+
+-- {url, namespace, tls, credential}, or nil if none of the files is there. tls() reads
+-- {ca, cert, key} anew.
 local function from_files(list)
   local merged, path = read_files(list)
   if not path then
     return nil
   end
-  local context = by_name(merged.contexts, merged["current-context"], "context", path)
-    .context
-  local cluster = by_name(merged.clusters, context.cluster, "cluster", path)
-  local user = by_name(merged.users, context.user, "user", path)
-  if cluster.cluster["insecure-skip-tls-verify"] then
-    error(invalid("kubeconfig %s: insecure-skip-tls-verify is not supported; give "
-      .. "certificate-authority-data", path))
+  local context = by_name(merged, "context", merged["current-context"], path)
+  local cluster, cluster_folder = by_name(merged, "cluster", context.cluster, path)
+  local user, user_folder = {}, "."
+  if context.user and context.user ~= "" then
+    user, user_folder = by_name(merged, "user", context.user, path)
   end
   return {
-    url = cluster.cluster.server:gsub("/+$", ""),
-    tls = {
-      ca = text_of(cluster.cluster, "certificate-authority", cluster.folder),
-      cert = text_of(user.user, "client-certificate", user.folder),
-      key = text_of(user.user, "client-key", user.folder),
-    },
-    namespace = context.namespace or "default",
-    headers = headers_of(user.user, user.folder),
+    url = server_of(cluster, path),
+    namespace = context.namespace,
+    tls = function()
+      return {
+        ca = credentials.text(cluster, "certificate-authority", cluster_folder),
+        cert = credentials.text(user, "client-certificate", user_folder),
+        key = credentials.text(user, "client-key", user_folder),
+      }
+    end,
+    credential = credentials.of(user, { folder = user_folder, cluster = cluster }),
   }
 end
 
-local function in_cluster()
-  local host = env.get("KUBERNETES_SERVICE_HOST")
-  local port = env.get("KUBERNETES_SERVICE_PORT")
+local function in_cluster(get, account)
+  local host = get("KUBERNETES_SERVICE_HOST")
+  local port = get("KUBERNETES_SERVICE_PORT")
   if not host or not port then
-    return nil, invalid("no Kubernetes API to talk to: KUBECONFIG is not set, there is "
-      .. "no ~/.kube/config, and this is not a pod")
+    error(invalid("no Kubernetes API to talk to: KUBECONFIG is not set, there is no "
+      .. "~/.kube/config, and this is not a pod"))
   end
   if host:find(":", 1, true) then
     host = "[" .. host .. "]"
   end
-  local token = token_file(ACCOUNT .. "/token")
+  local namespace = get("POD_NAMESPACE") or file.read(account .. "/namespace")
   return {
     url = ("https://%s:%s"):format(host, port),
-    tls = { ca = assert(file.read(ACCOUNT .. "/ca.crt")) },
-    namespace = assert(file.read(ACCOUNT .. "/namespace")):gsub("%s+$", ""),
-    headers = function(again)
-      return { Authorization = "Bearer " .. token(again) }
+    namespace = namespace and namespace:gsub("%s+$", ""),
+    tls = function()
+      return { ca = assert(file.read(account .. "/ca.crt")) }
     end,
+    credential = credentials.token_file(account .. "/token"),
   }
 end
 
---- config.load() -> config | nil, err                                   [waits]
+local function find(get, account)
+  local list = get("KUBECONFIG")
+  if list and list ~= "" then
+    return from_files(list) or error(invalid("KUBECONFIG=%s: no such file", list))
+  end
+  local home = get("HOME")
+  local found = home and not get("KUBERNETES_SERVICE_HOST")
+    and from_files(home .. "/.kube/config")
+  return found or in_cluster(get, account)
+end
+
+-- Headers of now; config.tls becomes another table when certificates have changed.
+local function renew(config, found, again)
+  local credential = found.credential(again)
+  local tls = config.tls
+  if again or not tls or credential.cert and credential.cert ~= tls.cert then
+    local new = found.tls()
+    new.cert = credential.cert or new.cert
+    new.key = credential.key or new.key
+    if not tls or new.ca ~= tls.ca or new.cert ~= tls.cert or new.key ~= tls.key then
+      config.tls = new
+    end
+  end
+  return credential.headers
+end
+
+--- config.load(opts) -> config | nil, err                               [waits]
 --
+--   opts.env          function  (name) -> string | nil   (default: our environment)
+--   opts.account      string    folder of the pod's ServiceAccount (default: where it is)
 --   config.url        string    "https://host:port"
---   config.tls        table     {ca, cert, key}, PEM
+--   config.tls        table     {ca, cert, key}, PEM; another table when they changed
 --   config.namespace  string    ours
---   config.headers    function  (again) -> request headers [waits]; again: after a 401
---   err               invalid   nothing says where the API is, or what does is wrong
-function M.load()
-  local ok, config = pcall(function()
-    local list = env.get("KUBECONFIG")
-    if list and list ~= "" then
-      return from_files(list) or error(invalid("KUBECONFIG=%s: no such file", list))
+--   config.headers    function  (again) -> request headers | nil, err [waits]; again:
+--                               after a refusal, everything is read again
+--   err               invalid   nothing says where the API is, or what does is wrong;
+--                     denied, notfound, exit, timeout: no credentials
+function M.load(opts)
+  local get = opts and opts.env or env.get
+  local config = {}
+  local found
+  function config.headers(again)
+    local ok, headers = pcall(renew, config, found, again)
+    if ok then
+      return headers
     end
-    local home = env.get("HOME")
-    if home and not env.get("KUBERNETES_SERVICE_HOST") then
-      return from_files(home .. "/.kube/config")
-    end
-    return nil
+    return nil, errors.of(headers)
+  end
+  local ok, problem = pcall(function()
+    found = find(get, opts and opts.account or ACCOUNT)
   end)
   if not ok then
-    return nil, errors.of(config)
-  elseif config then
-    return config
+    return nil, errors.of(problem)
   end
-  return in_cluster()
+  local headers, err = config.headers()
+  if not headers then
+    return nil, err
+  end
+  config.url = found.url
+  config.namespace = found.namespace and found.namespace ~= "" and found.namespace
+    or "default"
+  return config
 end
 
 return M

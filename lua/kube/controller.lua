@@ -24,10 +24,12 @@ local function id_of(key)
   return ("%s/%s/%s"):format(key.kind, key.namespace or "", key.name)
 end
 
-local function retry_at(self, id, now)
+-- Seconds until the next try; longer where the server has asked for it (err.after).
+local function pause_after(self, id, err)
   local n = (self.failures[id] or 0) + 1
   self.failures[id] = n
-  return now + math.min(RETRY_FIRST * 2 ^ (n - 1), RETRY_MOST) * (1 + 0.1 * math.random())
+  return math.max(math.min(RETRY_FIRST * 2 ^ (n - 1), RETRY_MOST), err.after or 0)
+    * (1 + 0.1 * math.random())
 end
 
 local function run_key(self, id)
@@ -40,8 +42,9 @@ local function run_key(self, id)
     self.failures[id] = nil
     return result and now + result.after
   end
-  log.warn("reconciling " .. id .. ": " .. errors.of(result).message)
-  return retry_at(self, id, now)
+  local err = errors.of(result)
+  log.warn("reconciling " .. id .. ": " .. err.message)
+  return now + pause_after(self, id, err)
 end
 
 -- The task of one key, and what follows when it has ended, however it did.
@@ -67,6 +70,9 @@ end
 --
 --   key  {kind, namespace, name}
 function methods:add(key, after)
+  if self.stopping then
+    return
+  end
   local id = id_of(key)
   self.keys[id] = key
   self.queue:add(id, time.monotonic() + (after or 0))
@@ -101,7 +107,7 @@ function methods:run()
 end
 
 --- controller:stop()                                                    [waits]
--- Cancels every task and waits until all have said goodbye.
+-- Cancels every task and waits until all have said goodbye. It does not start again.
 function methods:stop()
   self.stopping = true
   local under_way = {}
@@ -114,15 +120,23 @@ function methods:stop()
   for _, work in ipairs(under_way) do
     work:join()
   end
-  self.stopping = false
 end
+
+--- controller:close()
+-- Stops; who waits for the current task waits for all the goodbyes.
+function methods:close()
+  self.stopping = true
+  task.goodbye(self.stop, self)
+end
+
+mt.__close = methods.close
 
 --- controller:counts() -> waiting, running
 function methods:counts()
   return self.queue:counts()
 end
 
---- controller.new(opts) -> controller
+--- controller.new(opts) -> controller, to be closed
 --
 --   opts.reconcile  function (key) -> nil | {after = s}; throws: again with back-off
 --   opts.on_result  function (key, ok), for metrics

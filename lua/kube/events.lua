@@ -1,5 +1,7 @@
 --- kube.events: Events on an object, each thing said once.
 --
+-- They are for people and nothing depends on them: one that cannot be written is left
+-- out, and without the right to write them all are, for a while.
 -- Source: events.k8s.io/v1: eventTime with six decimals, note of at most 1024 bytes.
 
 local digest = require "host.digest"
@@ -13,7 +15,9 @@ local mt = { __name = "kube.events", __index = methods }
 local M = {}
 
 local AGAIN = 600     -- seconds until the same thing is said again
+local FORBIDDEN = 600 -- seconds until the right to is tried again
 local MOST = 1000     -- remembered; more and all are forgotten
+local WAITING = 200   -- to be sent; more are left out
 local NOTE = 1024     -- bytes
 
 local function cut(text)
@@ -21,7 +25,7 @@ local function cut(text)
     return text
   end
   local at = NOTE - 3
-  while at > 0 and (text:byte(at + 1) or 0) & 0xC0 == 0x80 do
+  while at > 0 and text:byte(at + 1) & 0xC0 == 0x80 do
     at = at - 1
   end
   return text:sub(1, at) .. "..."
@@ -31,26 +35,28 @@ local function is_new(self, id)
   local now = time.monotonic()
   if self.said[id] and now - self.said[id] < AGAIN then
     return false
+  elseif not self.said[id] then
+    if self.count >= MOST then
+      self.said, self.count = {}, 0
+    end
+    self.count = self.count + 1
   end
-  if self.count >= MOST then
-    self.said, self.count = {}, 0
-  end
-  self.said[id], self.count = now, self.count + 1
+  self.said[id] = now
   return true
 end
 
-local function send(self, object, type, reason, note)
+local function event_of(self, object, type, reason, note)
   local meta = object.metadata
-  local made, err = self.client:create("Event", {
+  return {
     apiVersion = "events.k8s.io/v1",
     kind = "Event",
     metadata = {
       namespace = meta.namespace or "default",
-      name = ("%s.%s"):format(meta.name:sub(1, 200), digest.random(8)),
+      name = meta.name:sub(1, 200):gsub("[^%w]+$", "") .. "." .. digest.random(8),
     },
     eventTime = time.rfc3339_micro(time.now()),
     reportingController = self.controller,
-    reportingInstance = self.instance,
+    reportingInstance = self.instance:sub(1, 128),
     action = reason,
     reason = reason,
     type = type,
@@ -63,10 +69,35 @@ local function send(self, object, type, reason, note)
       uid = meta.uid,
       resourceVersion = meta.resourceVersion,
     },
-  })
-  if not made and not self.failed then
-    self.failed = true
-    log.warn("writing an Event: " .. err.message .. "; Events are left out from now on")
+  }
+end
+
+-- In a namespace that is being deleted nothing may be created either.
+local function is_forbidden(err)
+  return err.status == 403 and not err.message:find("being terminated", 1, true)
+end
+
+local function send(self, event)
+  local made, err = self.client:create("Event", event)
+  if made then
+    self.degraded = false
+  elseif is_forbidden(err) then
+    self.silent_until = time.monotonic() + FORBIDDEN
+    self.waiting = {}
+    if not self.degraded then
+      self.degraded = true
+      log.warn("Events are left out: " .. err.message)
+    end
+  else
+    log.debug("an Event was not written", { message = err.message,
+      reason = event.reason, object = event.regarding.name })
+  end
+end
+
+-- One after the other, so that they come in order and never in a crowd.
+local function send_all(self)
+  while #self.waiting > 0 do
+    send(self, table.remove(self.waiting, 1))
   end
 end
 
@@ -78,9 +109,16 @@ end
 --   reason  string  UpperCamel
 --   note    string  for people; cut at 1024 bytes
 function methods:emit(object, type, reason, note)
-  local id = object.metadata.uid .. reason .. note
-  if not self.failed and is_new(self, id) then
-    task.spawn(send, self, object, type, reason, note)
+  local meta = object.metadata
+  local id = table.concat({ object.kind, meta.namespace or "", meta.name, meta.uid or "",
+    type, reason, note }, "\0")
+  if time.monotonic() < self.silent_until or #self.waiting >= WAITING
+    or not is_new(self, id) then
+    return
+  end
+  table.insert(self.waiting, event_of(self, object, type, reason, note))
+  if not self.sender or self.sender:done() then
+    self.sender = task.spawn(send_all, self)
   end
 end
 
@@ -96,6 +134,9 @@ function M.new(opts)
     instance = opts.instance,
     said = {},
     count = 0,
+    waiting = {},
+    degraded = false,
+    silent_until = 0,
   }, mt)
 end
 

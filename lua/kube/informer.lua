@@ -2,30 +2,34 @@
 --
 -- A watch ends in many ways and most of them say nothing: whatever happens, it goes on
 -- from the last version it has seen, and lists anew when the server has forgotten that.
+-- Of an object only what `project` makes of it is kept.
 
 local errors = require "host.error"
 local json = require "host.json"
 local log = require "host.log"
 local task = require "host.task"
+local time = require "host.time"
 
 local methods = {}
 local mt = { __name = "kube.informer", __index = methods }
 
 local M = {}
 
-local WATCH_FOR = 290            -- seconds that a watch lasts
-local PAUSE_FIRST, PAUSE_MOST = 0.2, 30
-local PAUSE_MISSING = 30         -- seconds, where the kind or the right to it is missing
+local WATCH_FOR = 290                   -- seconds that a watch lasts
+local STEADY = 5                        -- seconds of watching after which all is well
+local PAUSE_FIRST, PAUSE_MOST = 0.2, 30 -- seconds between two tries
+local PAUSE_MISSING = 1                 -- at least, without the kind or the right to it
 
-local function id_of(object)
-  return (object.metadata.namespace or "") .. "/" .. object.metadata.name
+local function id_of(namespace, name)
+  return (namespace or "") .. "/" .. name
 end
 
-local function key_of(self, object)
+local function key_of(self, id)
+  local namespace, name = id:match("^(.-)/(.*)$")
   return {
     kind = self.kind,
-    namespace = object.metadata.namespace,
-    name = object.metadata.name,
+    namespace = namespace ~= "" and namespace or nil,
+    name = name,
   }
 end
 
@@ -43,21 +47,37 @@ local function same(a, b)
   return true
 end
 
-local function put(self, object)
-  local id = id_of(object)
-  local before, value = self.objects[id], self.project(object)
-  if not before or not same(before, value) then
-    self.objects[id] = value
-    self.changed(key_of(self, object), value, before)
+-- A mistake in `changed` must not end the watching.
+local function tell(self, id, value, before)
+  local ok, problem = pcall(self.changed, key_of(self, id), value, before)
+  if not ok then
+    log.error(("watching %s: %s: %s"):format(self.kind, id, errors.of(problem).message))
   end
 end
 
-local function remove(self, object)
-  local id = id_of(object)
+local function remove(self, id)
   local before = self.objects[id]
   if before then
     self.objects[id] = nil
-    self.changed(key_of(self, object), nil, before)
+    tell(self, id, nil, before)
+  end
+end
+
+local function put(self, id, object)
+  local ok, value = pcall(self.project, object)
+  if not ok then
+    log.error(("watching %s: %s: %s"):format(self.kind, id, errors.of(value).message))
+    return
+  end
+  value.uid = object.metadata.uid
+  local before = self.objects[id]
+  if before and before.uid ~= value.uid then -- the old one's end was not seen
+    remove(self, id)
+    before = nil
+  end
+  if not before or not same(before, value) then
+    self.objects[id] = value
+    tell(self, id, value, before)
   end
 end
 
@@ -67,19 +87,19 @@ local function list(self)
   local items, version = self.client:list(self.kind, self.namespace, {
     field_selector = self.name and "metadata.name=" .. self.name or nil,
     label_selector = self.label_selector,
+    page = self.page,
     each = function(object)
-      present[id_of(object)] = true
-      put(self, object)
+      local id = id_of(object.metadata.namespace, object.metadata.name)
+      present[id] = true
+      put(self, id, object)
     end,
   })
   if not items then
     return nil, version
   end
-  for id in pairs(self.objects) do
+  for id in self:each() do
     if not present[id] then
-      local namespace, name = id:match("^(.-)/(.*)$")
-      remove(self, { metadata = { namespace = namespace ~= "" and namespace or nil,
-        name = name } })
+      remove(self, id)
     end
   end
   self.version = version
@@ -90,71 +110,102 @@ local function list(self)
   return true
 end
 
--- One event. False: the server has forgotten our version, list again.
-local function take(self, event)
-  local object = event.object
-  if event.type == "ERROR" then
+-- Takes one line of a watch. False: the server has forgotten our version, or what it
+-- says makes no sense; list again.
+local function take(self, line)
+  local event = json.decode(line, { big = true })
+  local object = type(event) == "table" and event.object
+  if type(object) ~= "table" or event.type == "ERROR" or not object.metadata then
     log.debug("a watch ended with an error", {
       kind = self.kind,
-      message = object.message,
+      message = type(object) == "table" and object.message or "not an event",
     })
     return false
   end
   self.version = object.metadata.resourceVersion
-  if event.type == "DELETED" then
-    remove(self, object)
-  elseif event.type ~= "BOOKMARK" then
-    put(self, object)
+  if event.type ~= "BOOKMARK" then
+    local id = id_of(object.metadata.namespace, object.metadata.name)
+    if event.type == "DELETED" then
+      remove(self, id)
+    else
+      put(self, id, object)
+    end
   end
   return true
 end
 
--- Until it ends. True: go on from self.version; false: list again; nil, err: neither.
+-- All events of an open watch: how many, and why it ended if that was no good end.
+local function take_all(self, stream)
+  local events = 0
+  while true do
+    local line, err = stream:next()
+    if not line then
+      return events, err
+    elseif not take(self, line) then
+      self.version = nil
+      return events
+    end
+    events = events + 1
+  end
+end
+
+-- Nothing was said about our version: the server was away, busy, or does not let us.
+local function keeps_version(err)
+  return not err.status or err.kind == "busy" or err.kind == "denied"
+end
+
+local function note_end(self, started, events, err)
+  local lasted = time.monotonic() - started
+  if lasted >= STEADY then
+    self.pause = PAUSE_FIRST
+  end
+  -- Before it ends a watch in good order says at least where it stands. One that does
+  -- not may wait for a version that this server has yet to reach (a restored backup).
+  if events == 0 and not err and lasted >= self.watch_for * 0.9 then
+    self.version = nil
+  end
+  log.debug("a watch has ended", { kind = self.kind, seconds = lasted, events = events,
+    message = err and err.message, again = self.version and "watch" or "list" })
+end
+
+-- Until it ends. True, or nil, err: it could not even begin.
 local function watch(self)
-  local opened, err = self.client:watch(self.kind, {
+  local opened, refusal = self.client:watch(self.kind, {
     namespace = self.namespace,
     name = self.name,
     label_selector = self.label_selector,
     version = self.version,
     seconds = self.watch_for,
+    idle = self.idle,
   })
   if not opened then
-    return err.kind == "gone" and false or nil, err
+    if not keeps_version(refusal) then
+      self.version = nil
+    end
+    return nil, refusal
   end
   local stream <close> = opened
-  while true do
-    local line
-    line, err = stream:next()
-    if not line then
-      if err and err.kind ~= "connect" and err.kind ~= "timeout" then
-        return nil, err
-      end
-      return true, err
-    end
-    local event = json.decode(line)
-    if type(event) ~= "table" or type(event.object) ~= "table"
-      or not take(self, event) then
-      return false
-    end
-    self.pause = PAUSE_FIRST
-  end
+  local started = time.monotonic()
+  local events, err = take_all(self, stream)
+  note_end(self, started, events, err)
+  return true
 end
 
 local function wait_before_again(self, err)
   local seconds = self.pause
   if err and (err.kind == "notfound" or err.kind == "denied") then
-    seconds = PAUSE_MISSING
+    seconds = math.max(seconds, PAUSE_MISSING)
   elseif err and err.after then
-    seconds = err.after
+    seconds = math.max(seconds, err.after)
   end
   self.pause = math.min(self.pause * 2, PAUSE_MOST)
   task.sleep(seconds * (1 + 0.2 * math.random()))
 end
 
 local function report(self, err)
-  if err and self.failed_with ~= err.message then
+  if self.failed_with ~= err.message and err.kind ~= "gone" then
     self.failed_with = err.message
-    log.warn("watching " .. self.kind .. ": " .. err.message)
+    log.warn(("watching %s: %s"):format(self.kind, err.message))
   end
 end
 
@@ -162,23 +213,19 @@ end
 -- Lists and watches until its task is cancelled.
 function methods:run()
   while true do
-    local go_on, err = true, nil
+    local ok, err = true, nil
     if not self.version then
-      go_on, err = list(self)
+      ok, err = list(self)
     end
-    if go_on then
+    if ok then
+      ok, err = watch(self)
+    end
+    if ok then
       self.failed_with = nil
-      go_on, err = watch(self)
-    end
-    if go_on == false then
-      self.version = nil
-    elseif go_on == nil then
+    else
       report(self, err)
-      self.version = nil
     end
-    if not go_on or err then
-      wait_before_again(self, err)
-    end
+    wait_before_again(self, err)
   end
 end
 
@@ -189,17 +236,32 @@ function methods:wait_synced(timeout)
     return true
   end
   local ok, err = self.synced:wait(timeout)
-  return ok, err and errors.wrap(err, "listing " .. self.kind)
+  if not ok then
+    return nil, errors.wrap(err, self.failed_with or "listing " .. self.kind)
+  end
+  return true
 end
 
 --- informer:get(namespace, name) -> what project made of it | nil
 function methods:get(namespace, name)
-  return self.objects[(namespace or "") .. "/" .. name]
+  return self.objects[id_of(namespace, name)]
 end
 
 --- informer:each() -> iterator of (id, value)
+-- Of what is there now; the loop may wait: who has gone meanwhile is left out.
 function methods:each()
-  return pairs(self.objects)
+  local ids, i = {}, 0
+  for id in pairs(self.objects) do
+    ids[#ids + 1] = id
+  end
+  return function()
+    local value
+    repeat
+      i = i + 1
+      value = ids[i] and self.objects[ids[i]]
+    until value or not ids[i]
+    return ids[i], value
+  end
 end
 
 --- informer.new(opts) -> informer
@@ -208,10 +270,13 @@ end
 --   opts.kind       string
 --   opts.namespace, opts.name  only these (default all)
 --   opts.label_selector        only these (default all)
---   opts.project    function (object) -> a flat table: what is kept of it
+--   opts.project    function (object) -> a new flat table: what is kept of it; its uid is
+--                   kept besides, as uid
 --   opts.changed    function (key, value, before): what is kept has changed; value nil:
 --                   it is gone; key {kind, namespace, name}; must not wait
 --   opts.watch_for  seconds that one watch lasts (default 290)
+--   opts.idle       seconds of silence that mean a dead connection (default: kube.client)
+--   opts.page       objects listed at once (default: kube.client)
 function M.new(opts)
   return setmetatable({
     client = opts.client,
@@ -222,6 +287,8 @@ function M.new(opts)
     project = opts.project,
     changed = opts.changed,
     watch_for = opts.watch_for or WATCH_FOR,
+    idle = opts.idle,
+    page = opts.page,
     objects = {},
     pause = PAUSE_FIRST,
     synced = task.signal(),

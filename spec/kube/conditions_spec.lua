@@ -22,6 +22,29 @@ describe("conditions.set", function()
     assert.equal(2, #list)
   end)
 
+  it("writes anew what was observed of another generation, or lost its message", function()
+    local condition = ready("True", "fine")
+    condition.observedGeneration = 1
+    local list = conditions.set(nil, condition, "t1")
+    condition.observedGeneration = 2
+    local changed
+    list, changed = conditions.set(list, condition, "t2")
+    assert.is_true(changed)
+    assert.equal(2, list[1].observedGeneration)
+    assert.equal("t1", list[1].lastTransitionTime)
+    list, changed = conditions.set(list, { type = "Ready", status = "True" }, "t3")
+    assert.is_true(changed)
+    assert.is_nil(list[1].message)
+  end)
+
+  it("takes a condition that others left without reason or times", function()
+    local left = { { type = "Ready", status = "True", reason = "", message = "" } }
+    local _, changed = conditions.set(left, { type = "Ready", status = "True" }, "t")
+    assert.is_false(changed)
+    local list = conditions.set(left, ready("True", "now with words"), "t")
+    assert.equal("t", list[1].lastTransitionTime)
+  end)
+
   it("says whether anything changed, and changes no list it was given", function()
     local list = conditions.set(nil, ready("True"), "t")
     local same, changed = conditions.set(list, ready("True"), "t2")

@@ -1,0 +1,289 @@
+--- kube.requests: one request to an API server, until it is clear what came of it.
+--
+-- The fence is asked before each try, and the try is not sent past the fence's end,
+-- however long the process was asleep in between. What surely did not happen (429, no
+-- connection) is tried again, and so is what may happen twice without harm, with
+-- back-off until a deadline; the rest the caller decides.
+
+local errors = require "host.error"
+local http = require "host.http"
+local json = require "host.json"
+local log = require "host.log"
+local task = require "host.task"
+local time = require "host.time"
+
+local methods = {}
+local mt = { __name = "kube.requests", __index = methods }
+
+local M = {}
+
+local DEADLINE = 60        -- seconds for one call with all its tries
+local EACH = 30            -- seconds for one try
+local AT_ONCE = 16         -- requests; watches are not counted
+local PAUSE_FIRST, PAUSE_MOST = 0.2, 10 -- seconds between two tries
+local MOST_WARNINGS = 100  -- different ones that are logged
+
+local KINDS = {
+  [400] = "invalid", [401] = "denied", [403] = "denied", [404] = "notfound",
+  [405] = "unsupported", [409] = "conflict", [410] = "gone", [415] = "unsupported",
+  [422] = "invalid", [429] = "busy", [503] = "busy", [504] = "timeout",
+}
+
+--- requests.failure(what, answer) -> err
+-- Of an answer that is no success. Its body is a Status, or plain text.
+--
+--   what    string  "GET /api/v1/...": begins the message
+--   answer  table   of host.http
+--   err     .status, .reason (of the Status), .after (Retry-After), .audit_id
+function M.failure(what, answer)
+  local status = json.decode(answer.body, { big = true })
+  if type(status) ~= "table" or status.kind ~= "Status" then
+    status = { message = answer.body:sub(1, 300):gsub("%s+$", "") }
+  end
+  local message = status.message
+  if not message or message == "" then
+    message = "HTTP status " .. answer.status
+  end
+  local details = type(status.details) == "table" and status.details or {}
+  return errors.new(KINDS[answer.status] or "http", ("%s: %s"):format(what, message), {
+    status = answer.status,
+    reason = status.reason,
+    after = tonumber(answer.headers["retry-after"]) or details.retryAfterSeconds,
+    audit_id = answer.headers["audit-id"],
+  })
+end
+
+-- One pool for one way to verify the server; what is under way on an older one goes on.
+local function pool_of(self)
+  local tls = self.config.tls
+  if self.tls ~= tls then
+    local pool, err = http.pool({ tls = tls, max_connections = AT_ONCE })
+    if not pool then
+      return nil, err
+    end
+    if self.pool then
+      self.pool:close()
+    end
+    self.pool, self.tls = pool, tls
+  end
+  return self.pool
+end
+
+local function headers_of(self, opts, again)
+  local given, err = self.config.headers(again)
+  if not given then
+    return nil, err
+  end
+  local headers = { Accept = "application/json" }
+  for name, value in pairs(given) do
+    headers[name] = value
+  end
+  if opts.body then
+    headers["Content-Type"] = opts.content_type or "application/json"
+  end
+  return headers
+end
+
+-- What may change something is sent before the fence ends, or not at all.
+local function may_send(self, method)
+  if method == "GET" or not self.fence then
+    return true
+  end
+  return self.fence()
+end
+
+-- call: {method, path, opts, repeatable, deadline}
+local function send(self, call, each, again)
+  local headers, err = headers_of(self, call.opts, again)
+  if not headers then
+    return nil, err
+  end
+  local pool, before, answer
+  pool, err = pool_of(self)
+  if not pool then
+    return nil, err
+  end
+  before, err = may_send(self, call.method)
+  if not before then
+    return nil, err
+  end
+  answer, err = pool:request({
+    method = call.method,
+    url = self.config.url .. call.path,
+    headers = headers,
+    body = call.opts.body,
+    timeout = each,
+    total_timeout = each,
+    before = before ~= true and before or nil,
+    once = not call.repeatable,
+    max_body = call.opts.max_body,
+  })
+  if not answer and err.kind == "cancelled" then -- the fence has ended meanwhile
+    local _, ended = may_send(self, call.method)
+    err = ended or err
+  end
+  return answer, err
+end
+
+local function refused(answer, err)
+  return answer and answer.status == 401 or err and err.kind == "tls"
+end
+
+-- An older CRD has dropped a field of ours, or a field is deprecated: said once.
+local function note_warning(self, answer)
+  local text = answer.headers.warning
+  if text and not self.warned[text] and self.warnings < MOST_WARNINGS then
+    self.warned[text], self.warnings = true, self.warnings + 1
+    log.warn("the API server warns: " .. text)
+  end
+end
+
+-- One try: the decoded answer, or nil, err. Refused credentials are read again, once.
+local function try(self, call)
+  local free, busy = self.slots:acquire(math.max(call.deadline - time.monotonic(), 0))
+  local permit <close> = free
+  if not permit then
+    return nil, busy
+  end
+  local started = time.monotonic()
+  local each = math.min(EACH, math.max(call.deadline - started, 1))
+  local answer, err = send(self, call, each)
+  if refused(answer, err) then
+    answer, err = send(self, call, each, true)
+  end
+  if self.on_request then
+    self.on_request(call.method, call.opts.kind, answer and answer.status or 0,
+      time.monotonic() - started)
+  end
+  if not answer then
+    return nil, err
+  elseif answer.status >= 300 then
+    return nil, M.failure(call.method .. " " .. call.path:gsub("%?.*", ""), answer)
+  end
+  note_warning(self, answer)
+  if answer.body == "" then
+    return {}
+  end
+  return json.decode(answer.body, { big = true })
+end
+
+local function is_unclear(err)
+  return err.kind == "connect" or err.kind == "timeout"
+    or err.kind == "http" and (err.status or 500) >= 500
+end
+
+local function pause_before(self, err, pause)
+  if err.after then
+    return math.max(err.after, self.pause)
+  end
+  return pause
+end
+
+--- requests:send(method, path, opts) -> table | nil, err                [waits]
+--
+--   path               string   below the server's URL, with its query
+--   opts.body          string
+--   opts.content_type  string   (default application/json)
+--   opts.repeatable    boolean  may be sent again though it may have happened (default:
+--                               all but POST)
+--   opts.deadline      seconds  with all tries (default: what `new` was given)
+--   opts.max_body      bytes    of the answer
+--   opts.kind          string   for on_request
+--   err                conflict, notfound, denied, gone, busy, invalid, timeout ...; as
+--                      `failure` says; err.unclear: an earlier try may have happened
+function methods:send(method, path, opts)
+  local call = {
+    method = method,
+    path = path,
+    opts = opts,
+    deadline = time.monotonic() + (opts.deadline or self.deadline),
+    repeatable = opts.repeatable or opts.repeatable == nil and method ~= "POST",
+  }
+  local pause, unclear = self.pause, nil
+  while true do
+    local result, err = try(self, call)
+    if result then
+      return result
+    end
+    err.unclear = unclear or nil
+    local surely_not = err.kind == "busy" or err.kind == "dns"
+    if not surely_not and not (call.repeatable and is_unclear(err)) then
+      return nil, err
+    end
+    unclear = unclear or not surely_not
+    local wait = pause_before(self, err, pause) * (1 + 0.2 * math.random())
+    if time.monotonic() + wait >= call.deadline then
+      return nil, err
+    end
+    task.sleep(wait)
+    pause = math.min(pause * 2, PAUSE_MOST)
+  end
+end
+
+--- requests:lines(path, opts) -> stream | nil, err                      [waits]
+-- A GET that goes on; a stream of host.http, to be closed, on a connection of its own.
+--
+--   opts.idle      seconds  without a byte, after which it is taken to be dead
+--   opts.max_line  bytes
+--   opts.kind      string   for on_request, whose method is WATCH
+function methods:lines(path, opts)
+  local started = time.monotonic()
+  local function open(again)
+    local headers, err = headers_of(self, opts, again)
+    local pool
+    if headers then
+      pool, err = pool_of(self)
+    end
+    if not pool then
+      return nil, err
+    end
+    return pool:lines({
+      url = self.config.url .. path,
+      headers = headers,
+      timeout = opts.idle,
+      max_line = opts.max_line,
+    })
+  end
+  local stream, err = open()
+  if refused(not stream and err.answer, err) then
+    stream, err = open(true)
+  end
+  local answer = not stream and err.answer
+  if self.on_request then
+    self.on_request("WATCH", opts.kind, stream and 200 or answer and answer.status or 0,
+      time.monotonic() - started)
+  end
+  if answer then
+    err = M.failure("WATCH " .. path:gsub("%?.*", ""), answer)
+  end
+  return stream, err
+end
+
+--- requests:close()
+-- What is under way goes on.
+function methods:close()
+  if self.pool then
+    self.pool:close()
+  end
+end
+
+--- requests.new(opts) -> requests, to be closed | nil, err
+--
+--   opts.config, opts.fence, opts.on_request, opts.deadline  as kube.client's
+--   opts.pause  seconds before the second try (default 0.2)
+function M.new(opts)
+  local self = setmetatable({
+    config = opts.config,
+    fence = opts.fence,
+    on_request = opts.on_request,
+    deadline = opts.deadline or DEADLINE,
+    pause = opts.pause or PAUSE_FIRST,
+    slots = task.semaphore(AT_ONCE),
+    warned = {},
+    warnings = 0,
+  }, mt)
+  local pool, err = pool_of(self)
+  return pool and self, err
+end
+
+return M

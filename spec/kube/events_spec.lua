@@ -1,0 +1,113 @@
+local errors = require "host.error"
+local events = require "kube.events"
+local web = require "support.web"
+
+local OBJECT = {
+  apiVersion = "g/v1", kind = "Thing",
+  metadata = { namespace = "n", name = "a", uid = "u", resourceVersion = "7" },
+}
+
+describe("kube.events", function()
+  local sent, answer, reporter
+
+  before_each(function()
+    sent, answer = {}, nil
+    reporter = events.new({
+      controller = "example.com/things",
+      instance = "replica-1",
+      client = { create = function(_, kind, object)
+        assert.equal("Event", kind)
+        sent[#sent + 1] = object
+        return not answer and object or nil, answer
+      end },
+    })
+  end)
+
+  local function until_sent(n)
+    assert.is_true(web.eventually(function()
+      return #sent >= n and reporter.sender:done()
+    end))
+    assert.equal(n, #sent)
+  end
+
+  it("says what happened to what", function()
+    reporter:emit(OBJECT, "Warning", "TooBad", "it broke")
+    until_sent(1)
+    local event = sent[1]
+    assert.matches("^a%.%x+$", event.metadata.name)
+    assert.equal("n", event.metadata.namespace)
+    assert.matches("%.%d%d%d%d%d%dZ$", event.eventTime)
+    assert.same({ apiVersion = "g/v1", kind = "Thing", namespace = "n", name = "a", uid = "u",
+      resourceVersion = "7" }, event.regarding)
+    assert.equal("it broke", event.note)
+    assert.equal("TooBad", event.reason)
+    assert.equal("Warning", event.type)
+  end)
+
+  it("says the same thing once, and in order", function()
+    for _ = 1, 3 do
+      reporter:emit(OBJECT, "Normal", "One", "x")
+      reporter:emit(OBJECT, "Normal", "Two", "x")
+      reporter:emit(OBJECT, "Normal", "Two", "y")
+    end
+    until_sent(3)
+    assert.equal("One", sent[1].reason)
+    assert.equal("x", sent[2].note)
+    assert.equal("y", sent[3].note)
+    reporter:emit({ apiVersion = "g/v1", kind = "Thing", metadata = { name = "a" } },
+      "Normal", "One", "x")
+    until_sent(4)
+    assert.equal("default", sent[4].metadata.namespace)
+  end)
+
+  it("cuts a note at 1024 bytes, between characters", function()
+    reporter:emit(OBJECT, "Normal", "Long", ("x"):rep(1024))
+    reporter:emit(OBJECT, "Normal", "Long", ("x"):rep(1020) .. "äöü")
+    until_sent(2)
+    assert.equal(1024, #sent[1].note)
+    assert.equal(("x"):rep(1020) .. "...", sent[2].note)
+  end)
+
+  it("makes a name of any object's", function()
+    reporter:emit({ kind = "Thing", metadata = { name = ("a"):rep(199) .. "-b" } }, "Normal",
+      "Long", "x")
+    until_sent(1)
+    assert.matches("^a+%.%x+$", sent[1].metadata.name)
+    assert.is_true(#sent[1].metadata.name <= 253)
+  end)
+
+  it("says nothing any more once it is forbidden", function()
+    answer = errors.new("denied", "events is forbidden", { status = 403 })
+    reporter:emit(OBJECT, "Normal", "One", "x")
+    until_sent(1)
+    reporter:emit(OBJECT, "Normal", "Two", "x")
+    until_sent(1)
+    answer = nil
+    reporter.silent_until = 0
+    reporter:emit(OBJECT, "Normal", "Three", "x")
+    until_sent(2)
+  end)
+
+  it("leaves one out that cannot be written, and goes on", function()
+    for i, err in ipairs({
+      errors.new("timeout", "no answer"),
+      errors.new("denied", "namespace n is being terminated", { status = 403 }),
+      errors.new("conflict", "not leading", { reason = "NotLeader" }),
+    }) do
+      answer = err
+      reporter:emit(OBJECT, "Normal", "One", "x" .. i)
+    end
+    until_sent(3)
+    answer = nil
+    reporter:emit(OBJECT, "Normal", "Two", "x")
+    until_sent(4)
+  end)
+
+  it("remembers so much and no more", function()
+    for i = 1, 5000 do
+      reporter:emit(OBJECT, "Normal", "One", "x" .. i)
+    end
+    assert.is_true(#reporter.waiting <= 200)
+    assert.is_true(reporter.count <= 1000)
+  end)
+end)

@@ -1,0 +1,262 @@
+local cluster = require "support.cluster"
+local errors = require "host.error"
+local leader = require "kube.leader"
+local task = require "host.task"
+local time = require "host.time"
+local web = require "support.web"
+
+local TIMING = { duration = 0.13, deadline = 0.1, renew = 0.02, look = 0.01 }
+local eventually = web.eventually
+
+describe("kube.leader", function()
+  local store
+
+  before_each(function()
+    store = cluster.new()
+  end)
+
+  local function lease()
+    return store:get("Lease", "n", "l")
+  end
+
+  -- To a server that never answers.
+  local function dead_client()
+    local function call()
+      task.sleep(0.04)
+      return nil, errors.new("timeout", "no answer")
+    end
+    return { get = call, patch = call, create = call }
+  end
+
+  -- A replica: .leads says whether its lead() runs; .slept moves its clock.
+  local function replica(name, opts)
+    opts = opts or {}
+    local self = { name = name, leads = false, slept = 0, goodbye = opts.goodbye }
+    self.leader = leader.new({
+      client = opts.client or store, namespace = "n", name = "l", identity = name,
+      annotations = opts.annotations, timing = TIMING,
+      boottime = function()
+        return time.boottime() + self.slept
+      end,
+    })
+    self.task = task.spawn(self.leader.run, self.leader, function()
+      local guard <close> = setmetatable({}, { __close = function()
+        if self.goodbye then
+          task.goodbye(self.goodbye, self)
+        end
+        self.leads = false
+      end })
+      assert(guard)
+      self.leads = true
+      task.sleep(60)
+    end)
+    return setmetatable(self, { __close = function()
+      self.task:cancel(0)
+    end })
+  end
+
+  local function until_leads(r)
+    assert.is_true(eventually(function()
+      return r.leads
+    end), r.name .. " does not lead")
+  end
+
+  it("leads when nobody does, and one alone", function()
+    local a <close> = replica("a", { annotations = { ["x.io/url"] = "http://a" } })
+    until_leads(a)
+    local b <close> = replica("b")
+    for _ = 1, 20 do
+      task.sleep(0.01)
+      assert.is_true(a.leads)
+      assert.is_false(b.leads)
+    end
+    assert.equal("a", lease().spec.holderIdentity)
+    assert.equal("http://a", lease().metadata.annotations["x.io/url"])
+    assert.matches("^%d+%-%d+%-%d+T%d+:%d+:%d+%.%d%d%d%d%d%dZ$", lease().spec.renewTime)
+    assert.is_truthy(a.leader:may_write() > time.boottime())
+    local ok, err = b.leader:may_write()
+    assert.is_nil(ok)
+    assert.equal("NotLeader", err.reason)
+  end)
+
+  it("takes over from one that has died, not before the lease has ended", function()
+    local a <close> = replica("a")
+    until_leads(a)
+    local b <close> = replica("b")
+    a.leader.client = dead_client()
+    local dead = time.monotonic()
+    until_leads(b)
+    local took = time.monotonic() - dead
+    assert.is_true(took > TIMING.deadline and took < 2 * TIMING.duration, took)
+    assert.equal(1, lease().spec.leaseTransitions)
+    assert.is_true(eventually(function()
+      return not a.leads
+    end))
+  end)
+
+  it("takes over at once from one that was ended, after its goodbyes", function()
+    local said = false
+    local a <close> = replica("a", { goodbye = function(self)
+      for _ = 1, 20 do -- longer than the deadline: the lease is renewed meanwhile
+        task.sleep(0.01)
+        assert(self.leader:may_write())
+        assert.equal("a", lease().spec.holderIdentity)
+      end
+      said = true
+    end })
+    until_leads(a)
+    local b <close> = replica("b")
+    a.task:cancel()
+    assert.is_true(said)
+    assert.equal("", lease().spec.holderIdentity)
+    local given_back = time.monotonic()
+    until_leads(b)
+    assert.is_true(time.monotonic() - given_back < TIMING.duration / 2)
+    assert.is_nil((a.leader:may_write()))
+  end)
+
+  it("may not write after it slept past the deadline, and stops if another leads", function()
+    local a <close> = replica("a")
+    until_leads(a)
+    a.slept = 100
+    assert.is_nil((a.leader:may_write()))
+    local there = lease()
+    assert(store:patch("Lease", "n", "l", {
+      metadata = { resourceVersion = there.metadata.resourceVersion },
+      spec = { holderIdentity = "b" },
+    }))
+    assert.is_true(eventually(function()
+      return not a.leads
+    end))
+    assert.is_nil((a.leader:may_write()))
+  end)
+
+  it("goes on leading after a sleep when nobody has taken over", function()
+    local a <close> = replica("a")
+    until_leads(a)
+    a.slept = 100
+    assert.is_true(eventually(function()
+      return a.leader:may_write()
+    end))
+    assert.is_true(a.leads)
+    assert.equal(0, lease().spec.leaseTransitions)
+  end)
+
+  it("keeps a lease that somebody puts a label on", function()
+    local a <close> = replica("a")
+    until_leads(a)
+    for i = 1, 10 do
+      assert(store:patch("Lease", "n", "l", { metadata = { labels = { x = "l" .. i } } }))
+      task.sleep(0.02)
+      assert.is_true(a.leads)
+      assert(a.leader:may_write())
+    end
+  end)
+
+  it("keeps a lease whose renewal has happened though its answer got lost", function()
+    local lossy = setmetatable({}, { __index = store })
+    function lossy.patch(_, ...)
+      assert(store:patch(...))
+      return nil, errors.new("timeout", "lost")
+    end
+    local a <close> = replica("a")
+    until_leads(a)
+    a.leader.client = lossy
+    task.sleep(0.05)
+    a.leader.client = nil
+    a.leader.client = store
+    task.sleep(0.05)
+    task.sleep(0.05)
+    assert.is_true(a.leads)
+    assert(a.leader:may_write())
+  end)
+
+  it("stops at once when the lease is deleted or another's", function()
+    for _, change in ipairs({
+      function()
+        assert(store:delete("Lease", "n", "l"))
+      end,
+      function()
+        assert(store:patch("Lease", "n", "l", { spec = { holderIdentity = "b" } }))
+      end,
+    }) do
+      store = cluster.new()
+      local a <close> = replica("a")
+      until_leads(a)
+      change()
+      local changed = time.monotonic()
+      assert.is_true(eventually(function()
+        return not a.leads
+      end))
+      assert.is_true(time.monotonic() - changed < TIMING.deadline)
+      a.task:cancel()
+    end
+  end)
+
+  it("stops when it cannot renew for too long, and leads again when it can", function()
+    local a <close> = replica("a")
+    until_leads(a)
+    a.leader.client = dead_client()
+    assert.is_true(eventually(function()
+      return not a.leads
+    end))
+    assert.is_nil((a.leader:may_write()))
+    a.leader.client = store
+    until_leads(a)
+    assert.equal("a", lease().spec.holderIdentity)
+  end)
+
+  it("takes a lease that was given back, or never held", function()
+    assert(store:create("Lease", { kind = "Lease", metadata = { namespace = "n", name = "l" } }))
+    local a <close> = replica("a")
+    local asked = time.monotonic()
+    until_leads(a)
+    assert.is_true(time.monotonic() - asked < TIMING.duration)
+  end)
+
+  it("is never two, whoever dies, sleeps or is ended", function()
+    local replicas, now = {}, 0
+    local function count()
+      now = 0
+      for _, r in pairs(replicas) do
+        if r.leader:may_write() then
+          now = now + 1
+        end
+      end
+      assert(now <= 1, "two lead")
+    end
+    for i = 1, 3 do
+      replicas[i] = replica("r" .. i)
+    end
+    for round = 1, 10 do
+      local leading
+      assert.is_true(eventually(function()
+        count()
+        for _, r in ipairs(replicas) do
+          leading = r.leads and r.leader:may_write() and r or leading
+        end
+        return leading
+      end))
+      if round % 3 == 0 then
+        leading.task:cancel()
+      elseif round % 3 == 1 then
+        leading.leader.client = dead_client()
+      else
+        leading.slept = leading.slept + 100
+      end
+      for _ = 1, 10 do
+        task.sleep(0.005)
+        count()
+      end
+      for i, r in ipairs(replicas) do
+        if r == leading then
+          r.task:cancel()
+          replicas[i] = replica(("r%d-%d"):format(i, round))
+        end
+      end
+    end
+    for _, r in ipairs(replicas) do
+      r.task:cancel()
+    end
+  end)
+end)
