@@ -8,7 +8,6 @@
 #include "env.h"
 #include "error.h"
 #include "host.h"
-#include "sandbox_child.h"
 #include "task.h"
 #include "wait.h"
 
@@ -182,8 +181,6 @@ int main(int argc, char **argv)
     struct vic_task *task;
     int code = 1;
 
-    if (argc == 2 && strcmp(argv[1], "--sandbox") == 0)
-        return vic_sandbox_child();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     vic_env_args(argc, argv);
     signals_start(&p);
