@@ -15,12 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECK(what) \
-    do { \
-        if (!(what)) { \
-            fprintf(stderr, "not true: %s\n", #what); \
-            abort(); \
-        } \
+#define CHECK(what)                                                                      \
+    do {                                                                                 \
+        if (!(what)) {                                                                   \
+            fprintf(stderr, "not true: %s\n", #what);                                    \
+            abort();                                                                     \
+        }                                                                                \
     } while (0)
 
 /* One run of the decoder: where batches come from and bytes go to. */
@@ -31,14 +31,15 @@ struct run {
     bool taken;
     bool failed;
     uint64_t capacity;
-    uint64_t puts;  /* bytes */
-    uint64_t sum;   /* of what was put, and where */
+    uint64_t puts; /* bytes */
+    uint64_t sum;  /* of what was put, and where */
     struct vic_error err;
 };
 
 static struct libdeflate_decompressor *inflater;
 
-static int run_sized(struct vic_batches *batches, uint64_t capacity, struct vic_error *err)
+static int run_sized(struct vic_batches *batches, uint64_t capacity,
+                     struct vic_error *err)
 {
     struct run *run = (struct run *)batches;
 

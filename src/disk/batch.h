@@ -14,8 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VIC_BATCH_OUTPUT (2u << 20)                        /* bytes of the disk, at most */
-#define VIC_BATCH_INPUT  (VIC_BATCH_OUTPUT + (128u << 10)) /* room for bytes of the stream */
+/* Bytes of the disk in a batch at most, and room for bytes of the stream. */
+#define VIC_BATCH_OUTPUT (2u << 20)
+#define VIC_BATCH_INPUT  (VIC_BATCH_OUTPUT + (128u << 10))
 /* A batch with so many bytes of the stream takes no further grain. Only one grain of
  * 1 MiB can be larger; so most of the room is never touched, and takes no memory. */
 #define VIC_BATCH_FULL   (1u << 20)
@@ -26,13 +27,13 @@ struct vic_output;
 
 /* A piece of the disk: one grain, or a run of plain bytes. */
 struct vic_piece {
-    uint64_t offset;     /* where it belongs, bytes from the disk's start */
-    uint64_t at;         /* where its record begins in the stream, for messages */
-    uint32_t input;      /* where it begins in the batch's input */
+    uint64_t offset; /* where it belongs, bytes from the disk's start */
+    uint64_t at;     /* where its record begins in the stream, for messages */
+    uint32_t input;  /* where it begins in the batch's input */
     uint32_t input_size;
-    uint32_t output;     /* where it goes in the batch's output (deflated only) */
-    uint32_t whole;      /* bytes it inflates to, or ... */
-    uint32_t size;       /* ... exactly those that lie on the disk: the short last grain */
+    uint32_t output; /* where it goes in the batch's output (deflated only) */
+    uint32_t whole;  /* bytes it inflates to, or ... */
+    uint32_t size;   /* ... exactly those that lie on the disk: the short last grain */
 };
 
 struct vic_batch {
@@ -40,12 +41,12 @@ struct vic_batch {
     void *owner;            /* the pipeline it goes back to ... */
     void (*run)(struct vic_batch *batch,
                 struct libdeflate_decompressor *inflater); /* ... by a worker */
-    uint64_t number;        /* 0, 1, 2 ... in the stream's order */
-    unsigned char *input;   /* VIC_BATCH_INPUT bytes, page aligned */
-    unsigned char *output;  /* VIC_BATCH_OUTPUT bytes, page aligned */
-    size_t used;            /* bytes of input */
+    uint64_t number;       /* 0, 1, 2 ... in the stream's order */
+    unsigned char *input;  /* VIC_BATCH_INPUT bytes, page aligned */
+    unsigned char *output; /* VIC_BATCH_OUTPUT bytes, page aligned */
+    size_t used;           /* bytes of input */
     unsigned count;
-    bool deflated;          /* else the input is the disk's bytes */
+    bool deflated; /* else the input is the disk's bytes */
     struct vic_piece pieces[VIC_BATCH_PIECES];
 };
 

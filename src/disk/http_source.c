@@ -33,9 +33,9 @@ struct http_source {
 
     /* While it runs. */
     struct vic_sink *sink;
-    double last;              /* when the last byte came */
+    double last; /* when the last byte came */
     bool sink_failed;
-    struct vic_error err;     /* of the sink, or of the answer */
+    struct vic_error err; /* of the sink, or of the answer */
     char detail[CURL_ERROR_SIZE];
 };
 
@@ -101,7 +101,8 @@ static int check_answer(struct http_source *s)
     if (status == 200)
         return 0;
     s->source.status = (int)status;
-    return vic_error_set(&s->err, VIC_HTTP, "the server answered HTTP status %ld%s", status,
+    return vic_error_set(&s->err, VIC_HTTP, "the server answered HTTP status %ld%s",
+                         status,
                          status / 100 == 3 ? ", a redirect; none is followed" : "");
 }
 

@@ -29,19 +29,19 @@ struct vic_pipeline {
     struct vic_batch *free;
     struct vic_batch *waiting;
     unsigned made;
-    unsigned under_way;      /* submitted and not yet back in the pool */
-    uint64_t submitted;      /* the number the next batch gets */
-    uint64_t turn;           /* the number whose turn it is in the ordered stage */
+    unsigned under_way; /* submitted and not yet back in the pool */
+    uint64_t submitted; /* the number the next batch gets */
+    uint64_t turn;      /* the number whose turn it is in the ordered stage */
     bool stopped;
-    bool over;               /* no batch follows: the ordered stage ends */
+    bool over; /* no batch follows: the ordered stage ends */
     bool failed;
-    uint64_t failed_number;  /* of the batch that *err is about */
+    uint64_t failed_number; /* of the batch that *err is about */
     struct vic_error err;
 
     /* Of the ordered stage's thread; of the transfer's after it has ended. */
     pthread_t thread;
     bool threaded;
-    uint64_t ordered_at;     /* bytes of the disk that the sink has */
+    uint64_t ordered_at; /* bytes of the disk that the sink has */
     bool disordered;
 
     atomic_uint_least64_t capacity;

@@ -21,7 +21,8 @@ struct vic_pipeline;
 
 /* Puts into `output`. `ordered` gets the whole disk byte by byte, zeros included, on
  * a thread of its own; NULL: nothing needs that. */
-struct vic_pipeline *vic_pipeline_new(struct vic_output *output, struct vic_sink *ordered);
+struct vic_pipeline *vic_pipeline_new(struct vic_output *output,
+                                      struct vic_sink *ordered);
 
 /* Waits for what is still under way. */
 void vic_pipeline_free(struct vic_pipeline *pipeline);

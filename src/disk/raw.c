@@ -24,9 +24,9 @@
 struct vic_raw {
     struct vic_output output;
     char *path;
-    char *part;   /* path + ".part" */
+    char *part; /* path + ".part" */
     int fd;
-    int direct;   /* the same file past the page cache, or -1 */
+    int direct; /* the same file past the page cache, or -1 */
     bool committed;
     atomic_uint_least64_t written;
 };

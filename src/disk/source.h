@@ -22,20 +22,20 @@ struct vic_source {
     /* Makes run return soon. */
     void (*stop)(struct vic_source *source);
     void (*free)(struct vic_source *source);
-    char *name;     /* for messages and logs: no secrets */
-    bool framed;    /* the transport tells where the stream ends */
-    int status;     /* of HTTP, if it was an error; 0: none */
+    char *name;  /* for messages and logs: no secrets */
+    bool framed; /* the transport tells where the stream ends */
+    int status;  /* of HTTP, if it was an error; 0: none */
     atomic_bool stopped;
     atomic_uint_least64_t received;
 };
 
 struct vic_http_source_opts {
-    const char *url;             /* http or https */
-    const char *const *headers;  /* "Name: value", the last one NULL; or NULL */
-    const char *connect_to;      /* "host:port" to connect to instead; or NULL */
+    const char *url;            /* http or https */
+    const char *const *headers; /* "Name: value", the last one NULL; or NULL */
+    const char *connect_to;     /* "host:port" to connect to instead; or NULL */
     struct vic_tls_opts tls;
-    double connect_timeout;      /* seconds */
-    double idle_timeout;         /* seconds without a byte */
+    double connect_timeout; /* seconds */
+    double idle_timeout;    /* seconds without a byte */
 };
 
 /* GET. Everything is copied. NULL (kind invalid): options that cannot be. */

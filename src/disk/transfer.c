@@ -22,12 +22,13 @@
 #define READ_BACK (256 * 1024)
 
 struct vic_transfer {
-    struct vic_transfer_opts opts; /* its strings are copies, those in http are not kept */
+    struct vic_transfer_opts
+        opts; /* its strings are copies, those in http are not kept */
     struct vic_source *source;
     struct vic_raw *raw;
     struct vic_digest *disk_digest; /* NULL: not asked for */
     struct vic_pipeline *pipeline;
-    struct vic_vmdk *vmdk;          /* one of the two decoders */
+    struct vic_vmdk *vmdk; /* one of the two decoders */
     struct vic_plain *plain;
     struct vic_digest *stream_digest;
     pthread_t thread;
@@ -67,8 +68,7 @@ static int check_stream(struct vic_transfer *t, struct vic_error *err)
                              "the stream has %" PRIu64 " bytes, expected %" PRIu64,
                              received, t->opts.size);
     if (t->opts.expected && strcasecmp(t->opts.expected, hex) != 0)
-        return vic_error_set(err, VIC_FORMAT,
-                             "the stream's %s is %s, expected %.128s",
+        return vic_error_set(err, VIC_FORMAT, "the stream's %s is %s, expected %.128s",
                              vic_algorithm_name(t->opts.expected_algorithm), hex,
                              t->opts.expected);
     return 0;
@@ -83,9 +83,10 @@ static int receive(struct vic_transfer *t, struct vic_error *err)
         return -1;
     /* Raw bytes have no end of their own; nothing else tells it from a cut. */
     if (t->plain && !t->source->framed && !t->opts.capacity && !t->opts.size)
-        return vic_error_set(err, VIC_HTTP,
-                             "the server tells neither length nor end of the disk, and no "
-                             "capacity is given");
+        return vic_error_set(
+            err, VIC_HTTP,
+            "the server tells neither length nor end of the disk, and no "
+            "capacity is given");
     if (sink->end(sink, err))
         return -1;
     return check_stream(t, err);

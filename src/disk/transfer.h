@@ -18,16 +18,16 @@
 enum vic_disk_format { VIC_DISK_VMDK, VIC_DISK_RAW };
 
 struct vic_transfer_opts {
-    const char *file;                  /* the stream is this file, or ... */
-    struct vic_http_source_opts http;  /* ... this GET */
+    const char *file;                 /* the stream is this file, or ... */
+    struct vic_http_source_opts http; /* ... this GET */
     enum vic_disk_format format;
     const char *output;
-    uint64_t capacity;   /* bytes that the disk must have, 0: any */
-    uint64_t size;       /* bytes that the stream must have, 0: any */
-    unsigned digests;    /* of the stream: bits 1u << VIC_SHA1 ... */
+    uint64_t capacity; /* bytes that the disk must have, 0: any */
+    uint64_t size;     /* bytes that the stream must have, 0: any */
+    unsigned digests;  /* of the stream: bits 1u << VIC_SHA1 ... */
     enum vic_algorithm expected_algorithm;
     const char *expected; /* that digest must have this value (hex), or NULL */
-    bool sha512;         /* of the disk */
+    bool sha512;          /* of the disk */
     void (*ended)(void *arg);
     void *arg;
 };
@@ -42,7 +42,7 @@ struct vic_transfer_progress {
 struct vic_transfer_result {
     uint64_t capacity;
     uint64_t received;
-    uint64_t written;  /* bytes of the disk that are not zeros, in blocks of 4 KiB */
+    uint64_t written; /* bytes of the disk that are not zeros, in blocks of 4 KiB */
     char digests[VIC_ALGORITHMS][VIC_DIGEST_HEX]; /* of the stream, "" where not asked */
     char sha512[VIC_DIGEST_HEX];                  /* of the disk, or "" */
 };

@@ -6,6 +6,7 @@
 #include "vmdk.h"
 
 #include "alloc.h"
+#include "grains.h"
 #include "vmdk_head.h"
 
 #include <inttypes.h>
@@ -24,12 +25,12 @@ enum marker {
 
 /* What the sector being collected is. */
 enum expect {
-    EXPECT_HEAD,      /* header, descriptor, and perhaps tables */
-    EXPECT_RECORD,    /* the first sector of a grain, or a marker */
-    EXPECT_TABLE,     /* entries of a grain table */
+    EXPECT_HEAD,   /* header, descriptor, and perhaps tables */
+    EXPECT_RECORD, /* the first sector of a grain, or a marker */
+    EXPECT_TABLE,  /* entries of a grain table */
     EXPECT_DIRECTORY,
     EXPECT_FOOTER,
-    EXPECT_ZEROS,     /* after the end */
+    EXPECT_ZEROS, /* after the end */
 };
 
 /* How far the part behind the grains has come. */
@@ -37,24 +38,23 @@ enum progress { GRAINS, AFTER_DIRECTORY, AFTER_FOOTER, AFTER_END };
 
 struct vic_vmdk {
     struct vic_sink sink;
-    struct vic_batches *batches;
-    struct vic_batch *batch;  /* being filled, or NULL */
-    uint64_t expected;        /* capacity in bytes that the caller wants, or 0 */
-    uint64_t at;              /* byte of the stream that comes next */
+    struct vic_grains grains;
+    uint64_t expected; /* capacity in bytes that the caller wants, or 0 */
+    uint64_t at;       /* byte of the stream that comes next */
     enum expect expect;
     enum progress progress;
 
     struct vic_vmdk_head head;
 
     unsigned char sector[VIC_SECTOR];
-    unsigned fill;                   /* bytes of it that came */
+    unsigned fill; /* bytes of it that came */
     unsigned char entries[VIC_TABLE_ENTRIES * 4];
-    uint64_t part;                   /* sectors of the table or directory so far */
-    size_t next_table;               /* place in the directory's check */
-    uint64_t directory;              /* sector of the directory that came */
+    uint64_t part;      /* sectors of the table or directory so far */
+    size_t next_table;  /* place in the directory's check */
+    uint64_t directory; /* sector of the directory that came */
 
-    uint64_t next_grain;             /* number of the lowest grain that may come */
-    uint32_t grain_left;             /* bytes of the current grain to copy */
+    uint64_t next_grain; /* number of the lowest grain that may come */
+    uint32_t grain_left; /* bytes of the current grain to copy */
     uint32_t pad_left;
 };
 
@@ -64,27 +64,16 @@ static int bad(uint64_t at, const char *what, struct vic_error *err)
     return vic_error_set(err, VIC_FORMAT, "byte %" PRIu64 ": %s", at, what);
 }
 
-static uint64_t sector_number(const struct vic_vmdk *v)
-{
-    return (v->at - VIC_SECTOR) / VIC_SECTOR;
-}
-
-static void submit(struct vic_vmdk *v)
-{
-    if (v->batch)
-        v->batches->submit(v->batches, v->batch);
-    v->batch = NULL;
-}
-
 static int on_head(struct vic_vmdk *v, struct vic_error *err)
 {
-    int done = vic_vmdk_head_sector(&v->head, sector_number(v), v->sector, v->expected,
-                                    err);
+    struct vic_batches *batches = v->grains.batches;
+    uint64_t number = (v->at - VIC_SECTOR) / VIC_SECTOR;
+    int done = vic_vmdk_head_sector(&v->head, number, v->sector, v->expected, err);
 
     if (done <= 0)
         return done;
     v->expect = EXPECT_RECORD;
-    return v->batches->sized(v->batches, v->head.header.capacity * VIC_SECTOR, err);
+    return batches->sized(batches, v->head.header.capacity * VIC_SECTOR, err);
 }
 
 /* Whether a grain with this first sector and size may come here. */
@@ -111,70 +100,35 @@ static int check_grain(struct vic_vmdk *v, uint64_t lba, uint32_t size, uint64_t
                              at, size);
     if (!h->tables_first && lba / h->grain < v->next_grain)
         return vic_error_set(err, VIC_FORMAT,
-                             "byte %" PRIu64 ": the grain at sector %" PRIu64 " is repeated "
+                             "byte %" PRIu64 ": the grain at sector %" PRIu64
+                             " is repeated "
                              "or out of order",
                              at, lba);
     return 0;
 }
 
-/* The batch to which a grain of that size can be added. */
-static struct vic_batch *batch_for(struct vic_vmdk *v, uint32_t size,
-                                   struct vic_error *err)
-{
-    uint64_t grain = v->head.header.grain * VIC_SECTOR;
-    struct vic_batch *b = v->batch;
-
-    if (b && (b->count == VIC_BATCH_PIECES || b->used + size > VIC_BATCH_FULL ||
-              (b->count + 1) * grain > VIC_BATCH_OUTPUT))
-        submit(v);
-    if (!v->batch) {
-        v->batch = v->batches->take(v->batches);
-        if (!v->batch)
-            vic_error_set(err, VIC_CANCELLED, "stopped");
-        else
-            v->batch->deflated = true;
-    }
-    return v->batch;
-}
-
 /* The first sector of a grain: 12 bytes that say which, then its data. */
-static int on_grain(struct vic_vmdk *v, uint64_t lba, uint32_t size, struct vic_error *err)
+static int on_grain(struct vic_vmdk *v, uint64_t lba, uint32_t size,
+                    struct vic_error *err)
 {
     const struct vic_vmdk_header *h = &v->head.header;
     uint64_t at = v->at - VIC_SECTOR;
     uint64_t number = lba / h->grain;
     uint32_t here = VIC_SECTOR - MARKER_HEAD;
-    struct vic_batch *batch;
-    struct vic_piece *piece;
 
     if (check_grain(v, lba, size, at, err) ||
         (h->tables_first
              ? vic_tables_arrive(&v->head.tables, number, at / VIC_SECTOR, at, err)
-             : vic_tables_grain(&v->head.tables, number, at / VIC_SECTOR, at, err)))
+             : vic_tables_grain(&v->head.tables, number, at / VIC_SECTOR, at, err)) ||
+        vic_grains_begin(&v->grains, h, lba, size, at, err))
         return -1;
     v->next_grain = number + 1;
-    batch = batch_for(v, size, err);
-    if (!batch)
-        return -1;
-
-    piece = &batch->pieces[batch->count];
-    piece->offset = lba * VIC_SECTOR;
-    piece->at = at;
-    piece->input = (uint32_t)batch->used;
-    piece->input_size = size;
-    piece->whole = (uint32_t)(h->grain * VIC_SECTOR);
-    piece->output = batch->count * piece->whole;
-    piece->size = piece->whole;
-    if (h->capacity - lba < h->grain)
-        piece->size = (uint32_t)((h->capacity - lba) * VIC_SECTOR);
-    batch->count++;
-
     if (here > size)
         here = size;
-    memcpy(batch->input + batch->used, v->sector + MARKER_HEAD, here);
-    batch->used += here;
+    vic_grains_add(&v->grains, v->sector + MARKER_HEAD, here);
     v->grain_left = size - here;
-    v->pad_left = v->grain_left ? (VIC_SECTOR - v->grain_left % VIC_SECTOR) % VIC_SECTOR : 0;
+    v->pad_left =
+        v->grain_left ? (VIC_SECTOR - v->grain_left % VIC_SECTOR) % VIC_SECTOR : 0;
     return 0;
 }
 
@@ -188,7 +142,7 @@ static int on_end(struct vic_vmdk *v, uint64_t at, struct vic_error *err)
     }
     v->progress = AFTER_END;
     v->expect = EXPECT_ZEROS;
-    submit(v);
+    vic_grains_flush(&v->grains);
     return 0;
 }
 
@@ -208,7 +162,8 @@ static int check_marker(const struct vic_vmdk *v, uint64_t val, uint64_t sectors
     return 0;
 }
 
-static int on_marker(struct vic_vmdk *v, uint64_t val, uint32_t type, struct vic_error *err)
+static int on_marker(struct vic_vmdk *v, uint64_t val, uint32_t type,
+                     struct vic_error *err)
 {
     uint64_t at = v->at - VIC_SECTOR;
 
@@ -246,8 +201,10 @@ static int on_record(struct vic_vmdk *v, struct vic_error *err)
     uint32_t size = vic_le32(v->sector + 8);
 
     if (v->progress == AFTER_FOOTER && (size || vic_le32(v->sector + 12) || val))
-        return bad(v->at - VIC_SECTOR, "something else than the end mark follows the "
-                                          "footer", err);
+        return bad(v->at - VIC_SECTOR,
+                   "something else than the end mark follows the "
+                   "footer",
+                   err);
     if (size)
         return on_grain(v, val, size, err);
     return on_marker(v, val, vic_le32(v->sector + 12), err);
@@ -281,8 +238,8 @@ static int on_footer(struct vic_vmdk *v, struct vic_error *err)
 {
     v->expect = EXPECT_RECORD;
     v->progress = AFTER_FOOTER;
-    return vic_vmdk_footer_check(v->head.first, v->sector, v->at - VIC_SECTOR, v->directory,
-                                 err);
+    return vic_vmdk_footer_check(v->head.first, v->sector, v->at - VIC_SECTOR,
+                                 v->directory, err);
 }
 
 /* qemu-img pads its files with zeros, which read as many end marks. */
@@ -324,8 +281,7 @@ static int take_some(struct vic_vmdk *v, const unsigned char *data, size_t size,
 {
     if (v->grain_left) {
         *taken = least(size, v->grain_left);
-        memcpy(v->batch->input + v->batch->used, data, *taken);
-        v->batch->used += *taken;
+        vic_grains_add(&v->grains, data, *taken);
         v->grain_left -= (uint32_t)*taken;
         v->at += *taken;
         return 0;
@@ -396,7 +352,7 @@ struct vic_vmdk *vic_vmdk_new(struct vic_batches *batches, uint64_t capacity)
 
     v->sink.write = vmdk_write;
     v->sink.end = vmdk_end;
-    v->batches = batches;
+    v->grains.batches = batches;
     v->expected = capacity;
     return v;
 }

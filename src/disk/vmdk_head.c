@@ -55,8 +55,8 @@ static int on_done(struct vic_vmdk_head *head, struct vic_error *err)
     if (vic_vmdk_descriptor_check(head->descriptor, h->descriptor_size * VIC_SECTOR,
                                   h->descriptor * VIC_SECTOR, h->capacity, err))
         return -1;
-    if (h->redundant && vic_tables_same(&head->tables, &head->copy,
-                                        h->redundant * VIC_SECTOR, err))
+    if (h->redundant &&
+        vic_tables_same(&head->tables, &head->copy, h->redundant * VIC_SECTOR, err))
         return -1;
     free(head->descriptor);
     head->descriptor = NULL;
@@ -82,8 +82,7 @@ int vic_vmdk_head_sector(struct vic_vmdk_head *head, uint64_t number,
     if (number >= h->descriptor && number < h->descriptor + h->descriptor_size)
         memcpy(head->descriptor + (number - h->descriptor) * VIC_SECTOR, sector,
                VIC_SECTOR);
-    if (h->tables_first &&
-        on_tables(h, &head->tables, h->directory, number, sector, err))
+    if (h->tables_first && on_tables(h, &head->tables, h->directory, number, sector, err))
         return -1;
     if (h->redundant && on_tables(h, &head->copy, h->redundant, number, sector, err))
         return -1;

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define MAGIC       0x564d444bu /* "KDMV" */
-#define AT_THE_END  UINT64_MAX  /* the directory's place, if the footer tells it */
+#define MAGIC           0x564d444bu /* "KDMV" */
+#define AT_THE_END      UINT64_MAX  /* the directory's place, if the footer tells it */
 #define FLAG_NEWLINE    0x1u
 #define FLAG_REDUNDANT  0x2u
 #define FLAG_ZERO_GRAIN 0x4u
@@ -74,10 +74,11 @@ static int check_kind(const unsigned char *s, struct vic_error *err)
     uint32_t flags = vic_le32(s + AT_FLAGS);
 
     if (vic_le32(s + AT_MAGIC) != MAGIC)
-        return vic_error_set(err, VIC_FORMAT,
-                             "byte 0: not a VMDK: it begins with %02x %02x %02x %02x, not "
-                             "with KDMV",
-                             s[0], s[1], s[2], s[3]);
+        return vic_error_set(
+            err, VIC_FORMAT,
+            "byte 0: not a VMDK: it begins with %02x %02x %02x %02x, not "
+            "with KDMV",
+            s[0], s[1], s[2], s[3]);
     if (version < 1 || version > 3)
         return bad(err, AT_VERSION, "unknown VMDK version", version);
     if ((flags & FLAGS_NEEDED) != FLAGS_NEEDED)
@@ -86,15 +87,16 @@ static int check_kind(const unsigned char *s, struct vic_error *err)
                              "stream-optimised",
                              AT_FLAGS, flags);
     if (flags & ~FLAGS_KNOWN)
-        return vic_error_set(err, VIC_FORMAT, "byte %u: unknown flags 0x%" PRIx32, AT_FLAGS,
-                             flags & ~FLAGS_KNOWN);
+        return vic_error_set(err, VIC_FORMAT, "byte %u: unknown flags 0x%" PRIx32,
+                             AT_FLAGS, flags & ~FLAGS_KNOWN);
     if (memcmp(s + AT_NEWLINES, "\n \r\n", 4) != 0)
         return vic_error_set(err, VIC_FORMAT,
                              "byte %u: line ends were changed: the file went through a "
                              "text conversion",
                              AT_NEWLINES);
     if (vic_le16(s + AT_COMPRESSION) != 1)
-        return bad(err, AT_COMPRESSION, "unknown compression", vic_le16(s + AT_COMPRESSION));
+        return bad(err, AT_COMPRESSION, "unknown compression",
+                   vic_le16(s + AT_COMPRESSION));
     if (s[AT_UNCLEAN])
         return bad(err, AT_UNCLEAN, "the VMDK was not closed cleanly:", s[AT_UNCLEAN]);
     return 0;
@@ -113,13 +115,13 @@ static int check_sizes(const unsigned char *s, struct vic_vmdk_header *h,
     if (h->grain < 8 || h->grain > 2048 || (h->grain & (h->grain - 1)))
         return bad(err, AT_GRAIN, "impossible grain size in sectors:", h->grain);
     if (vic_le32(s + AT_ENTRIES) != VIC_TABLE_ENTRIES)
-        return bad(err, AT_ENTRIES, "unknown size of grain tables:",
-                   vic_le32(s + AT_ENTRIES));
+        return bad(err, AT_ENTRIES,
+                   "unknown size of grain tables:", vic_le32(s + AT_ENTRIES));
     grains = (h->capacity + h->grain - 1) / h->grain;
     h->tables = (grains + VIC_TABLE_ENTRIES - 1) / VIC_TABLE_ENTRIES;
     if (h->tables > TABLES_MAX)
-        return bad(err, AT_GRAIN, "grains too small for the capacity, in sectors:",
-                   h->grain);
+        return bad(err, AT_GRAIN,
+                   "grains too small for the capacity, in sectors:", h->grain);
     return 0;
 }
 
@@ -149,19 +151,22 @@ static int check_places(const unsigned char *s, struct vic_vmdk_header *h,
     if (h->overhead < 2 || h->overhead > most)
         return bad(err, AT_OVERHEAD, "impossible overhead in sectors:", h->overhead);
     if (h->descriptor_size == 0 || h->descriptor_size > DESCRIPTOR_MAX)
-        return bad(err, AT_DESCRIPTOR_SIZE, "impossible descriptor size in sectors:",
-                   h->descriptor_size);
+        return bad(err, AT_DESCRIPTOR_SIZE,
+                   "impossible descriptor size in sectors:", h->descriptor_size);
     if (!in_head(h, h->descriptor, h->descriptor_size))
-        return bad(err, AT_DESCRIPTOR, "the descriptor lies outside of the overhead, at "
-                                       "sector",
+        return bad(err, AT_DESCRIPTOR,
+                   "the descriptor lies outside of the overhead, at "
+                   "sector",
                    h->descriptor);
     if (h->tables_first && !in_head(h, h->directory, vic_vmdk_directory_sectors(h)))
-        return bad(err, AT_DIRECTORY, "the grain directory lies outside of the overhead, at "
-                                      "sector",
+        return bad(err, AT_DIRECTORY,
+                   "the grain directory lies outside of the overhead, at "
+                   "sector",
                    h->directory);
     if (h->redundant && !in_head(h, h->redundant, vic_vmdk_directory_sectors(h)))
-        return bad(err, AT_REDUNDANT, "the second grain directory lies outside of the "
-                                      "overhead, at sector",
+        return bad(err, AT_REDUNDANT,
+                   "the second grain directory lies outside of the "
+                   "overhead, at sector",
                    h->redundant);
     return 0;
 }
@@ -190,10 +195,11 @@ int vic_vmdk_footer_check(const unsigned char header[VIC_SECTOR],
                                  at + i);
     }
     if (vic_le64(footer + AT_DIRECTORY) != directory)
-        return vic_error_set(err, VIC_FORMAT,
-                             "byte %" PRIu64 ": the footer says that the grain directory is "
-                             "at sector %" PRIu64 ", it is at %" PRIu64,
-                             at + AT_DIRECTORY, vic_le64(footer + AT_DIRECTORY), directory);
+        return vic_error_set(
+            err, VIC_FORMAT,
+            "byte %" PRIu64 ": the footer says that the grain directory is "
+            "at sector %" PRIu64 ", it is at %" PRIu64,
+            at + AT_DIRECTORY, vic_le64(footer + AT_DIRECTORY), directory);
     return 0;
 }
 
@@ -280,10 +286,12 @@ static int descriptor_line(struct said *said, const char *line, size_t size, uin
     } else if (extent_line(line, size, &sectors, &sparse)) {
         if (++said->extents > 1)
             return vic_error_set(err, VIC_FORMAT,
-                                 "byte %" PRIu64 ": the descriptor has a second extent", at);
+                                 "byte %" PRIu64 ": the descriptor has a second extent",
+                                 at);
         if (!sparse || sectors != capacity)
             return vic_error_set(err, VIC_FORMAT,
-                                 "byte %" PRIu64 ": the descriptor's extent is not sparse "
+                                 "byte %" PRIu64
+                                 ": the descriptor's extent is not sparse "
                                  "and of %" PRIu64 " sectors as the header says",
                                  at, capacity);
     }

@@ -13,9 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VIC_SECTOR          512u
-#define VIC_TABLE_ENTRIES   512u /* of a grain table */
-#define VIC_TABLE_SECTORS   4u
+#define VIC_SECTOR            512u
+#define VIC_TABLE_ENTRIES     512u /* of a grain table */
+#define VIC_TABLE_SECTORS     4u
 #define VIC_DIRECTORY_ENTRIES 128u /* of a grain directory, in one sector */
 
 /* All in sectors, as in the file. */
@@ -24,11 +24,11 @@ struct vic_vmdk_header {
     uint64_t grain;
     uint64_t descriptor;
     uint64_t descriptor_size;
-    uint64_t redundant;  /* second grain directory, 0: none */
-    uint64_t directory;  /* grain directory; only if it is in the head */
-    uint64_t overhead;   /* where the grains begin */
-    uint64_t tables;     /* grain tables that cover the capacity */
-    bool tables_first;   /* directory and tables are in the head, as qemu-img writes */
+    uint64_t redundant; /* second grain directory, 0: none */
+    uint64_t directory; /* grain directory; only if it is in the head */
+    uint64_t overhead;  /* where the grains begin */
+    uint64_t tables;    /* grain tables that cover the capacity */
+    bool tables_first;  /* directory and tables are in the head, as qemu-img writes */
 };
 
 uint16_t vic_le16(const unsigned char *p);

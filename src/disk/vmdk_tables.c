@@ -67,9 +67,9 @@ int vic_tables_grain(struct vic_tables *t, uint64_t grain, uint64_t sector, uint
     if (!table || table->index != index)
         table = table_add(t, index);
     else if (t->done == t->count)
-        return vic_error_set(err, VIC_FORMAT,
-                             "byte %" PRIu64 ": a grain after the table that should name it",
-                             at);
+        return vic_error_set(
+            err, VIC_FORMAT,
+            "byte %" PRIu64 ": a grain after the table that should name it", at);
     table->sum += mix(grain % VIC_TABLE_ENTRIES, (uint32_t)sector);
     table->count++;
     return 0;
@@ -164,8 +164,8 @@ int vic_tables_declare(struct vic_tables *t, uint64_t index, uint32_t sector,
                        uint64_t lowest, uint64_t overhead, uint64_t at,
                        struct vic_error *err)
 {
-    uint64_t from = t->count ? t->list[t->count - 1].sector + (uint64_t)VIC_TABLE_SECTORS
-                             : lowest;
+    uint64_t from =
+        t->count ? t->list[t->count - 1].sector + (uint64_t)VIC_TABLE_SECTORS : lowest;
 
     if (sector == 0)
         return 0;

@@ -26,8 +26,8 @@ struct vic_tables {
     struct vic_table *list; /* ascending by index; none without grains */
     size_t count;
     size_t size;
-    size_t done;       /* those before it are closed (or, in the head, read) */
-    uint32_t *empty;   /* sectors of tables that name nothing */
+    size_t done;     /* those before it are closed (or, in the head, read) */
+    uint32_t *empty; /* sectors of tables that name nothing */
     size_t empty_count;
 };
 
@@ -47,7 +47,8 @@ int vic_tables_close(struct vic_tables *tables,
  * `*next` is where the caller keeps its place, 0 at first. */
 int vic_tables_directory(struct vic_tables *tables,
                          const unsigned char sector[VIC_SECTOR], uint64_t first,
-                         uint64_t total, size_t *next, uint64_t at, struct vic_error *err);
+                         uint64_t total, size_t *next, uint64_t at,
+                         struct vic_error *err);
 
 /* No grain is left without a table. */
 int vic_tables_all_closed(const struct vic_tables *tables, uint64_t at,

@@ -142,7 +142,8 @@ static bool pin_matches(const struct vic_tls *tls, const X509 *cert)
     unsigned char sum[EVP_MAX_MD_SIZE];
     unsigned len = 0;
 
-    return X509_digest(cert, tls->pin_size == 20 ? EVP_sha1() : EVP_sha256(), sum, &len) &&
+    return X509_digest(cert, tls->pin_size == 20 ? EVP_sha1() : EVP_sha256(), sum,
+                       &len) &&
            len == tls->pin_size && memcmp(sum, tls->pin, len) == 0;
 }
 

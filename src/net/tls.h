@@ -29,12 +29,12 @@ struct vic_tls_opts {
 
 /* A certificate that a server showed, also one that was refused. */
 struct vic_tls_peer {
-    char sha256[96];   /* "AA:BB:..." of the leaf */
+    char sha256[96]; /* "AA:BB:..." of the leaf */
     char sha1[60];
-    char issuer[256];  /* RFC 2253, ASCII */
+    char issuer[256]; /* RFC 2253, ASCII */
     char subject[256];
-    char reason[96];   /* why it is not trusted, "" if it is */
-    bool trusted;      /* by CA and name, or by the thumbprint */
+    char reason[96]; /* why it is not trusted, "" if it is */
+    bool trusted;    /* by CA and name, or by the thumbprint */
 };
 
 /* Copies what it needs of `opts`. NULL (kind invalid) if the CA is no PEM or the

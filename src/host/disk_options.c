@@ -1,0 +1,172 @@
+/*
+ * disk_options: see disk_options.h.
+ */
+#include "disk_options.h"
+
+#include "options.h"
+#include "transfer.h"
+
+#include <lauxlib.h>
+
+#include <string.h>
+
+struct source_opts {
+    const char *url;
+    const char *file;
+    const char *connect_to;
+};
+
+struct transfer_opts {
+    const char *format;
+    const char *output;
+    size_t capacity;
+    size_t size;
+    bool sha512;
+    double idle_timeout;
+    double connect_timeout;
+};
+
+/* The table at field `name` of the table at `index`, or nil; pushed. */
+static void push_field(lua_State *L, int index, const char *name, bool needed)
+{
+    int type = lua_getfield(L, index, name);
+
+    if (type != LUA_TTABLE && (needed || type != LUA_TNIL))
+        luaL_error(L, "option '%s': table expected, got %s", name, luaL_typename(L, -1));
+}
+
+/* Pushes the list of "Name: value" for the table on top, which it replaces. */
+static const char *const *read_headers(lua_State *L)
+{
+    int table = lua_gettop(L);
+    size_t count = 0;
+    const char **list;
+    size_t i = 0;
+
+    if (lua_isnil(L, table))
+        return NULL;
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
+        count++;
+    list = lua_newuserdatauv(L, (count + 1) * sizeof(*list), 1);
+    lua_createtable(L, (int)count, 0); /* keeps the strings */
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        /* [headers, list, strings, name, value] */
+        const char *value;
+
+        if (lua_type(L, -2) != LUA_TSTRING)
+            luaL_error(L, "option 'headers': names must be strings");
+        value = luaL_tolstring(L, -1, NULL);
+        lua_pushfstring(L, "%s: %s", lua_tostring(L, -3), value);
+        list[i++] = lua_tostring(L, -1);
+        lua_rawseti(L, table + 2, (lua_Integer)i);
+        lua_pop(L, 1);
+    }
+    list[i] = NULL;
+    lua_setiuservalue(L, -2, 1);
+    return list;
+}
+
+/* Reads opts.source; what it leaves on the stack keeps its strings alive. */
+static void read_source(lua_State *L, int index, struct vic_transfer_opts *opts)
+{
+    static const struct vic_option source_list[] = {
+        { "url", VIC_OPTION_STRING, offsetof(struct source_opts, url) },
+        { "file", VIC_OPTION_STRING, offsetof(struct source_opts, file) },
+        { "connect_to", VIC_OPTION_STRING, offsetof(struct source_opts, connect_to) },
+        { "headers", VIC_OPTION_OTHER, 0 },
+        { "tls", VIC_OPTION_OTHER, 0 },
+        { NULL, 0, 0 },
+    };
+    static const struct vic_option tls_list[] = {
+        { "ca", VIC_OPTION_STRING, offsetof(struct vic_tls_opts, ca) },
+        { "thumbprint", VIC_OPTION_STRING, offsetof(struct vic_tls_opts, thumbprint) },
+        { "learn", VIC_OPTION_BOOL, offsetof(struct vic_tls_opts, learn) },
+        { NULL, 0, 0 },
+    };
+    struct source_opts source = { 0 };
+    int at;
+
+    push_field(L, index, "source", true);
+    at = lua_gettop(L);
+    vic_options_read(L, at, source_list, &source);
+    if (!source.url == !source.file)
+        luaL_error(L, "option 'source': either url or file");
+    opts->file = source.file;
+    opts->http.url = source.url;
+    opts->http.connect_to = source.connect_to;
+    push_field(L, at, "tls", false);
+    if (!lua_isnil(L, -1))
+        vic_options_read(L, -1, tls_list, &opts->http.tls);
+    push_field(L, at, "headers", false);
+    opts->http.headers = read_headers(L);
+}
+
+static enum vic_algorithm check_algorithm(lua_State *L, int index)
+{
+    const char *name = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
+    enum vic_algorithm algorithm = vic_algorithm_of(name);
+
+    if (algorithm == VIC_ALGORITHMS)
+        luaL_error(L, "no digest '%s': sha1, sha256 or sha512", name);
+    return algorithm;
+}
+
+/* opts.digests and opts.digest. */
+static void read_digests(lua_State *L, int index, struct vic_transfer_opts *opts)
+{
+    lua_Integer i;
+
+    push_field(L, index, "digests", false);
+    if (!lua_isnil(L, -1))
+        for (i = 1; lua_geti(L, -1, i) != LUA_TNIL; lua_pop(L, 1), i++)
+            opts->digests |= 1u << check_algorithm(L, -1);
+    push_field(L, index, "digest", false);
+    if (lua_isnil(L, -1))
+        return;
+    lua_getfield(L, -1, "algorithm");
+    opts->expected_algorithm = check_algorithm(L, -1);
+    if (lua_getfield(L, -2, "value") != LUA_TSTRING)
+        luaL_error(L, "option 'digest': a value in hex");
+    opts->expected = lua_tostring(L, -1);
+}
+
+void vic_disk_options(lua_State *L, int index, struct vic_transfer_opts *opts)
+{
+    static const struct vic_option list[] = {
+        { "format", VIC_OPTION_STRING, offsetof(struct transfer_opts, format) },
+        { "output", VIC_OPTION_STRING, offsetof(struct transfer_opts, output) },
+        { "capacity", VIC_OPTION_SIZE, offsetof(struct transfer_opts, capacity) },
+        { "size", VIC_OPTION_SIZE, offsetof(struct transfer_opts, size) },
+        { "sha512", VIC_OPTION_BOOL, offsetof(struct transfer_opts, sha512) },
+        { "idle_timeout", VIC_OPTION_SECONDS,
+          offsetof(struct transfer_opts, idle_timeout) },
+        { "connect_timeout", VIC_OPTION_SECONDS,
+          offsetof(struct transfer_opts, connect_timeout) },
+        { "source", VIC_OPTION_OTHER, 0 },
+        { "digest", VIC_OPTION_OTHER, 0 },
+        { "digests", VIC_OPTION_OTHER, 0 },
+        { NULL, 0, 0 },
+    };
+    struct transfer_opts given = { .idle_timeout = 60, .connect_timeout = 30 };
+
+    luaL_checktype(L, index, LUA_TTABLE);
+    vic_options_read(L, index, list, &given);
+    if (!given.output || !given.format) {
+        luaL_error(L, "options 'output' and 'format' are needed");
+        return;
+    }
+    if (strcmp(given.format, "vmdk") == 0)
+        opts->format = VIC_DISK_VMDK;
+    else if (strcmp(given.format, "raw") == 0)
+        opts->format = VIC_DISK_RAW;
+    else
+        luaL_error(L, "option 'format': vmdk or raw, not '%s'", given.format);
+    opts->output = given.output;
+    opts->capacity = given.capacity;
+    opts->size = given.size;
+    opts->sha512 = given.sha512;
+    opts->http.idle_timeout = given.idle_timeout;
+    opts->http.connect_timeout = given.connect_timeout;
+    read_source(L, index, opts);
+    read_digests(L, index, opts);
+}

@@ -1,0 +1,15 @@
+/*
+ * disk_options: the options of disk.transfer.
+ */
+#ifndef VIC_DISK_OPTIONS_H
+#define VIC_DISK_OPTIONS_H
+
+#include <lua.h>
+
+struct vic_transfer_opts;
+
+/* Fills `opts` (all zero before) from the table at `index`; throws on mistakes. What
+ * its strings live in stays on the stack. */
+void vic_disk_options(lua_State *L, int index, struct vic_transfer_opts *opts);
+
+#endif
