@@ -8,6 +8,7 @@
 #include "env.h"
 #include "error.h"
 #include "host.h"
+#include "sandbox_child.h"
 #include "task.h"
 #include "wait.h"
 
@@ -181,6 +182,8 @@ int main(int argc, char **argv)
     struct vic_task *task;
     int code = 1;
 
+    if (argc == 2 && strcmp(argv[1], "--sandbox") == 0)
+        return vic_sandbox_child();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     vic_env_args(argc, argv);
     signals_start(&p);

@@ -167,20 +167,23 @@ end
 
 -- What a hook makes of the built-in value: value, changed | nil, nil, err
 local function consult(state, decision, builtin, item, entry)
+  local function accept(value)
+    return decision.check(value, state.input, state.plan, entry)
+  end
   local hooked, hook_err = state.hook(decision.name, {
     machine = state.input.machine,
     spec = state.input.spec,
     import = state.input.import,
     plan = state.plan,
     [decision.per or "item"] = item,
-  }, copy(builtin))
+  }, copy(builtin), accept)
   if hook_err then
     return nil, nil, hook_err
   end
   if hooked == nil or same(hooked, builtin) then
     return builtin, false
   end
-  local value, message = decision.check(hooked, state.input, state.plan, entry)
+  local value, message = accept(hooked)
   if message then
     return nil, nil, invalid("hook %s%s: %s", decision.name, subject_of(item), message)
   end
@@ -273,11 +276,13 @@ end
 --   input.networks  list of {name, id, path, switch}: all networks of the source;
 --                   nil: not known, then a mapping row is not checked against them
 --   input.defaults  {storage_class, termination_grace_seconds} of the target, optional
---   hook            function(name, item_input, builtin) -> value | nil, err   (may wait)
+--   hook            function(name, item_input, builtin, accept) -> value | nil, err
+--                   (may wait)
 --                   called after each decision, once per disk or NIC where it is taken
 --                   per disk or NIC; what it returns counts, nil leaves `builtin`, and ""
 --                   unsets what may be unset. item_input: {machine, spec, import,
---                   plan (so far), disk or nic}
+--                   plan (so far), disk or nic}; accept(value) -> canonical value | nil,
+--                   message: what is thought of a value before it is returned
 --   err             invalid: a field of the wrong type, or what a hook returned; or what
 --                   the hook returned as its err
 function M.build(input, hook)

@@ -16,6 +16,7 @@ int vic_open_images(lua_State *L);
 int vic_open_json(lua_State *L);
 int vic_open_log(lua_State *L);
 int vic_open_process(lua_State *L);
+int vic_open_sandbox(lua_State *L);
 int vic_open_task(lua_State *L);
 int vic_open_time(lua_State *L);
 int vic_open_xml(lua_State *L);
