@@ -132,7 +132,7 @@ end
 -- Looks at every script; runs no hook.
 --
 --   texts  {[name] = text}; they are called in byte order of their names
---   err    invalid: err.problems is the list of all that is wrong, each "script:line: ..."
+--   err    invalid: err.problems: all that is wrong, each "script:line: ..."
 function methods:load(texts)
   local scripts, problems = {}, {}
   for name, text in pairs(texts) do
@@ -156,12 +156,6 @@ local function subject(name, input)
   return "hook " .. name .. (item and " of " .. tostring(item.id) or "")
 end
 
--- Every err of a script names the script, and the line where it is known.
-local function failed(script, name, input, message)
-  return errors.new("invalid", ("%s: %s"):format(subject(name, input), message),
-    { script = script.name, hook = name })
-end
-
 -- What ended in C, or with the process, does not say in which line.
 local function with_line(script, name, message)
   if message:sub(#script.name + 1):find("^:%d+: ") then
@@ -169,6 +163,13 @@ local function with_line(script, name, message)
   end
   return ("%s:%d%s"):format(script.name, script.hooks[name],
     message:sub(#script.name + 1))
+end
+
+-- Every err of a script names the script, and the line where it is known.
+local function failed(script, name, input, message)
+  return errors.new("invalid",
+    ("%s: %s"):format(subject(name, input), with_line(script, name, message)),
+    { script = script.name, hook = name })
 end
 
 --- set:hook(name, input, builtin, accept) -> value | nil, err           [waits]
@@ -185,13 +186,12 @@ function set_methods:hook(name, input, builtin, accept)
       local answer, err = call(self.sandbox, script,
         { hook = name, input = input, builtin = builtin })
       if not answer then
-        local message = with_line(script, name, err.message)
-        return nil, failed(script, name, input, message)
+        return nil, failed(script, name, input, err.message)
       elseif answer.value ~= nil then
         local value, message = accept(answer.value)
         if message then
-          return nil, failed(script, name, input, ("%s:%d: returns a wrong value: %s")
-            :format(script.name, script.hooks[name], message))
+          return nil, failed(script, name, input,
+            ("%s: returns a wrong value: %s"):format(script.name, message))
         end
         decided, builtin = answer.value, value
       end

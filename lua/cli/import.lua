@@ -14,6 +14,7 @@ local json = require "host.json"
 local kinds = require "kinds"
 local leftovers = require "store.leftovers"
 local progress = require "cli.progress"
+local scripts = require "scripts"
 local sessions = require "sessions"
 local store = require "store.directory"
 local target = require "targets.directory"
@@ -33,6 +34,7 @@ it goes on where it was.
   -f, --file FILE       the objects; "-" is stdin
   -o, --output DIR      where everything goes; made if it is missing
       --serve-url BASE  write VirtualMachineImage manifests too, whose URLs begin so
+      --scripts DIR     the site's scripts: *.lua, as in the ConfigMap of a cluster
       --sha512          compute the SHA-512 of each raw image
       --idle-timeout S  give a download up that brings nothing for S seconds (60)
 ]]
@@ -41,6 +43,7 @@ local OPTIONS = {
   file = { value = "FILE", short = "f" },
   output = { value = "DIR", short = "o" },
   ["serve-url"] = { value = "BASE" },
+  scripts = { value = "DIR" },
   sha512 = {},
   ["idle-timeout"] = { value = "SECONDS", number = true },
   help = { short = "h" },
@@ -132,7 +135,23 @@ local function observer(bars)
   return shown
 end
 
-local function environment(values, found, objects, opened, bars)
+-- The generation of --scripts; what is left out of it is said.
+local function use_scripts(values, site)
+  if not values.scripts then
+    return site.current
+  end
+  local generation, err = site:use(assert(scripts.read(values.scripts)))
+  if not generation then
+    error(errors.wrap(err, values.scripts))
+  end
+  for _, ignored in ipairs(generation.ignored) do
+    env.stderr(("vm-import-controller import: %s/%s is left out: %s\n"):format(
+      values.scripts, ignored.name, ignored.reason))
+  end
+  return generation
+end
+
+local function environment(values, found, objects, opened, bars, generation)
   return {
     store = objects,
     target = target.new(values.output, {
@@ -143,9 +162,8 @@ local function environment(values, found, objects, opened, bars)
     open_source = function(ref)
       return opened:open(ref)
     end,
-    hook = function(_, _, builtin)
-      return builtin
-    end,
+    hook = generation.hook,
+    script_generation = generation.hash,
     secret = secret_reader(found.secrets),
     now = time.now,
     options = { strict_tls = true, retry_first = 2 },
@@ -235,6 +253,8 @@ end
 -- Opens everything, holds the folder, runs the imports in turn.
 local function import_all(values)
   local found = input.read(values.file)
+  local site <close> = scripts.new()
+  local generation = use_scripts(values, site)
   assert(file.mkdir(values.output, { parents = true }))
   local lock <close> = assert(file.lock(values.output))
   assert(lock)
@@ -256,7 +276,7 @@ local function import_all(values)
     strict_tls = true,
   })
   local bars <close> = progress.new()
-  local ctx = environment(values, found, objects, opened, bars)
+  local ctx = environment(values, found, objects, opened, bars, generation)
   check_sources(require "flows.source", found, ctx)
 
   local code = 0

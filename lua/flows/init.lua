@@ -13,7 +13,9 @@
 --   store        kube.client or store.directory: get, list, create, patch, delete
 --   target       targets.*: where disks and machines go
 --   open_source  function (ref) -> source | nil, err; `<close>` gives it back   [waits]
---   hook         function (name, input, builtin) -> value: a site's say         [waits]
+--   hook         function (name, input, builtin, accept) -> value | nil, err: a site's
+--                say (policy.plan)                                              [waits]
+--   script_generation  string, optional: of which scripts it is the say
 --   secret       function (ref) -> {key = text} | nil, err                      [waits]
 --   now          function () -> seconds since 1970
 --   options      table: strict_tls, poll, parallel_disks, sha512, max_retries ...

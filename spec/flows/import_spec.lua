@@ -155,6 +155,22 @@ describe("flows.import", function()
     assert.equal(0, w.source.exports)
   end)
 
+  it("is invalid while a site's script fails, and records which generation decided", function()
+    local w = world()
+    w.env.script_generation = "0123456789abcdef"
+    w.env.hook = function(name)
+      if name == "cpu" then
+        return nil, errors.new("invalid", "hook cpu: a.lua:3: boom", { script = "a.lua" })
+      end
+    end
+    assert.same({ "virtualMachineImportInvalid" }, (run(w)))
+    assert.truthy(condition(w, "Stalled").message:find("a.lua:3: boom", 1, true))
+    assert.equal("0123456789abcdef", import_of(w).status.scriptGeneration)
+    w.env.hook = function() end
+    run(w)
+    assert.equal("True", condition(w, "Ready").status)
+  end)
+
   it("goes on from invalid when the cause is gone", function()
     local findings = { { code = "B", severity = "Blocks", subject = "x", message = "m" } }
     local w = world({ findings = findings })

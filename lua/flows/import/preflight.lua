@@ -88,6 +88,12 @@ local function build_plan(import, ctx, source, machine)
   }, ctx.hook)
 end
 
+-- What a site's script has failed with, as a finding; nil: something else failed.
+local function script_failed(err)
+  return err.script and block("SiteScriptFailed", "script " .. err.script, err.message,
+    "correct the script; `vm-import-controller check` shows what it does")
+end
+
 local function check(import, ctx, source)
   local found = check_spec(import.spec)
   if #found > 0 then
@@ -98,7 +104,11 @@ local function check(import, ctx, source)
     return problems
   end
   append(found, assert(source:preflight(machine, import.spec)))
-  local plan = assert(build_plan(import, ctx, source, machine))
+  local plan, err = build_plan(import, ctx, source, machine)
+  if not plan then
+    append(found, { script_failed(err) or error(err) })
+    return found
+  end
   append(found, plan.findings)
   plan.findings, machine.concerns = nil, nil
   append(found, ctx.target:check(plan, import))
@@ -126,6 +136,7 @@ function M.run(import, ctx)
     findings = list,
     machine = machine and not problem and machine or json.null,
     plan = plan and not problem and plan or json.null,
+    scriptGeneration = ctx.script_generation or json.null,
     observedGeneration = import.metadata.generation,
   })
   if problem then
