@@ -3,9 +3,11 @@
 local env = require "host.env"
 
 local COMMANDS = {
+  check = "cli.check",
   controller = "cli.controller",
   disk = "cli.disk",
   import = "cli.import",
+  plan = "cli.plan",
   script = "cli.script",
 }
 
@@ -16,6 +18,8 @@ Moves virtual machines from VMware vSphere into Harvester. Without a command it 
 controller of a cluster.
 
   import   import machines into a directory; no cluster needed
+  plan     print how they would be imported; nothing is touched
+  check    try a site's scripts on a machine; no server needed
   disk     fetch one disk image, check it, write it as a raw file
   controller  the controller, as without a command; its options
   script   run a Lua file with this program's modules

@@ -16,6 +16,7 @@ local leftovers = require "store.leftovers"
 local progress = require "cli.progress"
 local scripts = require "scripts"
 local sessions = require "sessions"
+local site_of = require "cli.site"
 local store = require "store.directory"
 local target = require "targets.directory"
 local task = require "host.task"
@@ -96,16 +97,6 @@ local function restart(objects, import)
     { status = fresh }, { status = true }))
 end
 
-local function secret_reader(secrets)
-  return function(credentials, namespace)
-    local name = (credentials.namespace or namespace) .. "/" .. credentials.name
-    if not secrets[name] then
-      return nil, errors.new("notfound", ("Secret %s is not in the file"):format(name))
-    end
-    return { data = secrets[name] }
-  end
-end
-
 -- What is shown while disks are on their way.
 local function observer(bars)
   local shown, last = {}, {}
@@ -135,22 +126,6 @@ local function observer(bars)
   return shown
 end
 
--- The generation of --scripts; what is left out of it is said.
-local function use_scripts(values, site)
-  if not values.scripts then
-    return site.current
-  end
-  local generation, err = site:use(assert(scripts.read(values.scripts)))
-  if not generation then
-    error(errors.wrap(err, values.scripts))
-  end
-  for _, ignored in ipairs(generation.ignored) do
-    env.stderr(("vm-import-controller import: %s/%s is left out: %s\n"):format(
-      values.scripts, ignored.name, ignored.reason))
-  end
-  return generation
-end
-
 local function environment(values, found, objects, opened, bars, generation)
   return {
     store = objects,
@@ -164,7 +139,7 @@ local function environment(values, found, objects, opened, bars, generation)
     end,
     hook = generation.hook,
     script_generation = generation.hash,
-    secret = secret_reader(found.secrets),
+    secret = input.secret_reader(found.secrets),
     now = time.now,
     options = { strict_tls = true, retry_first = 2 },
     is_final = function(err)
@@ -254,7 +229,7 @@ end
 local function import_all(values)
   local found = input.read(values.file)
   local site <close> = scripts.new()
-  local generation = use_scripts(values, site)
+  local generation = site_of.use(site, values.scripts, "import")
   assert(file.mkdir(values.output, { parents = true }))
   local lock <close> = assert(file.lock(values.output))
   assert(lock)
@@ -271,7 +246,7 @@ local function import_all(values)
   end
   local opened <close> = sessions.new({
     store = objects,
-    secret = secret_reader(found.secrets),
+    secret = input.secret_reader(found.secrets),
     providers = require "providers",
     strict_tls = true,
   })

@@ -106,4 +106,16 @@ function M.read(path)
   return found
 end
 
+--- input.secret_reader(secrets) -> function (credentials, namespace) -> {data} | nil, err
+-- What sessions and flows read Secrets with.
+function M.secret_reader(secrets)
+  return function(credentials, namespace)
+    local name = (credentials.namespace or namespace) .. "/" .. credentials.name
+    if not secrets[name] then
+      return nil, errors.new("notfound", ("Secret %s is not in the file"):format(name))
+    end
+    return { data = secrets[name] }
+  end
+end
+
 return M

@@ -1,0 +1,162 @@
+--- cli.plan: what an import would do, asked of the live source; nothing is touched.
+--
+-- Preflight itself runs here, with a target that refuses nothing.
+
+local arguments = require "cli.arguments"
+local env = require "host.env"
+local errors = require "host.error"
+local file = require "host.file"
+local input = require "cli.input"
+local json = require "host.json"
+local kinds = require "kinds"
+local preflight = require "flows.import.preflight"
+local scripts = require "scripts"
+local sessions = require "sessions"
+local site_of = require "cli.site"
+local yaml = require "host.yaml"
+
+local M = {}
+
+M.usage = [[
+usage: vm-import-controller plan -f FILE.yaml [OPTION ...]
+
+Looks at the machines that FILE.yaml describes (as `import` takes it) and prints what was
+found and how they would be imported. Nothing is changed, neither there nor here. The
+exit code is 1 when something blocks an import.
+
+  -f, --file FILE     the objects; "-" is stdin
+      --machine FILE  write the machine there, for `check --machine`; for one import
+      --scripts DIR   plan with the site's scripts
+]]
+
+local OPTIONS = {
+  file = { value = "FILE", short = "f" },
+  machine = { value = "FILE" },
+  scripts = { value = "DIR" },
+  help = { short = "h" },
+}
+
+local function fail(code, message)
+  env.stderr("vm-import-controller plan: " .. message .. "\n")
+  return code
+end
+
+-- The sources of the file, with the one call of a store that sessions needs.
+local function store_of(found)
+  local store = {}
+  function store:get(kind, namespace, name)
+    for _, object in ipairs(found.sources) do
+      local meta = object.metadata
+      if kinds[kind] == kinds[object.kind] and meta.namespace == namespace
+        and meta.name == name then
+        meta.uid, meta.generation = meta.uid or name, 1
+        return object
+      end
+    end
+    return nil, errors.new("notfound",
+      ("%s %s/%s is not in the file"):format(kind, namespace, name))
+  end
+  return store
+end
+
+-- What preflight gets, and where what it finds is kept: {findings, machine, plan}.
+local function context(opened, generation, seen)
+  return {
+    hook = generation.hook,
+    options = { strict_tls = true },
+    open_source = function(ref)
+      local source, err = opened:open(ref)
+      if not source then
+        return nil, errors.final(err)
+      end
+      local inspect = source.inspect
+      function source.inspect(self, id)
+        local machine, problem = inspect(self, id)
+        seen.machine = machine and json.decode(json.encode(machine))
+        return machine, problem
+      end
+      return source
+    end,
+    target = {
+      check = function(_, plan)
+        seen.plan = plan
+        return {}
+      end,
+    },
+    record = function(fields)
+      seen.findings = fields.findings
+    end,
+  }
+end
+
+local function look(import, opened, generation)
+  local seen = {}
+  import.metadata.uid = import.metadata.uid or "00000000-0000-4000-8000-000000000000"
+  local ref = import.spec and import.spec.sourceCluster or {}
+  ref.namespace = ref.namespace or import.metadata.namespace
+  import.spec = import.spec or {}
+  local outcome = preflight.run(import, context(opened, generation, seen))
+  if outcome and outcome.wait then
+    error(errors.new("invalid", outcome.message))
+  end
+  return seen, outcome ~= nil
+end
+
+-- Findings as comments, so that the whole is YAML.
+local function print_plan(import, seen)
+  env.stdout(("--- # import %s/%s\n"):format(import.metadata.namespace,
+    import.metadata.name))
+  for _, finding in ipairs(seen.findings) do
+    local action = (finding.action or "") ~= "" and " (" .. finding.action .. ")" or ""
+    local line = ("%s: %s: %s%s"):format(finding.severity, finding.subject,
+      finding.message, action)
+    env.stdout("# " .. line:gsub("%c", " ") .. "\n")
+  end
+  env.stdout(seen.plan and yaml.dump(seen.plan) or "{}\n")
+end
+
+local function plan_all(values)
+  local found = input.read(values.file)
+  if values.machine and #found.imports ~= 1 then
+    return fail(2, ("--machine is for one import; %s has %d"):format(values.file,
+      #found.imports))
+  end
+  local site <close> = scripts.new()
+  local generation = site_of.use(site, values.scripts, "plan")
+  local opened <close> = sessions.new({
+    store = store_of(found),
+    secret = input.secret_reader(found.secrets),
+    providers = require "providers",
+    strict_tls = true,
+  })
+  local code = 0
+  for _, import in ipairs(found.imports) do
+    local seen, blocked = look(import, opened, generation)
+    code = blocked and 1 or code
+    print_plan(import, seen)
+    if values.machine and seen.machine then
+      assert(file.write(values.machine, yaml.dump(seen.machine)))
+    end
+  end
+  return code
+end
+
+--- plan.run(args) -> exit code                                          [waits]
+function M.run(args)
+  local values, problem = arguments.parse(args, OPTIONS)
+  if not values then
+    return fail(2, problem .. "; see --help")
+  elseif values.help then
+    env.stdout(M.usage)
+    return 0
+  elseif #values > 0 or not values.file then
+    return fail(2, "needs -f FILE; see --help")
+  end
+  local ok, result = pcall(plan_all, values)
+  if not ok then
+    return fail(1, errors.of(result).message)
+  end
+  return result
+end
+
+return M
