@@ -3,6 +3,7 @@
 
 local file = require "host.file"
 local lab = require "support.lab"
+local outcome = require "support.outcome"
 local process = require "host.process"
 local program = require "support.program"
 
@@ -90,7 +91,7 @@ describe("import, when a fault happens:", function()
   end
 
   local function status()
-    return lab.read_object(out, "VirtualMachineImport", "vm").status
+    return outcome.status(out)
   end
 
   local function condition(type)
@@ -113,18 +114,7 @@ describe("import, when a fault happens:", function()
 
   -- Whole, equal, and no file but those that belong there.
   local function check_whole(result, name)
-    assert.equal(0, result.status, result.stderr)
-    local expected = { "default/virtualmachine." .. (name or "vm") .. ".yaml",
-      "migration.harvesterhci.io/default/virtualmachineimport.vm.yaml",
-      "migration.harvesterhci.io/default/vmwaresource.vc.yaml" }
-    for i, disk in ipairs(status().diskImportStatus) do
-      assert.equal(sums[i], lab.sha512(disk.diskLocalPath), "disk " .. i)
-      expected[#expected + 1] = "default/" .. disk.diskName .. ".raw"
-      expected[#expected + 1] = "default/persistentvolumeclaim." .. disk.diskName .. ".yaml"
-    end
-    table.sort(expected)
-    assert.same(expected, lab.files(out))
-    assert.same({}, status().recorded)
+    outcome.check(result, out, name or "vm", sums)
     return check_source()
   end
 
