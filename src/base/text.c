@@ -123,6 +123,21 @@ static const char *visible_escape(const char *s, size_t len, char buffer[8])
     }
 }
 
+static const char *label_escape(const char *s, size_t len, char buffer[8])
+{
+    (void)len, (void)buffer;
+    switch (*s) {
+    case '"':
+        return "\\\"";
+    case '\\':
+        return "\\\\";
+    case '\n':
+        return "\\n";
+    default:
+        return NULL;
+    }
+}
+
 /* Length of the valid character at `s`, 0 if there is none. */
 static size_t character(const char *s, size_t len)
 {
@@ -186,6 +201,13 @@ void vic_text_json(struct vic_text *text, const char *s, size_t len, size_t max)
 void vic_text_visible(struct vic_text *text, const char *s, size_t len, size_t max)
 {
     add_escaped(text, s, len, max, visible_escape);
+}
+
+void vic_text_label(struct vic_text *text, const char *s, size_t len, size_t max)
+{
+    vic_text_char(text, '"');
+    add_escaped(text, s, len, max, label_escape);
+    vic_text_char(text, '"');
 }
 
 size_t vic_utf8_valid(const char *s, size_t len)

@@ -37,6 +37,9 @@ void vic_text_json(struct vic_text *text, const char *s, size_t len, size_t max)
  * as in C, what is not UTF-8 as U+FFFD. At most `max` bytes, as above. */
 void vic_text_visible(struct vic_text *text, const char *s, size_t len, size_t max);
 
+/* The same in quotes, as the value of a label of Prometheus' text format 0.0.4. */
+void vic_text_label(struct vic_text *text, const char *s, size_t len, size_t max);
+
 /* How many of the first bytes are whole, valid UTF-8 characters: `len` if all are.
  * Source: RFC 3629 (no surrogates, no overlong forms, nothing beyond U+10FFFF). */
 size_t vic_utf8_valid(const char *s, size_t len);

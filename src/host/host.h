@@ -15,6 +15,7 @@ int vic_open_http(lua_State *L);
 int vic_open_images(lua_State *L);
 int vic_open_json(lua_State *L);
 int vic_open_log(lua_State *L);
+int vic_open_metrics(lua_State *L);
 int vic_open_process(lua_State *L);
 int vic_open_sandbox(lua_State *L);
 int vic_open_task(lua_State *L);

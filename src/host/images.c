@@ -5,10 +5,23 @@
 #include "fail.h"
 #include "host.h"
 #include "imageserver.h"
+#include "listen.h"
+#include "options.h"
 
 #include <lauxlib.h>
+#include <stddef.h>
 
 #define SERVER_TYPE "vic.images"
+
+/* Pushes a server that is not started yet. */
+static struct vic_imageserver **push_server(lua_State *L)
+{
+    struct vic_imageserver **box = lua_newuserdatauv(L, sizeof(*box), 0);
+
+    *box = NULL;
+    luaL_setmetatable(L, SERVER_TYPE);
+    return box;
+}
 
 static struct vic_imageserver *check_server(lua_State *L)
 {
@@ -19,37 +32,33 @@ static struct vic_imageserver *check_server(lua_State *L)
 }
 
 /*
- * images.serve(opts) -> server, to be closed | nil, err
+ * images.serve(opts?) -> server, to be closed | nil, err
  *
  *   opts.host             string   numeric address           (default: all addresses)
  *   opts.port             integer  0: any free one                        (default 0)
  *   opts.max_connections  integer  others wait                          (default 256)
- *   opts.idle_timeout     seconds  a connection may stand still          (default 60)
+ *   opts.idle_timeout     integer  seconds a connection may stand still  (default 60)
  *   opts.wait             seconds  an unknown path waits before ready()  (default 10)
  *   err                   invalid: no address; io, denied: it cannot listen there
  */
 static int l_images_serve(lua_State *L)
 {
+    static const struct vic_option LIST[] = {
+        { "host", VIC_OPTION_STRING, offsetof(struct vic_imageserver_opts, host) },
+        { "port", VIC_OPTION_PORT, offsetof(struct vic_imageserver_opts, port) },
+        { "max_connections", VIC_OPTION_UNSIGNED,
+          offsetof(struct vic_imageserver_opts, max_connections) },
+        { "idle_timeout", VIC_OPTION_UNSIGNED,
+          offsetof(struct vic_imageserver_opts, idle_timeout) },
+        { "wait", VIC_OPTION_SECONDS, offsetof(struct vic_imageserver_opts, wait) },
+        { NULL, VIC_OPTION_OTHER, 0 },
+    };
     struct vic_imageserver_opts opts = { 0 };
     struct vic_imageserver **box;
     struct vic_error err;
 
-    luaL_checktype(L, 1, LUA_TTABLE);
-    lua_settop(L, 1);
-    lua_getfield(L, 1, "host");
-    opts.host = luaL_optstring(L, 2, NULL);
-    lua_getfield(L, 1, "port");
-    opts.port = (uint16_t)luaL_optinteger(L, 3, 0);
-    lua_getfield(L, 1, "max_connections");
-    opts.max_connections = (unsigned)luaL_optinteger(L, 4, 0);
-    lua_getfield(L, 1, "idle_timeout");
-    opts.idle_timeout = (unsigned)luaL_optinteger(L, 5, 0);
-    lua_getfield(L, 1, "wait");
-    opts.wait = luaL_optnumber(L, 6, 0);
-
-    box = lua_newuserdatauv(L, sizeof(*box), 0);
-    *box = NULL;
-    luaL_setmetatable(L, SERVER_TYPE);
+    vic_options_read(L, 1, LIST, &opts);
+    box = push_server(L);
     *box = vic_imageserver_start(&opts, &err);
     if (!*box)
         return vic_fail_error(L, &err);
@@ -61,15 +70,29 @@ static int l_images_serve(lua_State *L)
  */
 static int l_server_port(lua_State *L)
 {
-    lua_pushinteger(L, vic_imageserver_port(check_server(L)));
+    lua_pushinteger(L, vic_listen_port(vic_imageserver_socket(check_server(L))));
+    return 1;
+}
+
+/*
+ * server:address() -> string
+ * "127.0.0.1:8080" or "[::]:8080": where it listens, as in a URL.
+ */
+static int l_server_address(lua_State *L)
+{
+    char text[VIC_ADDRESS_SIZE];
+
+    vic_listen_address(vic_imageserver_socket(check_server(L)), text);
+    lua_pushstring(L, text);
     return 1;
 }
 
 /*
  * server:publish(path, image)
- * From now on GET and HEAD of `path` answer with that file.
+ * From now on GET and HEAD of `path` answer with that file; with 503 while it is not
+ * there or has another size. Again changes nothing; another file replaces it.
  *
- *   path        string   begins with "/"
+ *   path        string   begins with "/"; compared as it stands in the request
  *   image.file  string   a regular file
  *   image.size  integer  bytes; the file must have just as many
  */
@@ -111,6 +134,12 @@ static int l_server_ready(lua_State *L)
 
 /*
  * server:stats(path) -> {requests, full_reads, bytes, active} | nil
+ *
+ *   requests    integer  answered with the image or a part of it
+ *   full_reads  integer  GETs of the whole that went out to the last byte
+ *   bytes       integer  of answers that went out to the last byte
+ *   active      integer  requests under way
+ *   nil                  the path is not published
  */
 static int l_server_stats(lua_State *L)
 {
@@ -143,12 +172,15 @@ static int l_server_close(lua_State *L)
 int vic_open_images(lua_State *L)
 {
     static const luaL_Reg methods[] = {
+        { "address", l_server_address },
         { "close", l_server_close },
         { "forget", l_server_forget },
         { "port", l_server_port },
         { "publish", l_server_publish },
         { "ready", l_server_ready },
         { "stats", l_server_stats },
+        { "__close", l_server_close },
+        { "__gc", l_server_close },
         { NULL, NULL },
     };
     static const luaL_Reg functions[] = {
@@ -157,14 +189,9 @@ int vic_open_images(lua_State *L)
     };
 
     luaL_newmetatable(L, SERVER_TYPE);
-    lua_newtable(L);
     luaL_setfuncs(L, methods, 0);
+    lua_pushvalue(L, -1);
     lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, l_server_close);
-    lua_setfield(L, -2, "__gc");
-    lua_pushcfunction(L, l_server_close);
-    lua_setfield(L, -2, "__close");
-    lua_pop(L, 1);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -7,6 +7,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 static void wrong(lua_State *L, const char *name, const char *expected)
@@ -74,6 +75,14 @@ static void read_one(lua_State *L, const struct vic_option *option, void *field)
         lua_Integer value = read_integer(L, option->name);
 
         *(unsigned *)field = value < UINT_MAX ? (unsigned)value : UINT_MAX;
+        break;
+    }
+    case VIC_OPTION_PORT: {
+        lua_Integer value = read_integer(L, option->name);
+
+        if (value > UINT16_MAX)
+            wrong(L, option->name, "a port");
+        *(uint16_t *)field = (uint16_t)value;
         break;
     }
     case VIC_OPTION_BOOL:

@@ -15,6 +15,7 @@ enum vic_option_type {
     VIC_OPTION_SECONDS, /* double, not negative */
     VIC_OPTION_SIZE,    /* size_t */
     VIC_OPTION_UNSIGNED,
+    VIC_OPTION_PORT,  /* uint16_t */
     VIC_OPTION_BOOL,  /* bool; anything but nil and false is true */
     VIC_OPTION_OTHER, /* allowed; the caller reads it */
 };

@@ -4,9 +4,12 @@
  * Its own threads (libmicrohttpd, epoll); the route table is shared under a mutex.
  * Every function may be called from any thread; what they are given is copied.
  *
- * GET and HEAD, single ranges, exact lengths, keep-alive. No listing, no other path:
- * 404. Until vic_imageserver_ready(), a request for an unknown path waits, because
- * after a restart its route may be about to come.
+ * GET and HEAD, single ranges, exact lengths, keep-alive. A path is the bytes of the
+ * request line, nothing is decoded; there is no listing. Until vic_imageserver_ready(), a
+ * request for an unknown path waits, because after a restart its route may be about to
+ * come; then it is 404.
+ *
+ * Counts vmimport_image_requests_total{code} and vmimport_image_bytes_total.
  */
 #ifndef VIC_IMAGESERVER_H
 #define VIC_IMAGESERVER_H
@@ -20,7 +23,7 @@ struct vic_imageserver;
 struct vic_imageserver_opts {
     const char *host;         /* numeric address; NULL: all */
     uint16_t port;            /* 0: any free one */
-    unsigned max_connections; /* 0: 256 */
+    unsigned max_connections; /* others stand in the kernel's queue; 0: 256 */
     unsigned idle_timeout;    /* seconds a connection may stand still; 0: 60 */
     double wait;              /* seconds an unknown path waits; 0: 10 */
 };
@@ -29,20 +32,26 @@ struct vic_imageserver_stats {
     uint64_t requests;   /* answered with 200 or 206 */
     uint64_t full_reads; /* GETs of the whole that went out to the last byte */
     uint64_t bytes;      /* of bodies that went out to the last byte */
-    unsigned active;     /* bodies going out now */
+    unsigned active;     /* answers going out now */
 };
 
 /* NULL: *err says why. */
 struct vic_imageserver *vic_imageserver_start(const struct vic_imageserver_opts *opts,
                                               struct vic_error *err);
+
+/* Cuts all connections. No other call may be under way, or follow. NULL is fine. */
 void vic_imageserver_stop(struct vic_imageserver *s);
 
-uint16_t vic_imageserver_port(const struct vic_imageserver *s);
+/* The socket it listens at, for vic_listen_port() and vic_listen_address(). */
+int vic_imageserver_socket(const struct vic_imageserver *s);
 
-/* `path` ("/TOKEN/NAME.raw") answers with that file, which must have `size` bytes.
- * Replaces what was there. */
+/* `path` ("/TOKEN/NAME.raw") answers with that file, which must have `size` bytes; while
+ * it is not there or has another size, with 503. Replaces what was there; the same again
+ * changes nothing. Who waits for the path is answered. */
 void vic_imageserver_publish(struct vic_imageserver *s, const char *path,
                              const char *file, uint64_t size);
+
+/* What is going out already goes on. */
 void vic_imageserver_forget(struct vic_imageserver *s, const char *path);
 
 /* All routes there are have been published: unknown paths are 404 from now on. */

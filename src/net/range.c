@@ -4,7 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* Digits at *p; false: none, or more than 64 bits hold. */
+/* Digits at *p; false: none. More than 64 bits hold is as much as they hold: it is
+ * beyond the end of anything. */
 static bool read_number(const char **p, uint64_t *n)
 {
     const char *start = *p;
@@ -12,9 +13,7 @@ static bool read_number(const char **p, uint64_t *n)
     for (*n = 0; **p >= '0' && **p <= '9'; (*p)++) {
         uint64_t digit = (uint64_t)(**p - '0');
 
-        if (*n > (UINT64_MAX - digit) / 10)
-            return false;
-        *n = *n * 10 + digit;
+        *n = *n > (UINT64_MAX - digit) / 10 ? UINT64_MAX : *n * 10 + digit;
     }
     return *p > start;
 }

@@ -1,0 +1,262 @@
+/*
+ * routes: a balanced tree, for thousands of routes are looked up by every request and by
+ * whoever asks for their figures; and a list of who waits, which is short.
+ */
+#include "routes.h"
+
+#include "alloc.h"
+
+#include <pthread.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct node {
+    struct vic_route route; /* first, so that a vic_route * is a node * */
+    unsigned refs;
+    struct vic_route_stats stats;
+};
+
+struct vic_routes {
+    struct vic_routes_opts opts;
+    pthread_t waker;
+    pthread_mutex_t lock; /* all below, and the nodes */
+    pthread_cond_t changed;
+    void *root; /* of the tree of nodes */
+    struct vic_waiter *waiting;
+    bool complete, stop;
+};
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(((const struct node *)a)->route.path,
+                  ((const struct node *)b)->route.path);
+}
+
+/* Under the lock. */
+static struct node *find(const struct vic_routes *routes, const char *path)
+{
+    struct node key = { .route.path = path };
+    struct node **found = tfind(&key, &routes->root, compare);
+
+    return found ? *found : NULL;
+}
+
+static struct node *node_new(const char *path, const char *file, uint64_t size)
+{
+    struct node *n = vic_alloc(sizeof(*n));
+
+    n->route.path = vic_strdup(path);
+    n->route.file = vic_strdup(file);
+    n->route.size = size;
+    n->refs = 1;
+    return n;
+}
+
+static void node_unref(void *p)
+{
+    struct node *n = p;
+
+    if (--n->refs > 0)
+        return;
+    free((char *)n->route.path);
+    free((char *)n->route.file);
+    free(n);
+}
+
+/* Under the lock. */
+static void drop(struct vic_routes *routes, struct node *n)
+{
+    if (!n)
+        return;
+    tdelete(n, &routes->root, compare);
+    node_unref(n);
+}
+
+/* Under the lock: resumes those for whom waiting has ended. */
+static void wake(struct vic_routes *routes)
+{
+    struct vic_waiter **p = &routes->waiting;
+    double time = now();
+    struct vic_waiter *w;
+
+    while ((w = *p)) {
+        if (!routes->complete && !routes->stop && time < w->deadline
+            && !find(routes, w->path)) {
+            p = &w->next;
+            continue;
+        }
+        *p = w->next;
+        routes->opts.resume(w);
+    }
+}
+
+/* Under the lock: when the first of those who wait has waited long enough. */
+static struct timespec first_deadline(const struct vic_routes *routes)
+{
+    double first = now() + routes->opts.wait;
+    const struct vic_waiter *w;
+    struct timespec t;
+
+    for (w = routes->waiting; w; w = w->next)
+        if (w->deadline < first)
+            first = w->deadline;
+    t.tv_sec = (time_t)first;
+    t.tv_nsec = (long)((first - (double)t.tv_sec) * 1e9);
+    return t;
+}
+
+/* A thread of its own: ends the waits whose time is up. */
+static void *run_waker(void *arg)
+{
+    struct vic_routes *routes = arg;
+
+    pthread_mutex_lock(&routes->lock);
+    while (!routes->stop) {
+        struct timespec until = first_deadline(routes);
+
+        if (routes->waiting)
+            pthread_cond_timedwait(&routes->changed, &routes->lock, &until);
+        else
+            pthread_cond_wait(&routes->changed, &routes->lock);
+        wake(routes);
+    }
+    pthread_mutex_unlock(&routes->lock);
+    return NULL;
+}
+
+struct vic_routes *vic_routes_new(const struct vic_routes_opts *opts)
+{
+    struct vic_routes *routes = vic_alloc(sizeof(*routes));
+    pthread_condattr_t attributes;
+
+    routes->opts = *opts;
+    pthread_mutex_init(&routes->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&routes->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_create(&routes->waker, NULL, run_waker, routes);
+    return routes;
+}
+
+void vic_routes_stop(struct vic_routes *routes)
+{
+    pthread_mutex_lock(&routes->lock);
+    routes->stop = true;
+    wake(routes);
+    pthread_cond_signal(&routes->changed);
+    pthread_mutex_unlock(&routes->lock);
+    pthread_join(routes->waker, NULL);
+}
+
+void vic_routes_free(struct vic_routes *routes)
+{
+    tdestroy(routes->root, node_unref);
+    pthread_cond_destroy(&routes->changed);
+    pthread_mutex_destroy(&routes->lock);
+    free(routes);
+}
+
+void vic_routes_put(struct vic_routes *routes, const char *path, const char *file,
+                    uint64_t size)
+{
+    struct node *n;
+
+    pthread_mutex_lock(&routes->lock);
+    n = find(routes, path);
+    if (!n || n->route.size != size || strcmp(n->route.file, file) != 0) {
+        drop(routes, n);
+        tsearch(node_new(path, file, size), &routes->root, compare);
+        wake(routes);
+    }
+    pthread_mutex_unlock(&routes->lock);
+}
+
+void vic_routes_remove(struct vic_routes *routes, const char *path)
+{
+    pthread_mutex_lock(&routes->lock);
+    drop(routes, find(routes, path));
+    pthread_mutex_unlock(&routes->lock);
+}
+
+void vic_routes_complete(struct vic_routes *routes)
+{
+    pthread_mutex_lock(&routes->lock);
+    routes->complete = true;
+    wake(routes);
+    pthread_mutex_unlock(&routes->lock);
+}
+
+/* Under the lock. Nothing is known of the path. */
+static enum vic_routes_answer missing(struct vic_routes *routes, struct vic_waiter *w,
+                                      const char *path)
+{
+    if (routes->complete)
+        return VIC_ROUTE_UNKNOWN;
+    if (w->deadline == 0)
+        w->deadline = now() + routes->opts.wait;
+    if (routes->stop || now() >= w->deadline)
+        return VIC_ROUTE_LATER;
+    routes->opts.suspend(w);
+    w->path = path;
+    w->next = routes->waiting;
+    routes->waiting = w;
+    pthread_cond_signal(&routes->changed);
+    return VIC_ROUTE_WAIT;
+}
+
+enum vic_routes_answer vic_routes_ask(struct vic_routes *routes, struct vic_waiter *w,
+                                      const char *path, const struct vic_route **route)
+{
+    enum vic_routes_answer answer = VIC_ROUTE_FOUND;
+    struct node *n;
+
+    pthread_mutex_lock(&routes->lock);
+    n = find(routes, path);
+    if (n) {
+        n->refs++;
+        n->stats.active++;
+        *route = &n->route;
+    } else {
+        answer = missing(routes, w, path);
+    }
+    pthread_mutex_unlock(&routes->lock);
+    return answer;
+}
+
+void vic_routes_release(struct vic_routes *routes, const struct vic_route *route,
+                        const struct vic_route_stats *done)
+{
+    struct node *n = (struct node *)route;
+
+    pthread_mutex_lock(&routes->lock);
+    n->stats.requests += done->requests;
+    n->stats.full_reads += done->full_reads;
+    n->stats.bytes += done->bytes;
+    n->stats.active--;
+    node_unref(n);
+    pthread_mutex_unlock(&routes->lock);
+}
+
+bool vic_routes_stats(struct vic_routes *routes, const char *path,
+                      struct vic_route_stats *stats)
+{
+    const struct node *n;
+
+    pthread_mutex_lock(&routes->lock);
+    n = find(routes, path);
+    if (n)
+        *stats = n->stats;
+    pthread_mutex_unlock(&routes->lock);
+    return n != NULL;
+}
