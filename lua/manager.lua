@@ -10,6 +10,7 @@ local kinds = require "kinds"
 local log = require "host.log"
 local places = require "places"
 local providers = require "providers"
+local script_watch = require "script_watch"
 local sessions = require "sessions"
 local target = require "targets.harvester"
 local task = require "host.task"
@@ -179,16 +180,22 @@ local function secret_reader(client)
   end
 end
 
--- What every flow gets (flows/init.lua).
+-- Imports whose plan failed, or is not made yet, are planned with the new scripts.
+local function on_scripts(self)
+  for id, value in self.imports:each() do
+    if value.state == "virtualMachineImportInvalid" or value.state == "" then
+      self.controller:add(import_key(id))
+    end
+  end
+end
+
+-- What every flow gets (flows/init.lua), besides the scripts of the moment.
 local function environment(self, opts)
   return {
     store = self.client,
     target = self.target,
     open_source = function(ref)
       return self.sessions:open(ref)
-    end,
-    hook = function(_, _, builtin)
-      return builtin
     end,
     secret = secret_reader(self.client),
     now = time.now,
@@ -289,6 +296,10 @@ function methods:run()
     assert(i:wait_synced(SYNC_WITHIN))
   end
   publish_all(self, self.env)
+  if self.script_watch then
+    self.script_watch:load()
+    group[#group + 1] = task.spawn(self.script_watch.run, self.script_watch)
+  end
   if self.on_synced then
     self.on_synced()
   end
@@ -303,6 +314,8 @@ end
 --   opts.base_url    string    where the cluster reaches it
 --   opts.events      kube.events
 --   opts.fence       function () -> true | nil, err
+--   opts.scripts     scripts   the site's; set from the ConfigMap of opts.namespace
+--   opts.namespace   string    ours; nil: opts.scripts stays as it is
 --   opts.on_synced   function (), optional
 --   opts.on_result   function (key, ok), optional
 --   opts.options     table     scratch, strict_tls, max_imports, max_per_source, poll ...
@@ -312,6 +325,7 @@ function M.new(opts)
     client = opts.client,
     server = opts.server,
     on_synced = opts.on_synced,
+    scripts = opts.scripts,
     secrets = {},
     sources = {},
     places = places.new(options.max_imports, options.max_per_source),
@@ -331,10 +345,23 @@ function M.new(opts)
     poll = options.poll,
   })
   self.env = environment(self, opts)
+  self.script_watch = opts.namespace and script_watch.new({
+    client = opts.client,
+    namespace = opts.namespace,
+    scripts = opts.scripts,
+    events = opts.events,
+    changed = function()
+      on_scripts(self)
+    end,
+  })
   self.controller = controller.new({
     on_result = opts.on_result,
     reconcile = function(key)
-      return FLOWS[key.kind](key, self.env)
+      local generation = self.scripts.current
+      return FLOWS[key.kind](key, setmetatable({
+        hook = generation.hook,
+        script_generation = generation.hash,
+      }, { __index = self.env }))
     end,
   })
   return self

@@ -14,6 +14,8 @@ local kinds = require "kinds"
 local leader = require "kube.leader"
 local log = require "host.log"
 local manager = require "manager"
+local scripts = require "scripts"
+local site_of = require "cli.site"
 local task = require "host.task"
 
 local M = {}
@@ -28,6 +30,8 @@ Runs the controller, in a pod or against the cluster of KUBECONFIG.
       --scratch DIR               (default /tmp/vm-import-controller)
       --strict-tls                refuse a source's certificate that nothing vouches for,
                                   instead of pinning the first one met
+      --scripts DIR               the site's scripts, instead of those in the ConfigMap
+                                  vm-import-scripts of our namespace
       --max-imports N             that move disks at once                    (default 8)
       --max-per-source N          of them from one source                    (default 4)
 
@@ -40,6 +44,7 @@ local OPTIONS = {
   ["metrics-listen"] = { value = "HOST:PORT" },
   scratch = { value = "DIR" },
   ["strict-tls"] = {},
+  scripts = { value = "DIR" },
   ["max-imports"] = { value = "N" },
   ["max-per-source"] = { value = "N" },
   help = { short = "h" },
@@ -118,8 +123,12 @@ local function run_controller(values)
     return election:may_write()
   end
   local api = connect(cluster, fence)
+  local site <close> = scripts.new()
+  site_of.use(site, values.scripts, "controller")
   local world = {
     client = api,
+    scripts = site,
+    namespace = not values.scripts and cluster.namespace or nil,
     server = server,
     base_url = base_url(cluster.namespace, server:port()),
     events = events.new({ client = api, controller = CONTROLLER, instance = identity }),

@@ -1,0 +1,177 @@
+--- script_watch: the site's scripts of a cluster: a ConfigMap in our namespace, followed.
+--
+-- What is in force changes in one step, and only to a set that is sound as a whole. A
+-- ConfigMap that is broken when we start has no sound one before it: until it is mended
+-- nothing is planned, for the built-in policy alone is not what the site wants.
+
+local digest = require "host.digest"
+local errors = require "host.error"
+local informer = require "kube.informer"
+local log = require "host.log"
+local scripts = require "scripts"
+local task = require "host.task"
+local time = require "host.time"
+
+local methods = {}
+local mt = { __name = "script_watch", __index = methods }
+
+local M = {}
+
+--- script_watch.name: of the ConfigMap.
+M.name = "vm-import-scripts"
+
+local AGAIN = 5 -- seconds, after a failure that is not the scripts'
+
+-- What is kept of the ConfigMap: {object (for Events), texts, problem, at}.
+local function project(object)
+  local texts, problem = {}, nil
+  for key, text in pairs(object.data or {}) do
+    texts[key] = text
+  end
+  for key, encoded in pairs(object.binaryData or {}) do
+    local text, err = digest.base64_decode(encoded)
+    texts[key] = text
+    problem = problem or (err and ("%s: %s"):format(key, err.message))
+  end
+  return {
+    object = { apiVersion = "v1", kind = "ConfigMap", metadata = {
+      name = object.metadata.name,
+      namespace = object.metadata.namespace,
+      uid = object.metadata.uid,
+      resourceVersion = object.metadata.resourceVersion,
+    } },
+    texts = texts,
+    problem = problem,
+    at = time.monotonic(),
+  }
+end
+
+local function tell(self, seen, type, reason, note)
+  if seen.object then
+    self.events:emit(seen.object, type, reason, note)
+  end
+end
+
+-- Nothing is planned by it: each plan fails with what is wrong.
+local function broken(err)
+  local generation = { hash = "broken", names = {}, ignored = {} }
+  function generation.hook(name)
+    return nil, errors.new("invalid", err.message, { script = M.name, hook = name })
+  end
+  return generation
+end
+
+local function reject(self, seen, err)
+  if self.scripts.current == scripts.builtin and not self.loaded then
+    self.scripts.current = broken(err)
+  end
+  local now = self.scripts.current.hash
+  log.error("the site's scripts are broken: " .. err.message, { in_force = now })
+  tell(self, seen, "Warning", "ScriptsRejected",
+    ("%s (generation %s stays in force)"):format(err.message, now))
+end
+
+local function announce(self, seen, generation, before)
+  for _, ignored in ipairs(generation.ignored) do
+    tell(self, seen, "Warning", "ScriptIgnored", ignored.name .. ": " .. ignored.reason)
+  end
+  if generation.hash == before then
+    return
+  end
+  local names = table.concat(generation.names, ", ")
+  log.info("site scripts in force", { generation = generation.hash, scripts = names,
+    seconds = time.monotonic() - seen.at })
+  tell(self, seen, "Normal", "ScriptsInForce",
+    ("generation %s: %s"):format(generation.hash, names ~= "" and names or "none"))
+  self.changed()
+end
+
+-- Puts what was seen last into force. Throws what is not the scripts' fault.
+local function take(self, seen)
+  local before = self.scripts.current.hash
+  local generation, err
+  if seen.problem then
+    err = errors.new("invalid", seen.problem)
+  else
+    generation, err = self.scripts:use(seen.texts)
+  end
+  if generation then
+    announce(self, seen, generation, before)
+  elseif err.kind == "invalid" then
+    reject(self, seen, err)
+  else
+    error(err)
+  end
+  self.loaded = true
+end
+
+local function gone()
+  return { texts = {}, at = time.monotonic() }
+end
+
+--- watch:load()                                                         [waits]
+-- Takes what there is now; before anything is planned. Throws when that is not known.
+function methods:load()
+  local object, err = self.client:get("ConfigMap", self.namespace, M.name)
+  if object then
+    take(self, project(object))
+  elseif err.kind == "denied" then
+    log.warn(("site scripts are not looked for: %s"):format(err.message))
+  elseif err.kind ~= "notfound" then
+    error(errors.wrap(err, "reading the site's scripts"))
+  end
+  self.loaded = true
+end
+
+--- watch:run()                                                          [waits]
+-- Follows the ConfigMap until its task is cancelled.
+function methods:run()
+  local seen
+  local came = task.signal()
+  local watched = informer.new({
+    client = self.client, kind = "ConfigMap", namespace = self.namespace, name = M.name,
+    project = project,
+    changed = function(_, value)
+      seen = value or gone()
+      came:notify()
+    end,
+  })
+  local running = task.spawn(watched.run, watched)
+  local guard <close> = setmetatable({}, { __close = function()
+    running:cancel(0)
+  end })
+  assert(guard)
+  while true do
+    if not seen then
+      came:wait()
+    end
+    local now = seen
+    seen = nil
+    local ok, err = pcall(take, self, now)
+    if not ok then
+      log.error("the site's scripts: " .. errors.of(err).message)
+      seen = seen or now
+      task.sleep(AGAIN)
+    end
+  end
+end
+
+--- script_watch.new(opts) -> watch
+--
+--   opts.client     kube.client
+--   opts.namespace  string       ours
+--   opts.scripts    scripts      whose generation it sets
+--   opts.events     kube.events
+--   opts.changed    function ()  another generation is in force; must not wait
+function M.new(opts)
+  return setmetatable({
+    client = opts.client,
+    namespace = opts.namespace,
+    scripts = opts.scripts,
+    events = opts.events,
+    changed = opts.changed,
+    loaded = false,
+  }, mt)
+end
+
+return M
