@@ -1,5 +1,7 @@
 local file = require "host.file"
 local lab = require "support.lab"
+local plan = require "policy.plan"
+local sample = require "support.sample"
 local scripts = require "scripts"
 local task = require "host.task"
 
@@ -65,6 +67,49 @@ describe("scripts", function()
     assert(site:use({ ["a.lua"] = names_it("y") }))
     slow:join()
     assert.equal("y", decided(site.current))
+  end)
+
+  it("is reloaded 200 times under load: no plan of two generations, no leak", function()
+    local function texts(n)
+      local hook = ("return { name = function() return 'n%d' end, "):format(n)
+        .. ("description = function() return 'n%d' end }"):format(n)
+      return { ["a.lua"] = hook, ["b.lua"] = "return {}" }
+    end
+    local function resident()
+      collectgarbage()
+      return tonumber(assert(file.read("/proc/self/statm")):match("^%d+ (%d+)")) * 4096
+    end
+    local input = sample.input()
+    local running, planned = true, {}
+    assert(site:use(texts(0)))
+    local workers = {}
+    for i = 1, 4 do
+      workers[i] = task.spawn(function()
+        while running do
+          local made = assert(plan.build(input, site.current.hook))
+          assert.equal(made.description, made.name)
+          planned[made.name] = true
+        end
+      end)
+    end
+    local before
+    for n = 1, 200 do
+      assert(site:use(texts(n)))
+      before = n == 50 and resident() or before
+    end
+    running = false
+    for _, worker in ipairs(workers) do
+      assert(worker:join())
+    end
+    local grown = resident() - before
+    -- Sanitizers keep freed memory.
+    local sanitized = assert(file.read("/proc/self/maps")):find("lib[at]san")
+    assert.truthy(sanitized or grown < 4 * 2 ^ 20, ("%d bytes more"):format(grown))
+    local generations = 0
+    for _ in pairs(planned) do
+      generations = generations + 1
+    end
+    assert.is_true(generations > 10, generations)
   end)
 
   it("says which keys are no site scripts", function()

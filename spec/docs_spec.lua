@@ -1,0 +1,46 @@
+-- What the documents say, held against the code.
+
+local plan = require "policy.plan"
+local sandbox = require "sandbox"
+
+local function read(path)
+  local file <close> = assert(io.open(path))
+  return file:read("a")
+end
+
+describe("docs/scripting.md", function()
+  local text = read("docs/scripting.md")
+
+  local function rows()
+    local list = {}
+    for name, called in text:gmatch("\n| `([%l_]+)` | ([^|]-) | [^\n]- |") do
+      list[#list + 1] = name .. ": " .. called
+    end
+    return list
+  end
+
+  it("lists every hook, in the order they are called", function()
+    local per = { disk = "per disk", nic = "per NIC" }
+    local expected = {}
+    for _, decision in ipairs(plan.decisions) do
+      if decision.name then
+        expected[#expected + 1] = decision.name .. ": " .. (per[decision.per] or "once")
+      end
+    end
+    expected[#expected + 1] = "findings: once"
+    assert.same(expected, rows())
+    assert.equal(#sandbox.hooks, #expected)
+  end)
+
+  it("begins with a script that does what it says", function()
+    local script = text:match("```lua\n(.-)```")
+    local box <close> = sandbox.new()
+    local set = assert(box:load({ ["10-network.lua"] = script }))
+    local function network(name)
+      return set:hook("nic_network", { nic = { network = { name = name } } }, nil,
+        function(value) return value end)
+    end
+    assert.equal("default/vlan20", network("VLAN 20 backup"))
+    assert.is_nil(network("VM Network"))
+  end)
+end)
