@@ -89,7 +89,7 @@ local function send(self, event)
       log.warn("Events are left out: " .. err.message)
     end
   else
-    log.debug("an Event was not written", { message = err.message,
+    log.debug("an Event was not written", { why = err.message,
       reason = event.reason, object = event.regarding.name })
   end
 end

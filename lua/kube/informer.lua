@@ -15,10 +15,13 @@ local mt = { __name = "kube.informer", __index = methods }
 
 local M = {}
 
-local WATCH_FOR = 290                   -- seconds that a watch lasts
-local STEADY = 5                        -- seconds of watching after which all is well
-local PAUSE_FIRST, PAUSE_MOST = 0.2, 30 -- seconds between two tries
-local PAUSE_MISSING = 1                 -- at least, without the kind or the right to it
+local WATCH_FOR = 290 -- seconds that a watch lasts
+local STEADY = 5      -- seconds of watching after which all is well
+
+-- Seconds before the next try: {first, most}, doubled each time.
+local SHORT = { 0.2, 10 }  -- after a watch that did not last
+local AWAY = { 0.2, 10 }   -- the server does not answer, or has an error
+local MISSING = { 1, 30 }  -- it answers that there is no such kind, or no right to it
 
 local function id_of(namespace, name)
   return (namespace or "") .. "/" .. name
@@ -118,7 +121,7 @@ local function take(self, line)
   if type(object) ~= "table" or event.type == "ERROR" or not object.metadata then
     log.debug("a watch ended with an error", {
       kind = self.kind,
-      message = type(object) == "table" and object.message or "not an event",
+      why = type(object) == "table" and object.message or "not an event",
     })
     return false
   end
@@ -157,7 +160,7 @@ end
 local function note_end(self, started, events, err)
   local lasted = time.monotonic() - started
   if lasted >= STEADY then
-    self.pause = PAUSE_FIRST
+    self.pauses[SHORT] = nil
   end
   -- Before it ends a watch in good order says at least where it stands. One that does
   -- not may wait for a version that this server has yet to reach (a restored backup).
@@ -165,7 +168,7 @@ local function note_end(self, started, events, err)
     self.version = nil
   end
   log.debug("a watch has ended", { kind = self.kind, seconds = lasted, events = events,
-    message = err and err.message, again = self.version and "watch" or "list" })
+    why = err and err.message, again = self.version and "watch" or "list" })
 end
 
 -- Until it ends. True, or nil, err: it could not even begin.
@@ -191,15 +194,10 @@ local function watch(self)
   return true
 end
 
-local function wait_before_again(self, err)
-  local seconds = self.pause
-  if err and (err.kind == "notfound" or err.kind == "denied") then
-    seconds = math.max(seconds, PAUSE_MISSING)
-  elseif err and err.after then
-    seconds = math.max(seconds, err.after)
-  end
-  self.pause = math.min(self.pause * 2, PAUSE_MOST)
-  task.sleep(seconds * (1 + 0.2 * math.random()))
+local function wait_before_again(self, why, after)
+  local seconds = self.pauses[why] or why[1]
+  self.pauses[why] = math.min(seconds * 2, why[2])
+  task.sleep(math.max(seconds * self.pace, after or 0) * (1 + 0.2 * math.random()))
 end
 
 local function report(self, err)
@@ -209,23 +207,34 @@ local function report(self, err)
   end
 end
 
+local function list_and_watch(self)
+  if not self.version then
+    local ok, err = list(self)
+    if not ok then
+      return nil, err
+    end
+  end
+  return watch(self)
+end
+
 --- informer:run()                                                       [waits]
--- Lists and watches until its task is cancelled.
+-- Lists and watches until its task is cancelled. Nothing else ends it.
 function methods:run()
   while true do
-    local ok, err = true, nil
-    if not self.version then
-      ok, err = list(self)
-    end
-    if ok then
-      ok, err = watch(self)
+    local ran, ok, err = pcall(list_and_watch, self)
+    if not ran then
+      ok, err = nil, errors.of(ok)
+      self.version = nil
     end
     if ok then
       self.failed_with = nil
+      self.pauses[AWAY], self.pauses[MISSING] = nil, nil
+      wait_before_again(self, SHORT)
     else
       report(self, err)
+      local missing = err.kind == "notfound" or err.kind == "denied"
+      wait_before_again(self, missing and MISSING or AWAY, err.after)
     end
-    wait_before_again(self, err)
   end
 end
 
@@ -277,6 +286,7 @@ end
 --   opts.watch_for  seconds that one watch lasts (default 290)
 --   opts.idle       seconds of silence that mean a dead connection (default: kube.client)
 --   opts.page       objects listed at once (default: kube.client)
+--   opts.pace       number, for specs: makes the pauses between two tries shorter
 function M.new(opts)
   return setmetatable({
     client = opts.client,
@@ -290,7 +300,8 @@ function M.new(opts)
     idle = opts.idle,
     page = opts.page,
     objects = {},
-    pause = PAUSE_FIRST,
+    pace = opts.pace or 1,
+    pauses = {},
     synced = task.signal(),
   }, mt)
 end

@@ -80,7 +80,7 @@ describe("kube.informer", function()
     seen = {}
     client = scripted(lists, watches)
     local all = {
-      client = client, kind = "K",
+      client = client, kind = "K", pace = 0.01,
       project = function(object)
         return { value = object.value }
       end,
@@ -93,7 +93,6 @@ describe("kube.informer", function()
       all[name] = value
     end
     local i = informer.new(all)
-    i.pause = 0.001
     running = task.spawn(i.run, i)
     return i
   end
