@@ -191,7 +191,8 @@ describe("kube.informer", function()
   end)
 
   it("waits for the kind, or the right to it, and is not synced before", function()
-    local i = start({ err("notfound", { status = 404 }), { version = "1", a = 1 } }, {})
+    local i = start({ err("notfound", { status = 404 }), { version = "1", a = 1 } }, {},
+      { pace = 0.1 })
     local ok, problem = i:wait_synced(0.02)
     assert.is_nil(ok)
     assert.equal("timeout", problem.kind)
