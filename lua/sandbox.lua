@@ -63,13 +63,14 @@ end
 local function call(self, script, request)
   request.script, request.text = script.name, script.text
   request.deadline = self.deadline
+  local encoded = json.encode(request)
   local permit <close> = assert(self.places:acquire())
   local child, err = take_child(self)
   if not child then
     return nil, err
   end
   local text
-  text, err = child:call(json.encode(request), self.deadline)
+  text, err = child:call(encoded, self.deadline)
   give_back(self, child)
   permit:release()
   local answer

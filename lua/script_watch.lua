@@ -8,6 +8,7 @@ local digest = require "host.digest"
 local errors = require "host.error"
 local informer = require "kube.informer"
 local log = require "host.log"
+local metrics = require "host.metrics"
 local scripts = require "scripts"
 local task = require "host.task"
 local time = require "host.time"
@@ -19,6 +20,11 @@ local M = {}
 
 --- script_watch.name: of the ConfigMap.
 M.name = "vm-import-scripts"
+
+local RELOADS = metrics.counter("vmimport_script_reloads_total",
+  "Sets of site scripts that were looked at.", { "result" })
+local BROKEN = metrics.gauge("vmimport_scripts_broken",
+  "1 while the site's scripts, as they stand in the cluster, are not in force.")
 
 local AGAIN = 5 -- seconds, after a failure that is not the scripts'
 
@@ -62,6 +68,8 @@ local function broken(err)
 end
 
 local function reject(self, seen, err)
+  RELOADS:add(1, { result = "rejected" })
+  BROKEN:set(1)
   if self.scripts.current == scripts.builtin and not self.loaded then
     self.scripts.current = broken(err)
   end
@@ -72,12 +80,14 @@ local function reject(self, seen, err)
 end
 
 local function announce(self, seen, generation, before)
+  BROKEN:set(0)
   for _, ignored in ipairs(generation.ignored) do
     tell(self, seen, "Warning", "ScriptIgnored", ignored.name .. ": " .. ignored.reason)
   end
   if generation.hash == before then
     return
   end
+  RELOADS:add(1, { result = "accepted" })
   local names = table.concat(generation.names, ", ")
   log.info("site scripts in force", { generation = generation.hash, scripts = names,
     seconds = time.monotonic() - seen.at })

@@ -120,7 +120,9 @@ describe("site scripts in a cluster", function()
   end)
 
   teardown(function()
-    running:cancel(30)
+    if running then
+      running:cancel(30)
+    end
     cluster:close()
     getmetatable(sim).__close(sim)
     getmetatable(folder).__close(folder)

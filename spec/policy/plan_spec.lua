@@ -323,6 +323,17 @@ describe("policy.plan hooks:", function()
     assert.is_not_nil(sample.find(p.findings, "TpmStateLeft"))
   end)
 
+  it("may ask what is thought of a value before they return it", function()
+    local seen = {}
+    built(sample.input(), function(name, _, _, accept)
+      if name == "disk_bus" then
+        seen = { accept("scsi"), select(2, accept("floppy")) }
+      end
+    end)
+    assert.equal("scsi", seen[1])
+    assert.matches("allowed: ", seen[2], 1, true)
+  end)
+
   it("end the planning with their own error", function()
     local p, err = plan.build(sample.input(), function()
       return nil, { kind = "timeout", message = "hook slow.lua" }

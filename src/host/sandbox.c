@@ -8,6 +8,7 @@
 #include "error.h"
 #include "fail.h"
 #include "host.h"
+#include "log.h"
 #include "sandbox_child.h"
 #include "text.h"
 #include "wait.h"
@@ -135,13 +136,26 @@ static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
     *buf = uv_buf_init(s->piece, sizeof(s->piece));
 }
 
+/* What the child says of itself first. */
+static void greeting_take(struct sandbox *s, const char *data, size_t size)
+{
+    static bool told;
+
+    s->greeted = true;
+    if (told || memmem(data, size, "true", 4))
+        return;
+    told = true;
+    vic_log(VIC_LOG_WARN, "the kernel offers no seccomp: site scripts are confined by "
+                          "Lua and resource limits alone");
+}
+
 /* One whole frame, without its length. */
 static void frame_take(struct sandbox *s, const char *data, size_t size)
 {
     struct vic_error err;
 
     if (!s->greeted) {
-        s->greeted = true;
+        greeting_take(s, data, size);
     } else if (s->call) {
         s->call->answer = vic_alloc(size + 1);
         s->call->size = size;

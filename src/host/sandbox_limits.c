@@ -97,5 +97,5 @@ bool vic_sandbox_limit(size_t memory)
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     limit_resources(memory);
     close_range(SANITIZED ? STDERR_FILENO + 1 : STDERR_FILENO, ~0U, 0);
-    return !SANITIZED && filter_calls();
+    return SANITIZED || filter_calls();
 }

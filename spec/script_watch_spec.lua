@@ -1,0 +1,89 @@
+local cluster = require "support.cluster"
+local errors = require "host.error"
+local metrics = require "host.metrics"
+local script_watch = require "script_watch"
+local scripts = require "scripts"
+
+local GOOD = "return { name = function() return 'x' end }"
+
+describe("script_watch:load", function()
+  local client, site, said
+
+  before_each(function()
+    client, site, said = cluster.new(), scripts.new(), {}
+  end)
+
+  after_each(function()
+    site:close()
+  end)
+
+  local function config_map(data, binary)
+    client:create("ConfigMap", { metadata = { name = script_watch.name,
+      namespace = "ours" }, data = data, binaryData = binary })
+  end
+
+  local function load()
+    local watch = script_watch.new({
+      client = client, namespace = "ours", scripts = site, changed = function() end,
+      events = { emit = function(_, object, type, reason, note)
+        said[#said + 1] = ("%s %s %s %s"):format(object.metadata.name, type, reason, note)
+      end },
+    })
+    return watch:load()
+  end
+
+  local function metric(text)
+    return metrics.text():find("\n" .. text .. "\n", 1, true) ~= nil
+  end
+
+  it("puts what is there into force and says so", function()
+    config_map({ ["a.lua"] = GOOD, ["policy.x.lua"] = "x" })
+    load()
+    assert.same({ "a.lua" }, site.current.names)
+    assert.truthy(said[1]:find("Warning ScriptIgnored policy.x.lua", 1, true))
+    assert.equal(("vm-import-scripts Normal ScriptsInForce generation %s: a.lua"):format(
+      site.current.hash), said[2])
+    assert.is_true(metric("vmimport_scripts_broken 0"))
+  end)
+
+  it("leaves the built-in policy where there is nothing, or it may not look", function()
+    load()
+    function client.get()
+      return nil, errors.new("denied", "forbidden")
+    end
+    load()
+    assert.equal("builtin", site.current.hash)
+    assert.same({}, said)
+  end)
+
+  it("does not guess when the cluster does not answer", function()
+    function client.get()
+      return nil, errors.new("timeout", "no answer")
+    end
+    assert.has_error(load)
+  end)
+
+  for what, data in pairs({
+    ["a script that is broken"] = { { ["a.lua"] = GOOD, ["b.lua"] = "return {" }, nil,
+      "b.lua:1: unexpected symbol" },
+    ["binary data that is not base64"] = { nil, { ["c.lua"] = "%%%" }, "c.lua: " },
+  }) do
+    it("plans nothing with " .. what .. " at the start", function()
+      config_map(data[1], data[2])
+      load()
+      local value, err = site.current.hook("name", {}, "built-in")
+      assert.is_nil(value)
+      assert.equal(script_watch.name, err.script)
+      assert.truthy(err.message:find(data[3], 1, true), err.message)
+      assert.truthy(said[1]:find("Warning ScriptsRejected " .. data[3], 1, true), said[1])
+      assert.is_true(metric("vmimport_scripts_broken 1"))
+    end)
+  end
+
+  it("keeps the generation of the term before when the next begins with a broken one", function()
+    local before = assert(site:use({ ["a.lua"] = GOOD }))
+    config_map({ ["a.lua"] = "return {" })
+    load()
+    assert.equal(before, site.current)
+  end)
+end)
