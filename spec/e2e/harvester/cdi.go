@@ -91,7 +91,8 @@ func (b cdiBackend) initialize(ctx context.Context, image *harvesterv1.VirtualMa
 	if err := b.client.Get(ctx, client.ObjectKey{Name: image.Spec.TargetStorageClassName}, &class); err != nil {
 		return err
 	}
-	volume := dataVolume(client.ObjectKeyFromObject(image), &class, resource.NewQuantity(image.Status.VirtualSize, resource.DecimalSI))
+	volume := dataVolume(client.ObjectKeyFromObject(image), &class,
+		resource.NewQuantity(image.Status.VirtualSize, resource.DecimalSI))
 	volume.OwnerReferences = []metav1.OwnerReference{{
 		APIVersion: harvesterv1.SchemeGroupVersion.String(), Kind: "VirtualMachineImage",
 		Name: image.Name, UID: image.UID, BlockOwnerDeletion: ptr.To(true),
@@ -101,13 +102,16 @@ func (b cdiBackend) initialize(ctx context.Context, image *harvesterv1.VirtualMa
 }
 
 func (b cdiBackend) remove(ctx context.Context, image *harvesterv1.VirtualMachineImage) error {
-	volume := cdiv1.DataVolume{ObjectMeta: metav1.ObjectMeta{Name: image.Name, Namespace: image.Namespace}}
+	volume := cdiv1.DataVolume{ObjectMeta: metav1.ObjectMeta{Name: image.Name,
+		Namespace: image.Namespace}}
 	return client.IgnoreNotFound(b.client.Delete(ctx, &volume))
 }
 
 // dataVolume is what Harvester makes, less its source.
-func dataVolume(key client.ObjectKey, class *storagev1.StorageClass, size *resource.Quantity) *cdiv1.DataVolume {
-	volume := &cdiv1.DataVolume{ObjectMeta: metav1.ObjectMeta{Name: key.Name, Namespace: key.Namespace}}
+func dataVolume(key client.ObjectKey, class *storagev1.StorageClass,
+	size *resource.Quantity) *cdiv1.DataVolume {
+	volume := &cdiv1.DataVolume{ObjectMeta: metav1.ObjectMeta{Name: key.Name,
+		Namespace: key.Namespace}}
 	if class.VolumeBindingMode != nil && *class.VolumeBindingMode == storagev1.VolumeBindingWaitForFirstConsumer {
 		volume.Annotations = map[string]string{annotationBindNow: "true"}
 	}
@@ -132,7 +136,8 @@ func (s *standin) dataVolumeUIDs(ctx context.Context) map[types.UID]bool {
 	return uids
 }
 
-func (s *standin) reconcileVolume(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+func (s *standin) reconcileVolume(ctx context.Context, request reconcile.Request) (reconcile.Result,
+	error) {
 	var volume cdiv1.DataVolume
 	if err := s.client.Get(ctx, request.NamespacedName, &volume); err != nil {
 		s.forgetPods(ctx)
@@ -154,7 +159,10 @@ func (s *standin) reconcileVolume(ctx context.Context, request reconcile.Request
 			s.volumeIs(ctx, &volume, cdiv1.ImportScheduled, "N/A", "")
 			return reconcile.Result{RequeueAfter: s.options.checkEvery}, err
 		}
-		s.pods.start(s.context, volume.UID, func(ctx context.Context) { s.runImporter(ctx, &volume, claim) })
+		s.pods.start(s.context, volume.UID, func(ctx context.Context) {
+			s.runImporter(ctx, &volume,
+				claim)
+		})
 	case source.PVC != nil:
 		return s.cloneVolume(ctx, &volume)
 	}
@@ -162,7 +170,8 @@ func (s *standin) reconcileVolume(ctx context.Context, request reconcile.Request
 }
 
 // claimOf makes the claim of a DataVolume, which has its name, or finds it.
-func (s *standin) claimOf(ctx context.Context, volume *cdiv1.DataVolume) (*corev1.PersistentVolumeClaim, error) {
+func (s *standin) claimOf(ctx context.Context,
+	volume *cdiv1.DataVolume) (*corev1.PersistentVolumeClaim, error) {
 	var claim corev1.PersistentVolumeClaim
 	err := s.client.Get(ctx, client.ObjectKeyFromObject(volume), &claim)
 	if !apierrors.IsNotFound(err) {
@@ -180,7 +189,8 @@ func (s *standin) claimOf(ctx context.Context, volume *cdiv1.DataVolume) (*corev
 	claim = corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: volume.Name, Namespace: volume.Namespace, Annotations: map[string]string{},
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(volume, cdiv1.SchemeGroupVersion.WithKind("DataVolume"))},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(volume,
+				cdiv1.SchemeGroupVersion.WithKind("DataVolume"))},
 		},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			StorageClassName: &class.Name, AccessModes: access, VolumeMode: &mode,
@@ -194,9 +204,11 @@ func (s *standin) claimOf(ctx context.Context, volume *cdiv1.DataVolume) (*corev
 }
 
 // runImporter is an importer pod, and those that follow it: CDI never gives up.
-func (s *standin) runImporter(ctx context.Context, volume *cdiv1.DataVolume, claim *corev1.PersistentVolumeClaim) {
+func (s *standin) runImporter(ctx context.Context, volume *cdiv1.DataVolume,
+	claim *corev1.PersistentVolumeClaim) {
 	image := subject{
-		image: volume.Namespace + "/" + volume.Name, uid: string(volume.UID), url: volume.Spec.Source.HTTP.URL,
+		image: volume.Namespace + "/" + volume.Name, uid: string(volume.UID),
+		url: volume.Spec.Source.HTTP.URL,
 	}
 	// A pod before this one may have ended after the volume was read.
 	if s.client.Get(ctx, client.ObjectKeyFromObject(volume), volume) != nil || volume.Status.Phase == cdiv1.Succeeded {
@@ -216,7 +228,8 @@ func (s *standin) runImporter(ctx context.Context, volume *cdiv1.DataVolume, cla
 	}
 }
 
-func (s *standin) importOnce(ctx context.Context, volume *cdiv1.DataVolume, claim *corev1.PersistentVolumeClaim, image subject) error {
+func (s *standin) importOnce(ctx context.Context, volume *cdiv1.DataVolume,
+	claim *corev1.PersistentVolumeClaim, image subject) error {
 	pod := s.newPuller("cdi-importer", "cdi-golang-importer", 0)
 	defer pod.close()
 	if _, err := pod.head(ctx, image, func(status int) bool { return status == http.StatusOK }); err != nil {
@@ -226,7 +239,8 @@ func (s *standin) importOnce(ctx context.Context, volume *cdiv1.DataVolume, clai
 		begin: s.options.importerIdle, idle: s.options.importerIdle, every: s.options.progressEvery,
 		progress: func(received, length int64) {
 			if length > 0 {
-				s.volumeIs(ctx, volume, cdiv1.ImportInProgress, fmt.Sprintf("%.2f%%", float64(received)*100/float64(length)), "")
+				s.volumeIs(ctx, volume, cdiv1.ImportInProgress, fmt.Sprintf("%.2f%%",
+					float64(received)*100/float64(length)), "")
 			}
 		},
 	})
@@ -240,7 +254,8 @@ func (s *standin) importOnce(ctx context.Context, volume *cdiv1.DataVolume, clai
 	}
 	space := claim.Spec.Resources.Requests.Storage().Value()
 	if size := virtualSizeOf(done.first, done.received); size > space {
-		return fmt.Errorf("virtual image size %d is larger than the reported available storage %d", size, space)
+		return fmt.Errorf("virtual image size %d is larger than the reported available storage %d",
+			size, space)
 	}
 	return nil
 }
@@ -259,7 +274,8 @@ func (s *standin) checkRanges(ctx context.Context, pod *puller, image subject, d
 		}
 		want := fmt.Sprintf("bytes %d-%d/%d", end.from, end.from+size-1, done.received)
 		if said := response.Header.Get("Content-Range"); response.StatusCode != http.StatusPartialContent || said != want {
-			return fmt.Errorf("Range %s of %s: status %d, Content-Range %q instead of %q", ranges, image.url, response.StatusCode, said, want)
+			return fmt.Errorf("Range %s of %s: status %d, Content-Range %q instead of %q", ranges,
+				image.url, response.StatusCode, said, want)
 		}
 		if !bytes.Equal(got, end.want) {
 			return errors.New("Range " + ranges + " of " + image.url + " brought other bytes than the whole did")
@@ -269,7 +285,8 @@ func (s *standin) checkRanges(ctx context.Context, pod *puller, image subject, d
 }
 
 // cloneVolume copies a claim: at once, when the source is there and idle.
-func (s *standin) cloneVolume(ctx context.Context, volume *cdiv1.DataVolume) (reconcile.Result, error) {
+func (s *standin) cloneVolume(ctx context.Context, volume *cdiv1.DataVolume) (reconcile.Result,
+	error) {
 	from := volume.Spec.Source.PVC
 	var source corev1.PersistentVolumeClaim
 	err := s.client.Get(ctx, client.ObjectKey{Namespace: from.Namespace, Name: from.Name}, &source)
@@ -280,7 +297,8 @@ func (s *standin) cloneVolume(ctx context.Context, volume *cdiv1.DataVolume) (re
 		return reconcile.Result{}, err
 	}
 	if source.Spec.Resources.Requests.Storage().Cmp(*volume.Spec.Storage.Resources.Requests.Storage()) > 0 {
-		s.volumeIs(ctx, volume, cdiv1.CloneScheduled, "N/A", "target resources requests storage size is smaller than the source")
+		s.volumeIs(ctx, volume, cdiv1.CloneScheduled, "N/A",
+			"target resources requests storage size is smaller than the source")
 		return reconcile.Result{}, nil
 	}
 	claim, err := s.claimOf(ctx, volume)
@@ -292,9 +310,11 @@ func (s *standin) cloneVolume(ctx context.Context, volume *cdiv1.DataVolume) (re
 }
 
 // volumeIs writes the status, if the object is still there.
-func (s *standin) volumeIs(ctx context.Context, volume *cdiv1.DataVolume, phase cdiv1.DataVolumePhase, progress, message string) {
+func (s *standin) volumeIs(ctx context.Context, volume *cdiv1.DataVolume,
+	phase cdiv1.DataVolumePhase, progress, message string) {
 	status := volume.Status
-	status.Phase, status.Progress, status.ClaimName = phase, cdiv1.DataVolumeProgress(progress), volume.Name
+	status.Phase, status.Progress, status.ClaimName = phase, cdiv1.DataVolumeProgress(progress),
+		volume.Name
 	running, reason := corev1.ConditionFalse, "Pending"
 	switch {
 	case message != "":
@@ -305,9 +325,11 @@ func (s *standin) volumeIs(ctx context.Context, volume *cdiv1.DataVolume, phase 
 		reason = "Completed"
 	}
 	now := metav1.Now()
-	condition := func(kind cdiv1.DataVolumeConditionType, is corev1.ConditionStatus) cdiv1.DataVolumeCondition {
+	condition := func(kind cdiv1.DataVolumeConditionType,
+		is corev1.ConditionStatus) cdiv1.DataVolumeCondition {
 		return cdiv1.DataVolumeCondition{
-			Type: kind, Status: is, Reason: reason, Message: message, LastTransitionTime: now, LastHeartbeatTime: now,
+			Type: kind, Status: is, Reason: reason, Message: message, LastTransitionTime: now,
+			LastHeartbeatTime: now,
 		}
 	}
 	ready := corev1.ConditionFalse
@@ -315,7 +337,8 @@ func (s *standin) volumeIs(ctx context.Context, volume *cdiv1.DataVolume, phase 
 		ready = corev1.ConditionTrue
 	}
 	status.Conditions = []cdiv1.DataVolumeCondition{
-		condition(cdiv1.DataVolumeReady, ready), condition(cdiv1.DataVolumeBound, ready), condition(cdiv1.DataVolumeRunning, running),
+		condition(cdiv1.DataVolumeReady, ready), condition(cdiv1.DataVolumeBound, ready),
+		condition(cdiv1.DataVolumeRunning, running),
 	}
 	if same := volume.Status; message == "" && same.Phase == status.Phase && same.Progress == status.Progress &&
 		len(same.Conditions) == 3 && same.Conditions[2].Message == "" {

@@ -20,17 +20,22 @@ import (
 // What Kubernetes' volume controllers and the CSI drivers do with claims.
 
 // profileOf is what CDI's StorageProfile says of a class: how its volumes are used when nobody says.
-func profileOf(class *storagev1.StorageClass) ([]corev1.PersistentVolumeAccessMode, corev1.PersistentVolumeMode) {
+func profileOf(class *storagev1.StorageClass) ([]corev1.PersistentVolumeAccessMode,
+	corev1.PersistentVolumeMode) {
 	switch {
 	case class.Provisioner == longhornProvisioner:
-		return []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}, corev1.PersistentVolumeBlock
+		return []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany},
+			corev1.PersistentVolumeBlock
 	case strings.HasPrefix(class.Provisioner, "lvm."):
-		return []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, corev1.PersistentVolumeBlock
+		return []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			corev1.PersistentVolumeBlock
 	}
-	return []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, corev1.PersistentVolumeFilesystem
+	return []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+		corev1.PersistentVolumeFilesystem
 }
 
-func (s *standin) reconcileClaim(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+func (s *standin) reconcileClaim(ctx context.Context, request reconcile.Request) (reconcile.Result,
+	error) {
 	var claim corev1.PersistentVolumeClaim
 	if err := s.client.Get(ctx, request.NamespacedName, &claim); err != nil {
 		return reconcile.Result{}, client.IgnoreNotFound(err)
@@ -52,7 +57,8 @@ func (s *standin) reconcileClaim(ctx context.Context, request reconcile.Request)
 }
 
 // releaseClaim lets a claim go that no instance uses, and its volume with it.
-func (s *standin) releaseClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) (reconcile.Result, error) {
+func (s *standin) releaseClaim(ctx context.Context,
+	claim *corev1.PersistentVolumeClaim) (reconcile.Result, error) {
 	user, err := s.userOf(ctx, claim)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -66,7 +72,10 @@ func (s *standin) releaseClaim(ctx context.Context, claim *corev1.PersistentVolu
 			return reconcile.Result{}, err
 		}
 		if s.client.Get(ctx, client.ObjectKeyFromObject(volume), volume) == nil {
-			err := s.change(ctx, volume, func() { controllerutil.RemoveFinalizer(volume, volumeFinalizer) })
+			err := s.change(ctx, volume, func() {
+				controllerutil.RemoveFinalizer(volume,
+					volumeFinalizer)
+			})
 			if client.IgnoreNotFound(err) != nil {
 				return reconcile.Result{}, err
 			}
@@ -105,14 +114,16 @@ func claimsIn(volumes []kubevirtv1.Volume) []string {
 }
 
 // whyUnbound says what a claim waits for, "" if nothing.
-func (s *standin) whyUnbound(ctx context.Context, claim *corev1.PersistentVolumeClaim) (string, error) {
+func (s *standin) whyUnbound(ctx context.Context, claim *corev1.PersistentVolumeClaim) (string,
+	error) {
 	name := claim.Namespace + "/" + claim.Name
 	if f := s.faults.take("unbound", name); f != nil {
 		return f.text("failed to provision volume: insufficient storage"), nil
 	}
 	class, err := s.class(ctx, claim.Spec.StorageClassName)
 	if apierrors.IsNotFound(err) {
-		return fmt.Sprintf("storageclass.storage.k8s.io %q not found", *claim.Spec.StorageClassName), nil
+		return fmt.Sprintf("storageclass.storage.k8s.io %q not found",
+			*claim.Spec.StorageClassName), nil
 	} else if err != nil {
 		return "", err
 	}
@@ -130,11 +141,13 @@ func (s *standin) whyUnbound(ctx context.Context, claim *corev1.PersistentVolume
 }
 
 // whyNoCopy says why a volume cannot begin as a copy of an image or of another claim.
-func (s *standin) whyNoCopy(ctx context.Context, claim *corev1.PersistentVolumeClaim, class *storagev1.StorageClass) (string, error) {
+func (s *standin) whyNoCopy(ctx context.Context, claim *corev1.PersistentVolumeClaim,
+	class *storagev1.StorageClass) (string, error) {
 	size := claim.Spec.Resources.Requests.Storage().Value()
 	if name := class.Parameters["backingImage"]; name != "" {
 		var backing longhornv1.BackingImage
-		err := s.client.Get(ctx, client.ObjectKey{Namespace: longhornNamespace, Name: name}, &backing)
+		err := s.client.Get(ctx, client.ObjectKey{Namespace: longhornNamespace, Name: name},
+			&backing)
 		if client.IgnoreNotFound(err) != nil {
 			return "", err
 		}
@@ -164,16 +177,20 @@ func (s *standin) whyNoCopy(ctx context.Context, claim *corev1.PersistentVolumeC
 }
 
 // tellUnbound says it in an Event, as a provisioner does.
-func (s *standin) tellUnbound(ctx context.Context, claim *corev1.PersistentVolumeClaim, why string) error {
+func (s *standin) tellUnbound(ctx context.Context, claim *corev1.PersistentVolumeClaim,
+	why string) error {
 	return s.counted.once(string(claim.UID)+why, func() error {
 		now := metav1.Now()
 		return s.client.Create(ctx, &corev1.Event{
-			ObjectMeta: metav1.ObjectMeta{GenerateName: claim.Name + ".", Namespace: claim.Namespace},
+			ObjectMeta: metav1.ObjectMeta{GenerateName: claim.Name + ".",
+				Namespace: claim.Namespace},
 			InvolvedObject: corev1.ObjectReference{
-				APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID,
+				APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: claim.Namespace,
+				Name: claim.Name, UID: claim.UID,
 			},
 			Type: corev1.EventTypeWarning, Reason: "ProvisioningFailed", Message: why, Count: 1,
-			FirstTimestamp: now, LastTimestamp: now, Source: corev1.EventSource{Component: "persistentvolume-controller"},
+			FirstTimestamp: now, LastTimestamp: now,
+			Source: corev1.EventSource{Component: "persistentvolume-controller"},
 		})
 	})
 }
@@ -190,10 +207,12 @@ func (s *standin) bind(ctx context.Context, claim *corev1.PersistentVolumeClaim)
 			VolumeMode: claim.Spec.VolumeMode, StorageClassName: class.Name,
 			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimDelete,
 			ClaimRef: &corev1.ObjectReference{
-				APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID,
+				APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: claim.Namespace,
+				Name: claim.Name, UID: claim.UID,
 			},
 			PersistentVolumeSource: corev1.PersistentVolumeSource{
-				CSI: &corev1.CSIPersistentVolumeSource{Driver: class.Provisioner, VolumeHandle: "pvc-" + string(claim.UID)},
+				CSI: &corev1.CSIPersistentVolumeSource{Driver: class.Provisioner,
+					VolumeHandle: "pvc-" + string(claim.UID)},
 			},
 		},
 	}

@@ -70,7 +70,8 @@ func (s *standin) sweep(ctx context.Context) {
 	}
 }
 
-func (s *standin) metadata(ctx context.Context, kind schema.GroupVersionKind) ([]metav1.PartialObjectMetadata, error) {
+func (s *standin) metadata(ctx context.Context,
+	kind schema.GroupVersionKind) ([]metav1.PartialObjectMetadata, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
 	if err := s.garbage.List(ctx, list); err != nil {
@@ -83,7 +84,8 @@ func (s *standin) metadata(ctx context.Context, kind schema.GroupVersionKind) ([
 }
 
 // isOrphan: it has owners, and none of them is there, or lives on but for those it waits for.
-func (s *standin) isOrphan(ctx context.Context, object *metav1.PartialObjectMetadata, owners map[schema.GroupVersionKind]map[types.UID]bool) (bool, error) {
+func (s *standin) isOrphan(ctx context.Context, object *metav1.PartialObjectMetadata,
+	owners map[schema.GroupVersionKind]map[types.UID]bool) (bool, error) {
 	for _, owner := range object.OwnerReferences {
 		kind := schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind)
 		if owners[kind] == nil {
@@ -93,7 +95,8 @@ func (s *standin) isOrphan(ctx context.Context, object *metav1.PartialObjectMeta
 			}
 			owners[kind] = map[types.UID]bool{}
 			for _, o := range list {
-				foreground := o.DeletionTimestamp != nil && slices.Contains(o.Finalizers, metav1.FinalizerDeleteDependents)
+				foreground := o.DeletionTimestamp != nil && slices.Contains(o.Finalizers,
+					metav1.FinalizerDeleteDependents)
 				owners[kind][o.UID] = !foreground
 			}
 		}

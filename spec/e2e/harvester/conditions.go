@@ -10,7 +10,8 @@ import (
 
 type conditionType = condition.Cond
 
-func conditionIs(image *harvesterv1.VirtualMachineImage, about conditionType, status corev1.ConditionStatus) bool {
+func conditionIs(image *harvesterv1.VirtualMachineImage, about conditionType,
+	status corev1.ConditionStatus) bool {
 	for _, c := range image.Status.Conditions {
 		if c.Type == about {
 			return c.Status == status
@@ -19,7 +20,8 @@ func conditionIs(image *harvesterv1.VirtualMachineImage, about conditionType, st
 	return false
 }
 
-func setCondition(image *harvesterv1.VirtualMachineImage, about conditionType, status corev1.ConditionStatus, reason, message string) {
+func setCondition(image *harvesterv1.VirtualMachineImage, about conditionType,
+	status corev1.ConditionStatus, reason, message string) {
 	now := time.Now().UTC().Format(time.RFC3339)
 	next := harvesterv1.Condition{
 		Type: about, Status: status, Reason: reason, Message: message,

@@ -21,15 +21,18 @@ func (r *refusal) Error() string {
 }
 
 func invalid(field, format string, arguments ...any) error {
-	return &refusal{http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, fmt.Sprintf(format, arguments...), field}
+	return &refusal{http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, fmt.Sprintf(format,
+		arguments...), field}
 }
 
 func conflict(format string, arguments ...any) error {
-	return &refusal{http.StatusConflict, metav1.StatusReasonConflict, fmt.Sprintf(format, arguments...), ""}
+	return &refusal{http.StatusConflict, metav1.StatusReasonConflict, fmt.Sprintf(format,
+		arguments...), ""}
 }
 
 func internal(format string, arguments ...any) error {
-	return &refusal{http.StatusInternalServerError, metav1.StatusReasonInternalError, fmt.Sprintf(format, arguments...), ""}
+	return &refusal{http.StatusInternalServerError, metav1.StatusReasonInternalError,
+		fmt.Sprintf(format, arguments...), ""}
 }
 
 // first runs checks until one refuses.

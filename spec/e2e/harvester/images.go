@@ -50,7 +50,8 @@ func subjectOf(image *harvesterv1.VirtualMachineImage) subject {
 	}
 }
 
-func (s *standin) reconcileImage(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+func (s *standin) reconcileImage(ctx context.Context, request reconcile.Request) (reconcile.Result,
+	error) {
 	var image harvesterv1.VirtualMachineImage
 	if err := s.client.Get(ctx, request.NamespacedName, &image); err != nil {
 		s.recent.drop(request.NamespacedName.String())
@@ -110,7 +111,8 @@ func (s *standin) labelImage(ctx context.Context, image *harvesterv1.VirtualMach
 }
 
 // tryImage registers the image, unless the last failure is too fresh.
-func (s *standin) tryImage(ctx context.Context, image *harvesterv1.VirtualMachineImage) (reconcile.Result, error) {
+func (s *standin) tryImage(ctx context.Context,
+	image *harvesterv1.VirtualMachineImage) (reconcile.Result, error) {
 	if failed, err := time.Parse(time.RFC3339, image.Status.LastFailedTime); err == nil {
 		if wait := time.Until(failed.Add(s.options.imageRetry)); wait > 0 {
 			return reconcile.Result{RequeueAfter: wait}, nil
@@ -121,7 +123,8 @@ func (s *standin) tryImage(ctx context.Context, image *harvesterv1.VirtualMachin
 		return reconcile.Result{}, err
 	}
 	if err != nil {
-		return reconcile.Result{RequeueAfter: s.options.imageRetry}, s.failImage(ctx, image, harvesterv1.ImageInitialized, err.Error(), 0)
+		return reconcile.Result{RequeueAfter: s.options.imageRetry}, s.failImage(ctx, image,
+			harvesterv1.ImageInitialized, err.Error(), 0)
 	}
 	return reconcile.Result{RequeueAfter: s.options.checkEvery}, s.change(ctx, image, func() {
 		image.Status.AppliedURL = image.Spec.URL
@@ -134,14 +137,16 @@ func (s *standin) tryImage(ctx context.Context, image *harvesterv1.VirtualMachin
 
 // failImage counts a failure. Only the one past spec.retry is final; of those before, only the message of
 // RetryLimitExceeded, which is still False, tells.
-func (s *standin) failImage(ctx context.Context, image *harvesterv1.VirtualMachineImage, about conditionType, why string, progress int) error {
+func (s *standin) failImage(ctx context.Context, image *harvesterv1.VirtualMachineImage,
+	about conditionType, why string, progress int) error {
 	return s.change(ctx, image, func() {
 		image.Status.Failed++
 		image.Status.LastFailedTime = time.Now().Format(time.RFC3339)
 		image.Status.Progress = progress
 		message := "failed due to error: " + why
 		if image.Status.Failed > 1 {
-			message = fmt.Sprintf("retry attempted %d/%d %s", image.Status.Failed-1, image.Spec.Retry, message)
+			message = fmt.Sprintf("retry attempted %d/%d %s", image.Status.Failed-1,
+				image.Spec.Retry, message)
 		}
 		exceeded := corev1.ConditionFalse
 		if image.Status.Failed > image.Spec.Retry {
@@ -152,14 +157,17 @@ func (s *standin) failImage(ctx context.Context, image *harvesterv1.VirtualMachi
 	})
 }
 
-func (s *standin) importing(ctx context.Context, image *harvesterv1.VirtualMachineImage, message string, progress int) error {
+func (s *standin) importing(ctx context.Context, image *harvesterv1.VirtualMachineImage,
+	message string, progress int) error {
 	return s.change(ctx, image, func() {
 		image.Status.Progress = min(progress, 99) // 100 only when it is ready
-		setCondition(image, harvesterv1.ImageImported, corev1.ConditionUnknown, "Importing", message)
+		setCondition(image, harvesterv1.ImageImported, corev1.ConditionUnknown, "Importing",
+			message)
 	})
 }
 
-func (s *standin) imported(ctx context.Context, image *harvesterv1.VirtualMachineImage, size, virtualSize int64) error {
+func (s *standin) imported(ctx context.Context, image *harvesterv1.VirtualMachineImage, size,
+	virtualSize int64) error {
 	return s.change(ctx, image, func() {
 		image.Status.Progress, image.Status.Size, image.Status.VirtualSize = 100, size, virtualSize
 		setCondition(image, harvesterv1.ImageImported, corev1.ConditionTrue, "Imported", "")
@@ -208,7 +216,8 @@ func (b longhornBackend) check(ctx context.Context, image *harvesterv1.VirtualMa
 	return err
 }
 
-func (b longhornBackend) initialize(ctx context.Context, image *harvesterv1.VirtualMachineImage) error {
+func (b longhornBackend) initialize(ctx context.Context,
+	image *harvesterv1.VirtualMachineImage) error {
 	if err := b.remove(ctx, image); err != nil {
 		return err
 	}
@@ -239,7 +248,8 @@ func (b longhornBackend) initialize(ctx context.Context, image *harvesterv1.Virt
 		Spec: longhornv1.BackingImageSpec{
 			SourceType:       longhornv1.BackingImageDataSourceType(image.Spec.SourceType),
 			SourceParameters: map[string]string{longhornv1.DataSourceTypeDownloadParameterURL: image.Spec.URL},
-			Checksum:         image.Spec.Checksum, MinNumberOfCopies: copies, DataEngine: longhornv1.DataEngineTypeV1,
+			Checksum:         image.Spec.Checksum, MinNumberOfCopies: copies,
+			DataEngine: longhornv1.DataEngineTypeV1,
 		},
 	}
 	if err := b.client.Create(ctx, &backing); err != nil && !apierrors.IsAlreadyExists(err) {
@@ -263,7 +273,8 @@ func (b longhornBackend) initialize(ctx context.Context, image *harvesterv1.Virt
 
 func (b longhornBackend) remove(ctx context.Context, image *harvesterv1.VirtualMachineImage) error {
 	key := backingOf(image)
-	backing := longhornv1.BackingImage{ObjectMeta: metav1.ObjectMeta{Name: key.Name, Namespace: key.Namespace}}
+	backing := longhornv1.BackingImage{ObjectMeta: metav1.ObjectMeta{Name: key.Name,
+		Namespace: key.Namespace}}
 	if err := b.client.Delete(ctx, &backing); client.IgnoreNotFound(err) != nil {
 		return err
 	}

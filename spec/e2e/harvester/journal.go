@@ -120,7 +120,8 @@ func (j *journal) state(image string) state {
 	defer j.mutex.Unlock()
 	s := state{
 		Pulling: j.pulling, MostAtOnce: j.mostAtOnce, Exchanges: []exchange{},
-		Rejections: append([]rejection{}, j.rejections...), Remarks: append([]remark{}, j.remarks...),
+		Rejections: append([]rejection{}, j.rejections...), Remarks: append([]remark{},
+			j.remarks...),
 	}
 	for _, e := range j.exchanges {
 		if image == "" || e.Image == image {

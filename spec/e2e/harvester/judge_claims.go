@@ -31,15 +31,18 @@ func (s *standin) claimDefaults(ctx context.Context, claim *corev1.PersistentVol
 
 func (s *standin) claimCreate(_ context.Context, claim *corev1.PersistentVolumeClaim) error {
 	if name := claim.Spec.StorageClassName; name != nil && slices.Contains([]string{"longhorn-static", "vmstate-persistence"}, *name) {
-		return invalid("spec.storageClassName", "can not create volume with the reserved storage class %s", *name)
+		return invalid("spec.storageClassName",
+			"can not create volume with the reserved storage class %s", *name)
 	}
 	return nil
 }
 
-func (s *standin) claimUpdate(_ context.Context, before, after *corev1.PersistentVolumeClaim) error {
+func (s *standin) claimUpdate(_ context.Context, before,
+	after *corev1.PersistentVolumeClaim) error {
 	was, found := before.Annotations[annotationGolden]
 	if found && after.Annotations[annotationGolden] != was {
-		return invalid("", "can not change golden image annotation from PVC %s/%s", after.Namespace, after.Name)
+		return invalid("", "can not change golden image annotation from PVC %s/%s", after.Namespace,
+			after.Name)
 	}
 	return nil
 }
@@ -60,11 +63,14 @@ func (s *standin) claimDelete(ctx context.Context, claim *corev1.PersistentVolum
 			continue
 		}
 		if slices.Contains(claimsIn(machine.Spec.Template.Spec.Volumes), claim.Name) {
-			return conflict("can not delete the volume %s which is currently attached to VM: %s/%s", claim.Name, machine.Namespace, machine.Name)
+			return conflict("can not delete the volume %s which is currently attached to VM: %s/%s",
+				claim.Name, machine.Namespace, machine.Name)
 		}
 		for _, owner := range claim.OwnerReferences {
 			if owner.UID == machine.UID {
-				return invalid("", "can not delete the volume %s which is currently owned by these VMs: %s", claim.Name, machine.Name)
+				return invalid("",
+					"can not delete the volume %s which is currently owned by these VMs: %s",
+					claim.Name, machine.Name)
 			}
 		}
 	}
@@ -76,14 +82,16 @@ func (s *standin) volumeCreate(ctx context.Context, volume *cdiv1.DataVolume) er
 	var claim corev1.PersistentVolumeClaim
 	err := s.client.Get(ctx, client.ObjectKeyFromObject(volume), &claim)
 	if err == nil && !metav1.IsControlledBy(&claim, volume) {
-		return invalid("metadata.name", "Destination PVC %s/%s already exists", volume.Namespace, volume.Name)
+		return invalid("metadata.name", "Destination PVC %s/%s already exists", volume.Namespace,
+			volume.Name)
 	}
 	spec := volume.Spec
 	if (spec.PVC == nil) == (spec.Storage == nil) {
 		return invalid("spec", "exactly one of spec.pvc and spec.storage is needed")
 	}
 	if spec.Source == nil && spec.SourceRef == nil {
-		return invalid("spec.source", "Data volume should have either Source or SourceRef, or be externally populated")
+		return invalid("spec.source",
+			"Data volume should have either Source or SourceRef, or be externally populated")
 	}
 	if spec.Storage != nil && spec.Storage.Resources.Requests.Storage().Sign() <= 0 && spec.Source.PVC == nil {
 		return invalid("spec.storage.resources.requests.storage", "Storage size is missing")
@@ -100,7 +108,8 @@ func (s *standin) volumeDelete(ctx context.Context, volume *cdiv1.DataVolume) er
 			continue
 		}
 		var image harvesterv1.VirtualMachineImage
-		err := s.client.Get(ctx, client.ObjectKey{Namespace: volume.Namespace, Name: owner.Name}, &image)
+		err := s.client.Get(ctx, client.ObjectKey{Namespace: volume.Namespace, Name: owner.Name},
+			&image)
 		if err == nil && image.UID == owner.UID {
 			return invalid("", "can not delete DataVolume %s/%s which is owned by VMImage %s/%s",
 				volume.Namespace, volume.Name, volume.Namespace, owner.Name)

@@ -57,7 +57,8 @@ func (r *recent) drop(owner string) {
 	}
 }
 
-func (s *standin) imageDefaults(ctx context.Context, image *harvesterv1.VirtualMachineImage, create bool) error {
+func (s *standin) imageDefaults(ctx context.Context, image *harvesterv1.VirtualMachineImage,
+	create bool) error {
 	if create && image.Spec.Backend == "" {
 		image.Spec.Backend = harvesterv1.VMIBackendBackingImage
 	}
@@ -90,7 +91,8 @@ func (s *standin) imageDefaults(ctx context.Context, image *harvesterv1.VirtualM
 }
 
 // classParameters fills in what the image's own StorageClass will have: some of the base class.
-func (s *standin) classParameters(ctx context.Context, image *harvesterv1.VirtualMachineImage) error {
+func (s *standin) classParameters(ctx context.Context,
+	image *harvesterv1.VirtualMachineImage) error {
 	name := image.Annotations[annotationStorageClass]
 	class, err := s.class(ctx, &name)
 	if err != nil {
@@ -99,13 +101,16 @@ func (s *standin) classParameters(ctx context.Context, image *harvesterv1.Virtua
 	base := image.Spec.StorageClassParameters
 	if class.Provisioner == longhornProvisioner {
 		if class.Parameters["backingImage"] != "" {
-			return invalid("", "can not use a backing image storageClass as the base storageClass template")
+			return invalid("",
+				"can not use a backing image storageClass as the base storageClass template")
 		}
 		base = class.Parameters
 	}
-	parameters := map[string]string{"numberOfReplicas": "3", "staleReplicaTimeout": "30", "migratable": "true"}
+	parameters := map[string]string{"numberOfReplicas": "3", "staleReplicaTimeout": "30",
+		"migratable": "true"}
 	for _, key := range []string{
-		"nodeSelector", "diskSelector", "numberOfReplicas", "staleReplicaTimeout", "dataLocality", "encrypted",
+		"nodeSelector", "diskSelector", "numberOfReplicas", "staleReplicaTimeout", "dataLocality",
+		"encrypted",
 	} {
 		if value, found := base[key]; found {
 			parameters[key] = value
@@ -116,19 +121,23 @@ func (s *standin) classParameters(ctx context.Context, image *harvesterv1.Virtua
 }
 
 func (s *standin) imageCreate(ctx context.Context, image *harvesterv1.VirtualMachineImage) error {
-	return first(ctx, image, s.checkDisplayName, checkClasses, checkURL, checkChecksum, s.checkClassExists)
+	return first(ctx, image, s.checkDisplayName, checkClasses, checkURL, checkChecksum,
+		s.checkClassExists)
 }
 
-func (s *standin) checkDisplayName(ctx context.Context, image *harvesterv1.VirtualMachineImage) error {
+func (s *standin) checkDisplayName(ctx context.Context,
+	image *harvesterv1.VirtualMachineImage) error {
 	display := image.Spec.DisplayName
 	if display == "" {
 		return invalid("spec.displayName", "displayName is required")
 	}
 	if problems := validation.IsValidLabelValue(display); len(problems) > 0 {
-		return invalid("spec.displayName", "displayName %q cannot be a label: %s", display, problems[0])
+		return invalid("spec.displayName", "displayName %q cannot be a label: %s", display,
+			problems[0])
 	}
 	var others harvesterv1.VirtualMachineImageList
-	err := s.cache.List(ctx, &others, client.InNamespace(image.Namespace), client.UnsafeDisableDeepCopy)
+	err := s.cache.List(ctx, &others, client.InNamespace(image.Namespace),
+		client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return err
 	}
@@ -155,16 +164,19 @@ func sameDisplayName(image *harvesterv1.VirtualMachineImage, display string) boo
 }
 
 func checkClasses(_ context.Context, image *harvesterv1.VirtualMachineImage) error {
-	annotated, target := image.Annotations[annotationStorageClass], image.Spec.TargetStorageClassName
+	annotated, target := image.Annotations[annotationStorageClass],
+		image.Spec.TargetStorageClassName
 	if annotated != "" && target != "" && annotated != target {
-		return invalid("spec.targetStorageClassName", "storageClassName should keep the consistency")
+		return invalid("spec.targetStorageClassName",
+			"storageClassName should keep the consistency")
 	}
 	return nil
 }
 
 func checkURL(_ context.Context, image *harvesterv1.VirtualMachineImage) error {
 	if image.Spec.SourceType != harvesterv1.VirtualMachineImageSourceTypeDownload {
-		return invalid("spec.sourceType", "only downloads are known here, not %q", image.Spec.SourceType)
+		return invalid("spec.sourceType", "only downloads are known here, not %q",
+			image.Spec.SourceType)
 	}
 	if image.Spec.URL == "" {
 		return invalid("spec.url", "url is required")
@@ -185,33 +197,39 @@ func checkChecksum(_ context.Context, image *harvesterv1.VirtualMachineImage) er
 
 // checkClassExists: Harvester would fail to initialize such an image, again and again; and it would take a
 // class with another engine, whose volumes cannot begin as a backing image.
-func (s *standin) checkClassExists(ctx context.Context, image *harvesterv1.VirtualMachineImage) error {
+func (s *standin) checkClassExists(ctx context.Context,
+	image *harvesterv1.VirtualMachineImage) error {
 	var class storagev1.StorageClass
 	err := s.client.Get(ctx, client.ObjectKey{Name: image.Spec.TargetStorageClassName}, &class)
 	if apierrors.IsNotFound(err) {
-		return invalid("spec.targetStorageClassName", "storage class %s not found", image.Spec.TargetStorageClassName)
+		return invalid("spec.targetStorageClassName", "storage class %s not found",
+			image.Spec.TargetStorageClassName)
 	} else if err != nil {
 		return err
 	}
 	engine := class.Parameters["dataEngine"]
 	backing := class.Provisioner == longhornProvisioner && (engine == "" || engine == "v1")
 	if backing != (image.Spec.Backend == harvesterv1.VMIBackendBackingImage) {
-		return invalid("spec.backend", "backend %s does not fit storage class %s (provisioner %s, dataEngine %q)",
+		return invalid("spec.backend",
+			"backend %s does not fit storage class %s (provisioner %s, dataEngine %q)",
 			image.Spec.Backend, class.Name, class.Provisioner, engine)
 	}
 	return nil
 }
 
-func (s *standin) imageUpdate(ctx context.Context, before, after *harvesterv1.VirtualMachineImage) error {
+func (s *standin) imageUpdate(ctx context.Context, before,
+	after *harvesterv1.VirtualMachineImage) error {
 	old, spec := &before.Spec, &after.Spec
 	class := func(image *harvesterv1.VirtualMachineImage) string { return image.Annotations[annotationStorageClass] }
 	switch {
 	case after.DeletionTimestamp != nil:
 		return nil
 	case spec.Backend == harvesterv1.VMIBackendBackingImage && !reflect.DeepEqual(old.StorageClassParameters, spec.StorageClassParameters):
-		return invalid("spec.storageClassParameters", "storageClassParameters of the VM Image cannot be modified")
+		return invalid("spec.storageClassParameters",
+			"storageClassParameters of the VM Image cannot be modified")
 	case class(before) != "" && class(before) != class(after):
-		return invalid("metadata.annotations["+annotationStorageClass+"]", "storageClassName cannot be modified")
+		return invalid("metadata.annotations["+annotationStorageClass+"]",
+			"storageClassName cannot be modified")
 	case old.TargetStorageClassName != "" && old.TargetStorageClassName != spec.TargetStorageClassName:
 		return invalid("spec.targetStorageClassName", "storageClassName cannot be modified")
 	case old.SourceType != spec.SourceType:

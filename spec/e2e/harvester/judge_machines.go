@@ -23,11 +23,13 @@ var maintenanceStrategies = []string{
 	"Migrate", "ShutdownAndRestartAfterEnable", "ShutdownAndRestartAfterDisable", "Shutdown",
 }
 
-func (s *standin) machineJudge(ctx context.Context, machine *kubevirtv1.VirtualMachine, create bool) error {
+func (s *standin) machineJudge(ctx context.Context, machine *kubevirtv1.VirtualMachine,
+	create bool) error {
 	if machine.Spec.Template == nil || machine.DeletionTimestamp != nil {
 		return nil // KubeVirt's affair
 	}
-	err := first(ctx, machine, checkClaimTemplates, s.checkGolden, s.checkOccupied, checkGracePeriod,
+	err := first(ctx, machine, checkClaimTemplates, s.checkGolden, s.checkOccupied,
+		checkGracePeriod,
 		checkMemory, checkReserved, checkMaintenance, checkCDROM)
 	if err != nil || !create {
 		return err
@@ -57,10 +59,13 @@ func checkClaimTemplates(_ context.Context, machine *kubevirtv1.VirtualMachine) 
 	}
 	for _, claim := range claims {
 		if claim.Name == "" {
-			return invalid(field, "the volumeClaimTemplates annotation is invalid: PVC name is required")
+			return invalid(field,
+				"the volumeClaimTemplates annotation is invalid: PVC name is required")
 		}
 		if claim.Spec.Resources.Requests.Storage().IsZero() {
-			return invalid(field, "the volumeClaimTemplates annotation is invalid: %s requests no storage", claim.Name)
+			return invalid(field,
+				"the volumeClaimTemplates annotation is invalid: %s requests no storage",
+				claim.Name)
 		}
 	}
 	return nil
@@ -73,7 +78,8 @@ func (s *standin) checkGolden(ctx context.Context, machine *kubevirtv1.VirtualMa
 	}
 	return s.eachClaim(ctx, machine, func(claim *corev1.PersistentVolumeClaim) error {
 		if claim.Annotations[annotationGolden] == "true" {
-			return invalid("spec.templates.spec.volumes", "PVC %s/%s is a golden image, it can't be used as a volume in VM",
+			return invalid("spec.templates.spec.volumes",
+				"PVC %s/%s is a golden image, it can't be used as a volume in VM",
 				claim.Namespace, claim.Name)
 		}
 		return nil
@@ -81,13 +87,15 @@ func (s *standin) checkGolden(ctx context.Context, machine *kubevirtv1.VirtualMa
 }
 
 // eachClaim calls judge for the machine's claims that exist.
-func (s *standin) eachClaim(ctx context.Context, machine *kubevirtv1.VirtualMachine, judge func(*corev1.PersistentVolumeClaim) error) error {
+func (s *standin) eachClaim(ctx context.Context, machine *kubevirtv1.VirtualMachine,
+	judge func(*corev1.PersistentVolumeClaim) error) error {
 	for _, volume := range machine.Spec.Template.Spec.Volumes {
 		if volume.PersistentVolumeClaim == nil {
 			continue
 		}
 		var claim corev1.PersistentVolumeClaim
-		key := client.ObjectKey{Namespace: machine.Namespace, Name: volume.PersistentVolumeClaim.ClaimName}
+		key := client.ObjectKey{Namespace: machine.Namespace,
+			Name: volume.PersistentVolumeClaim.ClaimName}
 		if err := s.client.Get(ctx, key, &claim); apierrors.IsNotFound(err) {
 			continue
 		} else if err != nil {
@@ -103,7 +111,8 @@ func (s *standin) eachClaim(ctx context.Context, machine *kubevirtv1.VirtualMach
 // checkOccupied: a claim that another machine has, unless it is RWX and not Longhorn's.
 func (s *standin) checkOccupied(ctx context.Context, machine *kubevirtv1.VirtualMachine) error {
 	var others kubevirtv1.VirtualMachineList
-	err := s.cache.List(ctx, &others, client.InNamespace(machine.Namespace), client.UnsafeDisableDeepCopy)
+	err := s.cache.List(ctx, &others, client.InNamespace(machine.Namespace),
+		client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return err
 	}
@@ -116,7 +125,8 @@ func (s *standin) checkOccupied(ctx context.Context, machine *kubevirtv1.Virtual
 				continue
 			}
 			if slices.Contains(claimsIn(other.Spec.Template.Spec.Volumes), claim.Name) {
-				return invalid("spec.templates.spec.volumes", "PVC %s/%s is already used by other VM, please use a shareable RWX volume.",
+				return invalid("spec.templates.spec.volumes",
+					"PVC %s/%s is already used by other VM, please use a shareable RWX volume.",
 					claim.Namespace, claim.Name)
 			}
 		}
@@ -133,7 +143,8 @@ func (s *standin) isLonghorn(ctx context.Context, claim *corev1.PersistentVolume
 func checkGracePeriod(_ context.Context, machine *kubevirtv1.VirtualMachine) error {
 	seconds := machine.Spec.Template.Spec.TerminationGracePeriodSeconds
 	if seconds != nil && *seconds < 0 {
-		return invalid("spec.template.spec.terminationGracePeriodSeconds", "Termination grace period can't be negative")
+		return invalid("spec.template.spec.terminationGracePeriodSeconds",
+			"Termination grace period can't be negative")
 	}
 	return nil
 }
@@ -142,7 +153,8 @@ func checkMemory(_ context.Context, machine *kubevirtv1.VirtualMachine) error {
 	domain := machine.Spec.Template.Spec.Domain
 	guest := domain.Memory != nil && domain.Memory.Guest != nil && !domain.Memory.Guest.IsZero()
 	if !guest && domain.Resources.Limits.Memory().IsZero() {
-		return invalid("spec.template.spec.domain", "either memory.guest or resources.limits.memory must be set")
+		return invalid("spec.template.spec.domain",
+			"either memory.guest or resources.limits.memory must be set")
 	}
 	return nil
 }
@@ -165,7 +177,8 @@ func checkReserved(_ context.Context, machine *kubevirtv1.VirtualMachine) error 
 		total := memory.Guest.DeepCopy()
 		total.Add(reserved)
 		if total.Cmp(*limit) > 0 {
-			return invalid(field, "guest memory %s plus reservedMemory %s cannot be greater than limits.memory %s",
+			return invalid(field,
+				"guest memory %s plus reservedMemory %s cannot be greater than limits.memory %s",
 				memory.Guest, &reserved, limit)
 		}
 	}
@@ -175,7 +188,8 @@ func checkReserved(_ context.Context, machine *kubevirtv1.VirtualMachine) error 
 func checkMaintenance(_ context.Context, machine *kubevirtv1.VirtualMachine) error {
 	strategy, found := machine.Labels[labelMaintenance]
 	if found && !slices.Contains(maintenanceStrategies, strategy) {
-		return invalid("metadata.labels["+labelMaintenance+"]", "invalid maintenance mode strategy: %s", strategy)
+		return invalid("metadata.labels["+labelMaintenance+"]",
+			"invalid maintenance mode strategy: %s", strategy)
 	}
 	return nil
 }
@@ -183,16 +197,19 @@ func checkMaintenance(_ context.Context, machine *kubevirtv1.VirtualMachine) err
 func checkCDROM(_ context.Context, machine *kubevirtv1.VirtualMachine) error {
 	spec := machine.Spec.Template.Spec
 	for _, disk := range spec.Domain.Devices.Disks {
-		filled := slices.ContainsFunc(spec.Volumes, func(v kubevirtv1.Volume) bool { return v.Name == disk.Name })
+		filled := slices.ContainsFunc(spec.Volumes,
+			func(v kubevirtv1.Volume) bool { return v.Name == disk.Name })
 		if disk.CDRom != nil && !filled && disk.CDRom.Bus != kubevirtv1.DiskBusSATA {
-			return invalid("spec.template.spec.domain.devices.disks", "empty cd-rom device should connect via SATA bus")
+			return invalid("spec.template.spec.domain.devices.disks",
+				"empty cd-rom device should connect via SATA bus")
 		}
 	}
 	return nil
 }
 
 // macsOf are the machine's MAC addresses as "CLUSTER-NETWORK MAC".
-func (s *standin) macsOf(ctx context.Context, machine *kubevirtv1.VirtualMachine) ([]string, error) {
+func (s *standin) macsOf(ctx context.Context, machine *kubevirtv1.VirtualMachine) ([]string,
+	error) {
 	if machine.Spec.Template == nil {
 		return nil, nil
 	}
@@ -218,7 +235,8 @@ func (s *standin) macsOf(ctx context.Context, machine *kubevirtv1.VirtualMachine
 }
 
 // attachment finds the NetworkAttachmentDefinition `NAME` or `NAMESPACE/NAME`.
-func (s *standin) attachment(ctx context.Context, namespace, name string) (*nadv1.NetworkAttachmentDefinition, error) {
+func (s *standin) attachment(ctx context.Context, namespace,
+	name string) (*nadv1.NetworkAttachmentDefinition, error) {
 	parts := strings.Split(name, "/")
 	switch len(parts) {
 	case 1:
@@ -251,7 +269,8 @@ func (s *standin) checkMacs(ctx context.Context, machine *kubevirtv1.VirtualMach
 	for _, mac := range macs {
 		free := s.recent.claim(ctx, "mac "+mac, owner, func(name string) bool {
 			var other kubevirtv1.VirtualMachine
-			return s.client.Get(ctx, keyOf(name), &other) == nil && s.sameMac(ctx, machine, macs, &other) != nil
+			return s.client.Get(ctx, keyOf(name), &other) == nil && s.sameMac(ctx, machine, macs,
+				&other) != nil
 		})
 		if !free {
 			return duplicateMac(machine, mac)
@@ -262,10 +281,12 @@ func (s *standin) checkMacs(ctx context.Context, machine *kubevirtv1.VirtualMach
 
 func duplicateMac(machine *kubevirtv1.VirtualMachine, mac string) error {
 	network, _, _ := strings.Cut(mac, " ")
-	return internal("duplicate mac address present for vm %s for cluster network %s", machine.Name, network)
+	return internal("duplicate mac address present for vm %s for cluster network %s", machine.Name,
+		network)
 }
 
-func (s *standin) sameMac(ctx context.Context, machine *kubevirtv1.VirtualMachine, macs []string, other *kubevirtv1.VirtualMachine) error {
+func (s *standin) sameMac(ctx context.Context, machine *kubevirtv1.VirtualMachine, macs []string,
+	other *kubevirtv1.VirtualMachine) error {
 	if other.Name == machine.Name && other.Namespace == machine.Namespace || !sharesMac(machine, other) {
 		return nil
 	}

@@ -35,13 +35,16 @@ const kubevirtConfiguration = `{
 }`
 
 func newKubeVirtConfig() (*virtconfig.ClusterConfig, error) {
-	object := &kubevirtv1.KubeVirt{ObjectMeta: metav1.ObjectMeta{Namespace: "harvester-system", Name: "kubevirt", ResourceVersion: "1"}}
-	object.Status.Phase, object.Status.DefaultArchitecture = kubevirtv1.KubeVirtPhaseDeployed, "amd64"
+	object := &kubevirtv1.KubeVirt{ObjectMeta: metav1.ObjectMeta{Namespace: "harvester-system",
+		Name: "kubevirt", ResourceVersion: "1"}}
+	object.Status.Phase, object.Status.DefaultArchitecture = kubevirtv1.KubeVirtPhaseDeployed,
+		"amd64"
 	if err := json.Unmarshal([]byte(kubevirtConfiguration), &object.Spec.Configuration); err != nil {
 		return nil, err
 	}
 	source := &cache.ListWatch{}
-	crds := cache.NewSharedIndexInformer(source, &extensionsv1.CustomResourceDefinition{}, 0, cache.Indexers{})
+	crds := cache.NewSharedIndexInformer(source, &extensionsv1.CustomResourceDefinition{}, 0,
+		cache.Indexers{})
 	settings := cache.NewSharedIndexInformer(source, &kubevirtv1.KubeVirt{}, 0, cache.Indexers{})
 	if err := settings.GetStore().Add(object); err != nil {
 		return nil, err
@@ -60,7 +63,8 @@ func virtSchema(raw []byte) error {
 }
 
 // virtDefaults sets what KubeVirt's mutating webhook sets.
-func (s *standin) virtDefaults(_ context.Context, machine *kubevirtv1.VirtualMachine, create bool) error {
+func (s *standin) virtDefaults(_ context.Context, machine *kubevirtv1.VirtualMachine,
+	create bool) error {
 	if machine.Spec.Template == nil || machine.DeletionTimestamp != nil {
 		return nil
 	}
@@ -82,7 +86,8 @@ func (s *standin) virtDefaults(_ context.Context, machine *kubevirtv1.VirtualMac
 
 // virtJudge is KubeVirt's validating webhook of machines. It goes further in one way: the instance that the
 // machine would start is judged now, not when it starts, so that nobody has to look for the reason there.
-func (s *standin) virtJudge(ctx context.Context, machine *kubevirtv1.VirtualMachine, create bool) []metav1.StatusCause {
+func (s *standin) virtJudge(ctx context.Context, machine *kubevirtv1.VirtualMachine,
+	create bool) []metav1.StatusCause {
 	if machine.DeletionTimestamp != nil {
 		return nil
 	}
@@ -93,7 +98,8 @@ func (s *standin) virtJudge(ctx context.Context, machine *kubevirtv1.VirtualMach
 	}
 	spec := &judged.Spec.Template.Spec
 	if err := defaults.SetDefaultVirtualMachineInstanceSpec(s.kubevirt, spec); err != nil {
-		return []metav1.StatusCause{{Type: metav1.CauseTypeUnexpectedServerResponse, Message: err.Error()}}
+		return []metav1.StatusCause{{Type: metav1.CauseTypeUnexpectedServerResponse,
+			Message: err.Error()}}
 	}
 	if create {
 		gates := s.kubevirt.GetConfig().DeveloperConfiguration.FeatureGates
@@ -111,23 +117,28 @@ func (s *standin) virtJudge(ctx context.Context, machine *kubevirtv1.VirtualMach
 }
 
 // instanceCauses asks the webhook of instances.
-func (s *standin) instanceCauses(ctx context.Context, machine *kubevirtv1.VirtualMachine) []metav1.StatusCause {
+func (s *standin) instanceCauses(ctx context.Context,
+	machine *kubevirtv1.VirtualMachine) []metav1.StatusCause {
 	template := machine.Spec.Template.DeepCopy()
 	instance := &kubevirtv1.VirtualMachineInstance{
-		TypeMeta:   metav1.TypeMeta{APIVersion: kubevirtv1.GroupVersion.String(), Kind: "VirtualMachineInstance"},
+		TypeMeta: metav1.TypeMeta{APIVersion: kubevirtv1.GroupVersion.String(),
+			Kind: "VirtualMachineInstance"},
 		ObjectMeta: template.ObjectMeta, Spec: template.Spec,
 	}
 	instance.Name, instance.Namespace = machine.Name, machine.Namespace
 	if err := defaults.SetDefaultVirtualMachineInstance(s.kubevirt, instance); err != nil {
-		return []metav1.StatusCause{{Type: metav1.CauseTypeUnexpectedServerResponse, Message: err.Error()}}
+		return []metav1.StatusCause{{Type: metav1.CauseTypeUnexpectedServerResponse,
+			Message: err.Error()}}
 	}
 	raw, err := json.Marshal(instance)
 	if err != nil {
-		return []metav1.StatusCause{{Type: metav1.CauseTypeUnexpectedServerResponse, Message: err.Error()}}
+		return []metav1.StatusCause{{Type: metav1.CauseTypeUnexpectedServerResponse,
+			Message: err.Error()}}
 	}
 	review := &admissionv1.AdmissionReview{Request: &admissionv1.AdmissionRequest{
-		Resource: webhooks.VirtualMachineInstanceGroupVersionResource, Operation: admissionv1.Create,
-		Object: runtime.RawExtension{Raw: raw},
+		Resource:  webhooks.VirtualMachineInstanceGroupVersionResource,
+		Operation: admissionv1.Create,
+		Object:    runtime.RawExtension{Raw: raw},
 	}}
 	judge := &admitters.VMICreateAdmitter{ClusterConfig: s.kubevirt}
 	response := judge.Admit(ctx, review)
@@ -137,5 +148,6 @@ func (s *standin) instanceCauses(ctx context.Context, machine *kubevirtv1.Virtua
 	if details := response.Result.Details; details != nil && len(details.Causes) > 0 {
 		return details.Causes
 	}
-	return []metav1.StatusCause{{Type: metav1.CauseTypeFieldValueInvalid, Message: response.Result.Message}}
+	return []metav1.StatusCause{{Type: metav1.CauseTypeFieldValueInvalid,
+		Message: response.Result.Message}}
 }

@@ -64,21 +64,26 @@ func (p *pods) keep(uids map[types.UID]bool) {
 	}
 }
 
-func (s *standin) reconcileBacking(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+func (s *standin) reconcileBacking(ctx context.Context,
+	request reconcile.Request) (reconcile.Result, error) {
 	var backing longhornv1.BackingImage
 	if err := s.client.Get(ctx, request.NamespacedName, &backing); err != nil {
 		s.forgetPods(ctx)
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	if !isEnded(&backing) {
-		s.pods.start(s.context, backing.UID, func(ctx context.Context) { s.runBacking(ctx, &backing) })
+		s.pods.start(s.context, backing.UID, func(ctx context.Context) {
+			s.runBacking(ctx,
+				&backing)
+		})
 	}
 	return s.tellImage(ctx, &backing)
 }
 
 func isEnded(backing *longhornv1.BackingImage) bool {
 	file := backing.Status.DiskFileStatusMap[longhornDisk]
-	return file != nil && (file.State == longhornv1.BackingImageStateReady || file.State == longhornv1.BackingImageStateFailed)
+	return file != nil && (file.State == longhornv1.BackingImageStateReady ||
+		file.State == longhornv1.BackingImageStateFailed)
 }
 
 // forgetPods ends the downloads of backing images that are gone.
@@ -98,7 +103,8 @@ func (s *standin) forgetPods(ctx context.Context) {
 }
 
 // tellImage passes on to the VirtualMachineImage what Longhorn says of its BackingImage.
-func (s *standin) tellImage(ctx context.Context, backing *longhornv1.BackingImage) (reconcile.Result, error) {
+func (s *standin) tellImage(ctx context.Context,
+	backing *longhornv1.BackingImage) (reconcile.Result, error) {
 	namespace, name, found := strings.Cut(backing.Annotations[annotationImageID], "/")
 	file := backing.Status.DiskFileStatusMap[longhornDisk]
 	if !found || file == nil {
@@ -109,7 +115,8 @@ func (s *standin) tellImage(ctx context.Context, backing *longhornv1.BackingImag
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	if conditionIs(&image, harvesterv1.ImageRetryLimitExceeded, corev1.ConditionTrue) ||
-		conditionIs(&image, harvesterv1.ImageImported, corev1.ConditionTrue) || image.DeletionTimestamp != nil {
+		conditionIs(&image, harvesterv1.ImageImported, corev1.ConditionTrue) ||
+		image.DeletionTimestamp != nil {
 		return reconcile.Result{}, nil
 	}
 	if !conditionIs(&image, harvesterv1.ImageInitialized, corev1.ConditionTrue) {
@@ -171,7 +178,8 @@ func (s *standin) runBacking(ctx context.Context, backing *longhornv1.BackingIma
 }
 
 // fetchBacking asks for the size, downloads, and checks what came.
-func (s *standin) fetchBacking(ctx context.Context, backing *longhornv1.BackingImage, image subject) (*body, int64, error) {
+func (s *standin) fetchBacking(ctx context.Context, backing *longhornv1.BackingImage,
+	image subject) (*body, int64, error) {
 	pod := s.newPuller("backing-image-manager", "", 0)
 	defer pod.close()
 	limited, cancel := context.WithTimeout(ctx, s.options.sourceTimeout)
@@ -185,7 +193,8 @@ func (s *standin) fetchBacking(ctx context.Context, backing *longhornv1.BackingI
 		begin: s.options.beginTimeout, idle: s.options.idleTimeout, every: s.options.progressEvery,
 		progress: func(received, _ int64) {
 			if size > 0 {
-				s.backingIs(ctx, backing, longhornv1.BackingImageStateInProgress, int(received*100/size), "")
+				s.backingIs(ctx, backing, longhornv1.BackingImageStateInProgress,
+					int(received*100/size), "")
 			}
 		},
 	})
@@ -193,16 +202,19 @@ func (s *standin) fetchBacking(ctx context.Context, backing *longhornv1.BackingI
 		return nil, 0, err
 	}
 	if size > 0 && done.received != size {
-		return nil, 0, fmt.Errorf("received %d bytes of %s, but HEAD announced %d", done.received, image.url, size)
+		return nil, 0, fmt.Errorf("received %d bytes of %s, but HEAD announced %d", done.received,
+			image.url, size)
 	}
 	if want := backing.Spec.Checksum; want != "" && want != done.sum {
-		return nil, 0, fmt.Errorf("the checksum of what was received is %s, expected was %s", done.sum, want)
+		return nil, 0, fmt.Errorf("the checksum of what was received is %s, expected was %s",
+			done.sum, want)
 	}
 	return done, virtualSizeOf(done.first, done.received), nil
 }
 
 // backingIs writes the status, if the object is still there.
-func (s *standin) backingIs(ctx context.Context, backing *longhornv1.BackingImage, state longhornv1.BackingImageState, progress int, message string) {
+func (s *standin) backingIs(ctx context.Context, backing *longhornv1.BackingImage,
+	state longhornv1.BackingImageState, progress int, message string) {
 	before := backing.DeepCopy()
 	before.Status = longhornv1.BackingImageStatus{}
 	backing.Status.OwnerID = "standin"

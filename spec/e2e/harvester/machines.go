@@ -20,7 +20,8 @@ import (
 
 // What KubeVirt's controller does with machines, and Harvester's with their claims.
 
-func (s *standin) reconcileMachine(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+func (s *standin) reconcileMachine(ctx context.Context,
+	request reconcile.Request) (reconcile.Result, error) {
 	var machine kubevirtv1.VirtualMachine
 	if err := s.client.Get(ctx, request.NamespacedName, &machine); err != nil {
 		s.recent.drop(request.NamespacedName.String())
@@ -46,7 +47,8 @@ func (s *standin) reconcileMachine(ctx context.Context, request reconcile.Reques
 	}
 	if machine.Annotations[annotationRunStrategy] != string(strategy) {
 		err := s.change(ctx, &machine, func() {
-			metav1.SetMetaDataAnnotation(&machine.ObjectMeta, annotationRunStrategy, string(strategy))
+			metav1.SetMetaDataAnnotation(&machine.ObjectMeta, annotationRunStrategy,
+				string(strategy))
 		})
 		if err != nil {
 			return reconcile.Result{}, err
@@ -56,7 +58,8 @@ func (s *standin) reconcileMachine(ctx context.Context, request reconcile.Reques
 }
 
 // removeMachine ends its instance first, then the claims that the user wanted to go with it.
-func (s *standin) removeMachine(ctx context.Context, machine *kubevirtv1.VirtualMachine) (reconcile.Result, error) {
+func (s *standin) removeMachine(ctx context.Context,
+	machine *kubevirtv1.VirtualMachine) (reconcile.Result, error) {
 	if !controllerutil.ContainsFinalizer(machine, machineFinalizer) {
 		return reconcile.Result{}, nil
 	}
@@ -72,17 +75,22 @@ func (s *standin) removeMachine(ctx context.Context, machine *kubevirtv1.Virtual
 			return reconcile.Result{}, err
 		}
 	}
-	err := s.change(ctx, machine, func() { controllerutil.RemoveFinalizer(machine, machineFinalizer) })
+	err := s.change(ctx, machine, func() {
+		controllerutil.RemoveFinalizer(machine,
+			machineFinalizer)
+	})
 	return reconcile.Result{}, client.IgnoreNotFound(err)
 }
 
-func (s *standin) removeInstance(ctx context.Context, machine *kubevirtv1.VirtualMachine) (bool, error) {
+func (s *standin) removeInstance(ctx context.Context, machine *kubevirtv1.VirtualMachine) (bool,
+	error) {
 	instance := &kubevirtv1.VirtualMachineInstance{ObjectMeta: metav1.ObjectMeta{Namespace: machine.Namespace, Name: machine.Name}}
 	err := s.client.Delete(ctx, instance)
 	return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
 }
 
-func (s *standin) haltMachine(ctx context.Context, machine *kubevirtv1.VirtualMachine) (reconcile.Result, error) {
+func (s *standin) haltMachine(ctx context.Context,
+	machine *kubevirtv1.VirtualMachine) (reconcile.Result, error) {
 	gone, err := s.removeInstance(ctx, machine)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -91,7 +99,8 @@ func (s *standin) haltMachine(ctx context.Context, machine *kubevirtv1.VirtualMa
 		return reconcile.Result{RequeueAfter: 50 * time.Millisecond},
 			s.machineIs(ctx, machine, kubevirtv1.VirtualMachineStatusStopping, true, false, "")
 	}
-	return reconcile.Result{}, s.machineIs(ctx, machine, kubevirtv1.VirtualMachineStatusStopped, false, false, "")
+	return reconcile.Result{}, s.machineIs(ctx, machine, kubevirtv1.VirtualMachineStatusStopped,
+		false, false, "")
 }
 
 // makeClaims makes the claims of the annotation that are not there: from an image of backend cdi as a
@@ -125,7 +134,8 @@ func (s *standin) makeClaims(ctx context.Context, machine *kubevirtv1.VirtualMac
 }
 
 // makeClone says whether the claim is a DataVolume's affair, and makes that.
-func (s *standin) makeClone(ctx context.Context, claim *corev1.PersistentVolumeClaim) (bool, error) {
+func (s *standin) makeClone(ctx context.Context, claim *corev1.PersistentVolumeClaim) (bool,
+	error) {
 	id := claim.Annotations[annotationImageID]
 	var image harvesterv1.VirtualMachineImage
 	if id == "" || s.client.Get(ctx, keyOf(id), &image) != nil || image.Spec.Backend != harvesterv1.VMIBackendCDI {
@@ -140,13 +150,15 @@ func (s *standin) makeClone(ctx context.Context, claim *corev1.PersistentVolumeC
 	if err != nil {
 		return true, err
 	}
-	clone := dataVolume(client.ObjectKeyFromObject(claim), class, claim.Spec.Resources.Requests.Storage())
+	clone := dataVolume(client.ObjectKeyFromObject(claim), class,
+		claim.Spec.Resources.Requests.Storage())
 	clone.Spec.Source = &cdiv1.DataVolumeSource{PVC: &cdiv1.DataVolumeSourcePVC{Namespace: image.Namespace, Name: image.Name}}
 	return true, s.client.Create(ctx, clone)
 }
 
 // volumesReady says what the machine still waits for: a status of KubeVirt, "" for nothing.
-func (s *standin) volumesReady(ctx context.Context, machine *kubevirtv1.VirtualMachine) (kubevirtv1.VirtualMachinePrintableStatus, error) {
+func (s *standin) volumesReady(ctx context.Context,
+	machine *kubevirtv1.VirtualMachine) (kubevirtv1.VirtualMachinePrintableStatus, error) {
 	for _, name := range claimsIn(machine.Spec.Template.Spec.Volumes) {
 		key := client.ObjectKey{Namespace: machine.Namespace, Name: name}
 		var volume cdiv1.DataVolume
@@ -172,11 +184,13 @@ func (s *standin) volumesReady(ctx context.Context, machine *kubevirtv1.VirtualM
 
 func (s *standin) waitsForConsumer(ctx context.Context, claim *corev1.PersistentVolumeClaim) bool {
 	class, err := s.class(ctx, claim.Spec.StorageClassName)
-	return err == nil && class.VolumeBindingMode != nil && *class.VolumeBindingMode == "WaitForFirstConsumer"
+	return err == nil && class.VolumeBindingMode != nil &&
+		*class.VolumeBindingMode == "WaitForFirstConsumer"
 }
 
 // runMachine goes one step towards Running.
-func (s *standin) runMachine(ctx context.Context, machine *kubevirtv1.VirtualMachine) (reconcile.Result, error) {
+func (s *standin) runMachine(ctx context.Context,
+	machine *kubevirtv1.VirtualMachine) (reconcile.Result, error) {
 	again := reconcile.Result{RequeueAfter: s.options.checkEvery}
 	name := machine.Namespace + "/" + machine.Name
 	waits, err := s.volumesReady(ctx, machine)
@@ -194,14 +208,17 @@ func (s *standin) runMachine(ctx context.Context, machine *kubevirtv1.VirtualMac
 		return reconcile.Result{}, err
 	}
 	if s.faults.take("unschedulable", name) != nil {
-		return again, s.machineIs(ctx, machine, kubevirtv1.VirtualMachineStatusUnschedulable, true, false,
+		return again, s.machineIs(ctx, machine, kubevirtv1.VirtualMachineStatusUnschedulable, true,
+			false,
 			"0/1 nodes are available: 1 Insufficient memory.")
 	}
 	if s.faults.take("crash", name) != nil {
-		return again, s.machineIs(ctx, machine, kubevirtv1.VirtualMachineStatusCrashLoopBackOff, true, false, "")
+		return again, s.machineIs(ctx, machine, kubevirtv1.VirtualMachineStatusCrashLoopBackOff,
+			true, false, "")
 	}
 	if s.faults.take("starting", name) != nil || time.Since(instance.CreationTimestamp.Time) < s.options.boot {
-		return again, s.machineIs(ctx, machine, kubevirtv1.VirtualMachineStatusStarting, true, false, "")
+		return again, s.machineIs(ctx, machine, kubevirtv1.VirtualMachineStatusStarting, true,
+			false, "")
 	}
 	if instance.Status.Phase != kubevirtv1.Running {
 		if err := s.instanceRuns(ctx, &instance); err != nil {
@@ -210,7 +227,8 @@ func (s *standin) runMachine(ctx context.Context, machine *kubevirtv1.VirtualMac
 		return reconcile.Result{RequeueAfter: 10 * time.Millisecond},
 			s.machineIs(ctx, machine, kubevirtv1.VirtualMachineStatusStarting, true, false, "")
 	}
-	return reconcile.Result{}, s.machineIs(ctx, machine, kubevirtv1.VirtualMachineStatusRunning, true, true, "")
+	return reconcile.Result{}, s.machineIs(ctx, machine, kubevirtv1.VirtualMachineStatusRunning,
+		true, true, "")
 }
 
 func (s *standin) makeInstance(ctx context.Context, machine *kubevirtv1.VirtualMachine) error {
@@ -219,21 +237,24 @@ func (s *standin) makeInstance(ctx context.Context, machine *kubevirtv1.VirtualM
 		ObjectMeta: metav1.ObjectMeta{
 			Name: machine.Name, Namespace: machine.Namespace,
 			Labels: template.ObjectMeta.Labels, Annotations: template.ObjectMeta.Annotations,
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(machine, kubevirtv1.VirtualMachineGroupVersionKind)},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(machine,
+				kubevirtv1.VirtualMachineGroupVersionKind)},
 		},
 		Spec: *template.Spec.DeepCopy(),
 	}
 	if err := s.client.Create(ctx, instance); err != nil && !apierrors.IsAlreadyExists(err) {
 		var status apierrors.APIStatus
 		if errors.As(err, &status) && status.Status().Code < 500 {
-			return s.machineIs(ctx, machine, kubevirtv1.VirtualMachineStatusStopped, false, false, err.Error())
+			return s.machineIs(ctx, machine, kubevirtv1.VirtualMachineStatusStopped, false, false,
+				err.Error())
 		}
 		return err
 	}
 	return s.machineIs(ctx, machine, kubevirtv1.VirtualMachineStatusStarting, true, false, "")
 }
 
-func (s *standin) instanceRuns(ctx context.Context, instance *kubevirtv1.VirtualMachineInstance) error {
+func (s *standin) instanceRuns(ctx context.Context,
+	instance *kubevirtv1.VirtualMachineInstance) error {
 	before := instance.DeepCopy()
 	instance.Status.Phase = kubevirtv1.Running
 	instance.Status.NodeName = "standin"
@@ -242,14 +263,16 @@ func (s *standin) instanceRuns(ctx context.Context, instance *kubevirtv1.Virtual
 			kubevirtv1.VirtualMachineInstanceNetworkInterface{Name: nic.Name, MAC: nic.MacAddress})
 	}
 	instance.Status.Conditions = []kubevirtv1.VirtualMachineInstanceCondition{{
-		Type: kubevirtv1.VirtualMachineInstanceReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.Now(),
+		Type: kubevirtv1.VirtualMachineInstanceReady, Status: corev1.ConditionTrue,
+		LastTransitionTime: metav1.Now(),
 	}}
 	// The CRD has no status subresource for instances: KubeVirt writes the object itself.
 	return s.client.Patch(ctx, instance, client.MergeFrom(before))
 }
 
 // machineIs writes the machine's status; Ready says whether it runs, Failure why it cannot.
-func (s *standin) machineIs(ctx context.Context, machine *kubevirtv1.VirtualMachine, printable kubevirtv1.VirtualMachinePrintableStatus, created, ready bool, failure string) error {
+func (s *standin) machineIs(ctx context.Context, machine *kubevirtv1.VirtualMachine,
+	printable kubevirtv1.VirtualMachinePrintableStatus, created, ready bool, failure string) error {
 	before := machine.DeepCopy()
 	status := &machine.Status
 	if status.PrintableStatus == printable && status.Ready == ready && status.Created == created {
@@ -258,7 +281,8 @@ func (s *standin) machineIs(ctx context.Context, machine *kubevirtv1.VirtualMach
 	status.PrintableStatus, status.Created, status.Ready = printable, created, ready
 	status.ObservedGeneration, status.DesiredGeneration = machine.Generation, machine.Generation
 	condition := kubevirtv1.VirtualMachineCondition{
-		Type: kubevirtv1.VirtualMachineReady, Status: corev1.ConditionFalse, Reason: "GuestNotRunning",
+		Type: kubevirtv1.VirtualMachineReady, Status: corev1.ConditionFalse,
+		Reason:  "GuestNotRunning",
 		Message: "Guest VM is not reported as running", LastTransitionTime: metav1.Now(),
 	}
 	if ready {
@@ -267,7 +291,8 @@ func (s *standin) machineIs(ctx context.Context, machine *kubevirtv1.VirtualMach
 	status.Conditions = []kubevirtv1.VirtualMachineCondition{condition}
 	if failure != "" {
 		status.Conditions = append(status.Conditions, kubevirtv1.VirtualMachineCondition{
-			Type: kubevirtv1.VirtualMachineFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate",
+			Type: kubevirtv1.VirtualMachineFailure, Status: corev1.ConditionTrue,
+			Reason:  "FailedCreate",
 			Message: failure, LastTransitionTime: metav1.Now(),
 		})
 	}

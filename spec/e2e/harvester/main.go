@@ -48,9 +48,11 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	config.QPS = -1 // it plays many programs, each with an allowance of its own
-	config.Impersonate = rest.ImpersonationConfig{UserName: harvesterUser, Groups: []string{"system:masters"}}
+	config.Impersonate = rest.ImpersonationConfig{UserName: harvesterUser,
+		Groups: []string{"system:masters"}}
 	m, err := manager.New(config, manager.Options{
-		Scheme: newScheme(), Metrics: metricsserver.Options{BindAddress: "0"}, HealthProbeBindAddress: "0",
+		Scheme: newScheme(), Metrics: metricsserver.Options{BindAddress: "0"},
+		HealthProbeBindAddress: "0",
 	})
 	if err != nil {
 		return err
@@ -92,7 +94,8 @@ func run(ctx context.Context, o options) error {
 	return <-failed
 }
 
-func newStandin(ctx context.Context, o options, config *rest.Config, m manager.Manager) (*standin, error) {
+func newStandin(ctx context.Context, o options, config *rest.Config, m manager.Manager) (*standin,
+	error) {
 	direct, err := client.New(config, client.Options{Scheme: m.GetScheme()})
 	if err != nil {
 		return nil, err
@@ -110,8 +113,9 @@ func newStandin(ctx context.Context, o options, config *rest.Config, m manager.M
 	return &standin{
 		options: o, context: ctx, client: direct, cache: m.GetCache(), garbage: garbage,
 		faults: &faults{}, journal: &journal{}, network: newNetwork(o.resolve, direct),
-		pods: &pods{running: map[types.UID]context.CancelFunc{}}, counted: &set{members: map[string]bool{}},
-		recent: &recent{owners: map[string]recentOwner{}}, kubevirt: kubevirt,
+		pods:    &pods{running: map[types.UID]context.CancelFunc{}},
+		counted: &set{members: map[string]bool{}},
+		recent:  &recent{owners: map[string]recentOwner{}}, kubevirt: kubevirt,
 	}, nil
 }
 
@@ -137,7 +141,8 @@ func (s *standin) watch(m manager.Manager) error {
 			return b.For(&longhornv1.BackingImage{})
 		},
 		"machine": func(b *builder.Builder) *builder.Builder {
-			return b.For(&kubevirtv1.VirtualMachine{}).Watches(&kubevirtv1.VirtualMachineInstance{}, same)
+			return b.For(&kubevirtv1.VirtualMachine{}).Watches(&kubevirtv1.VirtualMachineInstance{},
+				same)
 		},
 	} {
 		reconcilers := map[string]reconcile.Func{

@@ -47,7 +47,8 @@ const (
 func newScheme() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		kubernetes.AddToScheme, extensionsv1.AddToScheme, harvesterv1.AddToScheme, longhornv1.AddToScheme,
+		kubernetes.AddToScheme, extensionsv1.AddToScheme, harvesterv1.AddToScheme,
+		longhornv1.AddToScheme,
 		kubevirtv1.AddToScheme, cdiv1.AddToScheme, nadv1.AddToScheme,
 	} {
 		utilruntime.Must(add(scheme))

@@ -73,5 +73,6 @@ func (n *network) holder(ctx context.Context, lease string) (string, error) {
 			return address, nil
 		}
 	}
-	return "", fmt.Errorf("connection refused: no endpoint for the holder %q of Lease %s", identity, lease)
+	return "", fmt.Errorf("connection refused: no endpoint for the holder %q of Lease %s", identity,
+		lease)
 }

@@ -35,15 +35,21 @@ func parseOptions() options {
 	flag.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig of an admin (default: $KUBECONFIG)")
 	flag.StringVar(&o.listen, "listen", "127.0.0.1:0", "address of the control API")
 	flag.StringVar(&o.harvester, "harvester", "1.8.0", "Harvester to be like: 1.8.0 or 1.9")
-	flag.BoolVar(&o.collect, "collect", true, "collect garbage by owner references (off beside a controller-manager)")
-	flag.BoolVar(&o.world, "world", true, "make namespaces, storage classes and settings of a fresh Harvester")
-	flag.BoolVar(&o.hurry, "hurry", false, "wait 0.2 s between two tries instead of what is real; limits stay")
-	flag.Var(o.resolve, "resolve", "HOST:PORT=ADDRESS:PORT or HOST:PORT=lease:NAMESPACE/NAME, as the cluster's DNS and Services would; repeatable")
-	flag.DurationVar(&o.idleTimeout, "idle-timeout", 30*time.Second, "longest pause of a backing image's download")
+	flag.BoolVar(&o.collect, "collect", true,
+		"collect garbage by owner references (off beside a controller-manager)")
+	flag.BoolVar(&o.world, "world", true,
+		"make namespaces, storage classes and settings of a fresh Harvester")
+	flag.BoolVar(&o.hurry, "hurry", false,
+		"wait 0.2 s between two tries instead of what is real; limits stay")
+	flag.Var(o.resolve, "resolve",
+		"HOST:PORT=ADDRESS:PORT or HOST:PORT=lease:NAMESPACE/NAME, as the cluster's DNS and Services would; repeatable")
+	flag.DurationVar(&o.idleTimeout, "idle-timeout", 30*time.Second,
+		"longest pause of a backing image's download")
 	flag.DurationVar(&o.boot, "boot", 0, "from an instance's start until it runs")
 	flag.Parse()
 
-	o.registerTimeout, o.sourceTimeout, o.beginTimeout = 15*time.Second, 30*time.Second, 60*time.Second
+	o.registerTimeout, o.sourceTimeout, o.beginTimeout = 15*time.Second, 30*time.Second,
+		60*time.Second
 	o.importerIdle = 10 * time.Minute
 	o.imageRetry, o.podRetry = 10*time.Second, 60*time.Second
 	o.checkEvery, o.progressEvery = time.Second, time.Second

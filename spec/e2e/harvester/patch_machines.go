@@ -19,7 +19,8 @@ import (
 // Harvester's mutating webhook of machines.
 // Source: Harvester v1.8.0 pkg/webhook/resources/virtualmachine/mutator.go.
 
-func (s *standin) machineDefaults(ctx context.Context, machine *kubevirtv1.VirtualMachine, create bool) error {
+func (s *standin) machineDefaults(ctx context.Context, machine *kubevirtv1.VirtualMachine,
+	create bool) error {
 	if machine.Spec.Template == nil || machine.DeletionTimestamp != nil {
 		return nil
 	}
@@ -96,7 +97,8 @@ func (s *standin) maxSockets(cpu *kubevirtv1.CPU) uint32 {
 }
 
 // guestMemory is the limit less what QEMU may need, where no ratio makes the pod larger instead.
-func (s *standin) guestMemory(ctx context.Context, machine *kubevirtv1.VirtualMachine, limit *resource.Quantity) (*resource.Quantity, error) {
+func (s *standin) guestMemory(ctx context.Context, machine *kubevirtv1.VirtualMachine,
+	limit *resource.Quantity) (*resource.Quantity, error) {
 	reserved := *resource.NewQuantity(100<<20, resource.BinarySI)
 	if text := machine.Annotations[annotationReserved]; text != "" {
 		var err error
@@ -104,7 +106,8 @@ func (s *standin) guestMemory(ctx context.Context, machine *kubevirtv1.VirtualMa
 			return nil, fmt.Errorf("annotation %s can't be converted to memory unit", text)
 		}
 		if reserved.Cmp(*limit) >= 0 {
-			return nil, fmt.Errorf("reservedMemory can't be equal or greater than limits.memory %s", limit)
+			return nil, fmt.Errorf("reservedMemory can't be equal or greater than limits.memory %s",
+				limit)
 		}
 	} else {
 		ratio, err := s.setting(ctx, "additional-guest-memory-overhead-ratio")
@@ -118,7 +121,8 @@ func (s *standin) guestMemory(ctx context.Context, machine *kubevirtv1.VirtualMa
 	guest := limit.DeepCopy()
 	guest.Sub(reserved)
 	if guest.Value() < 10<<20 {
-		return nil, fmt.Errorf("guest memory is under the minimum requirement (10 Mi), original: %d, final: %d", limit.Value(), guest.Value())
+		return nil,
+			fmt.Errorf("guest memory is under the minimum requirement (10 Mi), original: %d, final: %d", limit.Value(), guest.Value())
 	}
 	return &guest, nil
 }
@@ -148,7 +152,8 @@ func (s *standin) pinToNetworks(ctx context.Context, machine *kubevirtv1.Virtual
 		}
 		if name := nad.Labels[labelClusterNetwork]; name != "" {
 			wanted = append(wanted, corev1.NodeSelectorRequirement{
-				Key: "network.harvesterhci.io/" + name, Operator: corev1.NodeSelectorOpIn, Values: []string{"true"},
+				Key: "network.harvesterhci.io/" + name, Operator: corev1.NodeSelectorOpIn,
+				Values: []string{"true"},
 			})
 		}
 	}
@@ -202,7 +207,8 @@ func generateMacs(_ context.Context, machine *kubevirtv1.VirtualMachine) error {
 		if _, err := rand.Read(b); err != nil {
 			return err
 		}
-		nics[i].MacAddress = fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", b[0]&0xfe|2, b[1], b[2], b[3], b[4], b[5])
+		nics[i].MacAddress = fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", b[0]&0xfe|2, b[1], b[2],
+			b[3], b[4], b[5])
 	}
 	return nil
 }

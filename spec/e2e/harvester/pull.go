@@ -63,7 +63,8 @@ func (p *puller) close() {
 }
 
 // ask sends one request; the caller reads the body, and finishes the exchange.
-func (p *puller) ask(ctx context.Context, s subject, method, ranges string) (*http.Response, *exchange, error) {
+func (p *puller) ask(ctx context.Context, s subject, method, ranges string) (*http.Response,
+	*exchange, error) {
 	entry := p.journal.begin(exchange{
 		Image: s.image, UID: s.uid, By: p.by, Method: method, URL: s.url, Length: -1,
 	})
@@ -82,7 +83,8 @@ func (p *puller) ask(ctx context.Context, s subject, method, ranges string) (*ht
 		return nil, entry, p.finish(entry, err)
 	}
 	p.journal.update(entry, func(e *exchange) {
-		e.Sent, e.Received, e.Status = request.Header.Clone(), response.Header.Clone(), response.StatusCode
+		e.Sent, e.Received, e.Status = request.Header.Clone(), response.Header.Clone(),
+			response.StatusCode
 		e.Length = response.ContentLength
 	})
 	return response, entry, nil
@@ -99,7 +101,8 @@ func (p *puller) finish(entry *exchange, err error) error {
 }
 
 // head asks for the headers; ok says which status will do.
-func (p *puller) head(ctx context.Context, s subject, ok func(status int) bool) (*http.Response, error) {
+func (p *puller) head(ctx context.Context, s subject, ok func(status int) bool) (*http.Response,
+	error) {
 	response, entry, err := p.ask(ctx, s, http.MethodHead, "")
 	if err != nil {
 		return nil, err
@@ -112,7 +115,8 @@ func (p *puller) head(ctx context.Context, s subject, ok func(status int) bool) 
 }
 
 // part reads at most `most` bytes of the answer to a Range request.
-func (p *puller) part(ctx context.Context, s subject, ranges string, most int64) (*http.Response, []byte, error) {
+func (p *puller) part(ctx context.Context, s subject, ranges string, most int64) (*http.Response,
+	[]byte, error) {
 	response, entry, err := p.ask(ctx, s, http.MethodGet, ranges)
 	if err != nil {
 		return nil, nil, err
@@ -155,9 +159,11 @@ func (p *puller) get(ctx context.Context, s subject, d download) (*body, error) 
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, p.finish(entry, fmt.Errorf("expected status code 200 from %s, got %s", s.url, response.Status))
+		return nil, p.finish(entry, fmt.Errorf("expected status code 200 from %s, got %s", s.url,
+			response.Status))
 	}
-	r := &reading{puller: p, subject: s, download: d, entry: entry, watch: watch, response: response}
+	r := &reading{puller: p, subject: s, download: d, entry: entry, watch: watch,
+		response: response}
 	result, err := r.run(ctx, cancel)
 	return result, p.finish(entry, cause(ctx, err))
 }
@@ -264,7 +270,8 @@ func (r *reading) tell(now bool) {
 }
 
 // goWrong does what the control API asked for, once its byte is reached.
-func (r *reading) goWrong(ctx context.Context, cancel context.CancelCauseFunc, planned map[string]*fault) error {
+func (r *reading) goWrong(ctx context.Context, cancel context.CancelCauseFunc,
+	planned map[string]*fault) error {
 	if f := planned["slow"]; f != nil && f.Rate > 0 {
 		r.sleep(ctx, time.Duration(float64(readSize)/float64(f.Rate)*float64(time.Second)))
 	}

@@ -40,7 +40,8 @@ func TestLonghornPull(t *testing.T) {
 	imageFor(t, ns, url, map[string]any{"spec|checksum": sum})
 	image := imageIs(t, ns, "image-a", "is imported", isImported)
 	lines, all := exchanges(t, ns, "image-a")
-	want := []string{"harvester HEAD 200", "backing-image-manager HEAD 200", "backing-image-manager GET 200"}
+	want := []string{"harvester HEAD 200", "backing-image-manager HEAD 200",
+		"backing-image-manager GET 200"}
 	if !slices.Equal(lines, want) {
 		t.Errorf("%q", lines)
 	}
@@ -55,13 +56,16 @@ func TestLonghornPull(t *testing.T) {
 		t.Errorf("checksum %s", backing.Status.Checksum)
 	}
 	t.Run("a claim that is too small is not bound", func(t *testing.T) {
-		o := object(t, claim1, map[string]any{"metadata|name": "small", "spec|storageClassName": image.Status.StorageClassName, "spec|resources|requests|storage": "1Mi"})
+		o := object(t, claim1, map[string]any{"metadata|name": "small",
+			"spec|storageClassName":           image.Status.StorageClassName,
+			"spec|resources|requests|storage": "1Mi"})
 		o.SetNamespace(ns)
 		create(t, o)
 		eventually(t, "an Event says why", func() (bool, any) {
 			var events corev1.EventList
 			_ = cluster.List(ctx, &events, client.InNamespace(ns))
-			return len(events.Items) > 0 && strings.Contains(events.Items[0].Message, "larger than the backing image"), events.Items
+			return len(events.Items) > 0 && strings.Contains(events.Items[0].Message,
+				"larger than the backing image"), events.Items
 		})
 		if err := cluster.Delete(ctx, o); err != nil {
 			t.Fatal(err)
@@ -77,13 +81,16 @@ func TestLonghornPull(t *testing.T) {
 func runMachine(t *testing.T, ns, class string) {
 	t.Helper()
 	_ = cluster.Create(ctx, object(t, network1, nil))
-	claim := object(t, claim1, map[string]any{"metadata|name": "d0", "spec|storageClassName": class, "spec|resources|requests|storage": "6Mi"})
+	claim := object(t, claim1, map[string]any{"metadata|name": "d0", "spec|storageClassName": class,
+		"spec|resources|requests|storage": "6Mi"})
 	claim.SetNamespace(ns)
 	if class != "" {
 		create(t, claim)
 	}
 	o := object(t, goodMachine, map[string]any{
-		"spec|runStrategy": "RerunOnFailure", "spec|template|spec|domain|devices|interfaces": []any{}, "spec|template|spec|networks": []any{},
+		"spec|runStrategy": "RerunOnFailure",
+		"spec|template|spec|domain|devices|interfaces":              []any{},
+		"spec|template|spec|networks":                               []any{},
 		"metadata|annotations|harvesterhci.io/volumeClaimTemplates": nil,
 	})
 	o.SetNamespace(ns)
@@ -115,7 +122,8 @@ func TestCDIPull(t *testing.T) {
 	image := imageIs(t, ns, "image-a", "is imported", isImported)
 	lines, all := exchanges(t, ns, "image-a")
 	want := []string{
-		"harvester GET bytes=0-127 206", "harvester HEAD 200", "cdi-importer HEAD 200", "cdi-importer GET 200",
+		"harvester GET bytes=0-127 206", "harvester HEAD 200", "cdi-importer HEAD 200",
+		"cdi-importer GET 200",
 		"cdi-importer GET bytes=0-511 206", "cdi-importer GET bytes=5242880-5243391 206",
 	}
 	if !slices.Equal(lines, want) {
@@ -134,7 +142,8 @@ func TestCDIPull(t *testing.T) {
 	refused(t, cluster.Delete(ctx, golden), "golden image")
 	refused(t, cluster.Delete(ctx, get(t, &cdiv1.DataVolume{}, ns, "image-a")), "owned by VMImage")
 	t.Run("a second DataVolume of the name is refused", func(t *testing.T) {
-		o := object(t, claim1, map[string]any{"metadata|name": "taken", "spec|storageClassName": "longhorn-v2"})
+		o := object(t, claim1, map[string]any{"metadata|name": "taken",
+			"spec|storageClassName": "longhorn-v2"})
 		o.SetNamespace(ns)
 		create(t, o)
 		clone := cloneOf(ns, "taken", "image-a", "6Mi")
@@ -155,7 +164,8 @@ func TestCDIPull(t *testing.T) {
 func cloneOf(ns, name, source, size string) *cdiv1.DataVolume {
 	class := "longhorn-v2"
 	volume := &cdiv1.DataVolume{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}}
-	volume.Spec.Source = &cdiv1.DataVolumeSource{PVC: &cdiv1.DataVolumeSourcePVC{Namespace: ns, Name: source}}
+	volume.Spec.Source = &cdiv1.DataVolumeSource{PVC: &cdiv1.DataVolumeSourcePVC{Namespace: ns,
+		Name: source}}
 	volume.Spec.Storage = &cdiv1.StorageSpec{StorageClassName: &class}
 	volume.Spec.Storage.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(size)}
 	return volume
@@ -189,18 +199,22 @@ func TestBadServers(t *testing.T) {
 				whole(w, r)
 			}
 		}, nil},
-		{"206 to a plain GET", "expected status code 200", onGet(func(w http.ResponseWriter, _ *http.Request) {
+		{"206 to a plain GET", "expected status code 200", onGet(func(w http.ResponseWriter,
+			_ *http.Request) {
 			w.WriteHeader(http.StatusPartialContent)
 		}), nil},
-		{"a body that is too short", "unexpected EOF", onGet(func(w http.ResponseWriter, _ *http.Request) {
+		{"a body that is too short", "unexpected EOF", onGet(func(w http.ResponseWriter,
+			_ *http.Request) {
 			w.Header().Set("Content-Length", fmt.Sprint(len(data)))
 			_, _ = w.Write(data[:4096])
 			panic(http.ErrAbortHandler)
 		}), nil},
-		{"another length than announced", "HEAD announced", onGet(func(w http.ResponseWriter, _ *http.Request) {
+		{"another length than announced", "HEAD announced", onGet(func(w http.ResponseWriter,
+			_ *http.Request) {
 			_, _ = w.Write(data[:1000])
 		}), nil},
-		{"a pause that is too long", "nothing was received for", onGet(func(w http.ResponseWriter, r *http.Request) {
+		{"a pause that is too long", "nothing was received for", onGet(func(w http.ResponseWriter,
+			r *http.Request) {
 			w.Header().Set("Content-Length", fmt.Sprint(len(data)))
 			_, _ = w.Write(data[:4096])
 			w.(http.Flusher).Flush()
@@ -260,15 +274,18 @@ func TestRangesThatLie(t *testing.T) {
 func TestRetries(t *testing.T) {
 	ns := namespace(t)
 	url, _ := serveDisk(t)
-	wrong(t, fault{Kind: "fail", Match: "^" + ns + "/", Times: 2, After: 1 << 20, Message: "no space left on device"})
+	wrong(t, fault{Kind: "fail", Match: "^" + ns + "/", Times: 2, After: 1 << 20,
+		Message: "no space left on device"})
 	imageFor(t, ns, url, map[string]any{"spec|retry": int64(2)})
-	imageIs(t, ns, "image-a", "has failed once", func(i *harvesterv1.VirtualMachineImage) bool { return i.Status.Failed > 0 })
+	imageIs(t, ns, "image-a", "has failed once",
+		func(i *harvesterv1.VirtualMachineImage) bool { return i.Status.Failed > 0 })
 	image := imageIs(t, ns, "image-a", "is imported at the third try", isImported)
 	if image.Status.Failed != 2 {
 		t.Errorf("%+v", image.Status)
 	}
 	ns = namespace(t)
-	wrong(t, fault{Kind: "fail", Match: "^" + ns + "/", Times: -1, After: 1 << 20, Message: "no space left on device"})
+	wrong(t, fault{Kind: "fail", Match: "^" + ns + "/", Times: -1, After: 1 << 20,
+		Message: "no space left on device"})
 	imageFor(t, ns, url, map[string]any{"spec|retry": int64(1)})
 	image = imageIs(t, ns, "image-a", "has failed", isExceeded)
 	want := "retry attempted 1/1 failed due to error: no space left on device"
@@ -330,7 +347,8 @@ func TestResolve(t *testing.T) {
 	service := ns + ".harvester-system.svc:8080"
 	call(t, http.MethodPut, "/resolve", map[string]string{service: "lease:" + ns + "/leader"}, nil)
 	call(t, http.MethodPut, "/holders", map[string]string{"pod-b": address}, nil)
-	lease := object(t, `{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: leader}, spec: {holderIdentity: pod-b_1}}`, nil)
+	lease := object(t,
+		`{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: leader}, spec: {holderIdentity: pod-b_1}}`, nil)
 	lease.SetNamespace(ns)
 	create(t, lease)
 	imageFor(t, ns, "http://"+service+"/disk.img", nil)
@@ -362,11 +380,13 @@ func TestMachineFaults(t *testing.T) {
 func TestGarbage(t *testing.T) {
 	ns := namespace(t)
 	url, _ := serveDisk(t)
-	owner := object(t, `{apiVersion: migration.harvesterhci.io/v1beta1, kind: VirtualMachineImport, metadata: {name: web}, spec: {}}`, nil)
+	owner := object(t,
+		`{apiVersion: migration.harvesterhci.io/v1beta1, kind: VirtualMachineImport, metadata: {name: web}, spec: {}}`, nil)
 	owner.SetNamespace(ns)
 	create(t, owner)
 	imageFor(t, ns, url, map[string]any{"metadata|ownerReferences": []any{map[string]any{
-		"apiVersion": owner.GetAPIVersion(), "kind": owner.GetKind(), "name": "web", "uid": string(owner.GetUID()),
+		"apiVersion": owner.GetAPIVersion(), "kind": owner.GetKind(), "name": "web",
+		"uid": string(owner.GetUID()),
 	}}})
 	image := imageIs(t, ns, "image-a", "is imported", isImported)
 	if err := cluster.Delete(ctx, owner); err != nil {

@@ -36,10 +36,12 @@ func (e entry) mutates() bool {
 
 func (e entry) rules() []admissionregistrationv1.RuleWithOperations {
 	names := map[rune]admissionregistrationv1.OperationType{
-		'C': admissionregistrationv1.Create, 'U': admissionregistrationv1.Update, 'D': admissionregistrationv1.Delete,
+		'C': admissionregistrationv1.Create, 'U': admissionregistrationv1.Update,
+		'D': admissionregistrationv1.Delete,
 	}
 	rule := admissionregistrationv1.RuleWithOperations{Rule: admissionregistrationv1.Rule{
-		APIGroups: []string{e.group}, APIVersions: []string{e.version}, Resources: []string{e.resource},
+		APIGroups: []string{e.group}, APIVersions: []string{e.version},
+		Resources: []string{e.resource},
 	}}
 	for _, letter := range e.operations {
 		rule.Operations = append(rule.Operations, names[letter])
@@ -54,7 +56,8 @@ func configurations(url string, ca []byte) []client.Object {
 	validating := map[string]*admissionregistrationv1.ValidatingWebhookConfiguration{}
 	var objects []client.Object
 	for _, e := range entries {
-		where := admissionregistrationv1.WebhookClientConfig{URL: ptr.To(url + e.path), CABundle: ca}
+		where := admissionregistrationv1.WebhookClientConfig{URL: ptr.To(url + e.path),
+			CABundle: ca}
 		meta := metav1.ObjectMeta{Name: e.configuration}
 		if e.mutates() {
 			if mutating[e.configuration] == nil {
@@ -63,7 +66,8 @@ func configurations(url string, ca []byte) []client.Object {
 			}
 			list := &mutating[e.configuration].Webhooks
 			*list = append(*list, admissionregistrationv1.MutatingWebhook{
-				Name: e.name, ClientConfig: where, Rules: e.rules(), SideEffects: &none, FailurePolicy: &fail,
+				Name: e.name, ClientConfig: where, Rules: e.rules(), SideEffects: &none,
+				FailurePolicy:           &fail,
 				AdmissionReviewVersions: []string{"v1"}, TimeoutSeconds: ptr.To[int32](10),
 			})
 			continue
@@ -74,7 +78,8 @@ func configurations(url string, ca []byte) []client.Object {
 		}
 		list := &validating[e.configuration].Webhooks
 		*list = append(*list, admissionregistrationv1.ValidatingWebhook{
-			Name: e.name, ClientConfig: where, Rules: e.rules(), SideEffects: &none, FailurePolicy: &fail,
+			Name: e.name, ClientConfig: where, Rules: e.rules(), SideEffects: &none,
+			FailurePolicy:           &fail,
 			AdmissionReviewVersions: []string{"v1"}, TimeoutSeconds: ptr.To[int32](10),
 		})
 	}

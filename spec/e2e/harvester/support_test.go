@@ -97,7 +97,8 @@ func namespace(t *testing.T) string {
 func create(t *testing.T, o client.Object) {
 	t.Helper()
 	if err := cluster.Create(ctx, o); err != nil {
-		t.Fatalf("%s %s was refused: %s", o.GetObjectKind().GroupVersionKind().Kind, o.GetName(), err)
+		t.Fatalf("%s %s was refused: %s", o.GetObjectKind().GroupVersionKind().Kind, o.GetName(),
+			err)
 	}
 }
 
@@ -213,7 +214,8 @@ func serveDisk(t *testing.T) (url, sum string) {
 	}), sum
 }
 
-func imageIs(t *testing.T, namespace, name, what string, state func(*harvesterv1.VirtualMachineImage) bool) *harvesterv1.VirtualMachineImage {
+func imageIs(t *testing.T, namespace, name, what string,
+	state func(*harvesterv1.VirtualMachineImage) bool) *harvesterv1.VirtualMachineImage {
 	t.Helper()
 	var image harvesterv1.VirtualMachineImage
 	eventually(t, name+" "+what, func() (bool, any) {

@@ -64,28 +64,38 @@ func (s *standin) rulings() map[string]ruling {
 	volume := func(object client.Object) *cdiv1.DataVolume { return object.(*cdiv1.DataVolume) }
 	type o = client.Object
 	return map[string]ruling{
-		"/harvester/mutate/images": {decode: decodeImage, mutate: func(c context.Context, i o, create bool) error {
+		"/harvester/mutate/images": {decode: decodeImage, mutate: func(c context.Context, i o,
+			create bool) error {
 			return s.imageDefaults(c, image(i), create)
 		}},
-		"/harvester/mutate/claims": {decode: decodeClaim, mutate: func(c context.Context, p o, _ bool) error {
+		"/harvester/mutate/claims": {decode: decodeClaim, mutate: func(c context.Context, p o,
+			_ bool) error {
 			return s.claimDefaults(c, claim(p))
 		}},
-		"/harvester/mutate/machines": {schema: virtSchema, decode: decodeMachine, mutate: func(c context.Context, m o, create bool) error {
-			return s.machineDefaults(c, machine(m), create)
-		}},
-		"/kubevirt/mutate/machines": {schema: virtSchema, decode: decodeMachine, mutate: func(c context.Context, m o, create bool) error {
-			return s.virtDefaults(c, machine(m), create)
-		}},
+		"/harvester/mutate/machines": {schema: virtSchema, decode: decodeMachine,
+			mutate: func(c context.Context, m o, create bool) error {
+				return s.machineDefaults(c, machine(m), create)
+			}},
+		"/kubevirt/mutate/machines": {schema: virtSchema, decode: decodeMachine,
+			mutate: func(c context.Context, m o, create bool) error {
+				return s.virtDefaults(c, machine(m), create)
+			}},
 		"/harvester/validate/images": {
 			decode: decodeImage,
 			create: func(c context.Context, i o) error { return s.imageCreate(c, image(i)) },
-			update: func(c context.Context, a, b o) error { return s.imageUpdate(c, image(a), image(b)) },
+			update: func(c context.Context, a, b o) error {
+				return s.imageUpdate(c, image(a),
+					image(b))
+			},
 			remove: func(c context.Context, i o) error { return s.imageDelete(c, image(i)) },
 		},
 		"/harvester/validate/claims": {
 			decode: decodeClaim,
 			create: func(c context.Context, p o) error { return s.claimCreate(c, claim(p)) },
-			update: func(c context.Context, a, b o) error { return s.claimUpdate(c, claim(a), claim(b)) },
+			update: func(c context.Context, a, b o) error {
+				return s.claimUpdate(c, claim(a),
+					claim(b))
+			},
 			remove: func(c context.Context, p o) error { return s.claimDelete(c, claim(p)) },
 		},
 		"/harvester/validate/volumes": {
@@ -98,13 +108,25 @@ func (s *standin) rulings() map[string]ruling {
 		},
 		"/harvester/validate/machines": {
 			decode: decodeMachine,
-			create: func(c context.Context, m o) error { return s.machineJudge(c, machine(m), true) },
-			update: func(c context.Context, _, m o) error { return s.machineJudge(c, machine(m), false) },
+			create: func(c context.Context, m o) error {
+				return s.machineJudge(c, machine(m),
+					true)
+			},
+			update: func(c context.Context, _, m o) error {
+				return s.machineJudge(c, machine(m),
+					false)
+			},
 		},
 		"/kubevirt/validate/machines": {
 			decode: decodeMachine,
-			create: func(c context.Context, m o) error { return asRefusal(s.virtJudge(c, machine(m), true)) },
-			update: func(c context.Context, _, m o) error { return asRefusal(s.virtJudge(c, machine(m), false)) },
+			create: func(c context.Context, m o) error {
+				return asRefusal(s.virtJudge(c, machine(m),
+					true))
+			},
+			update: func(c context.Context, _, m o) error {
+				return asRefusal(s.virtJudge(c,
+					machine(m), false))
+			},
 		},
 	}
 }
@@ -124,7 +146,8 @@ func asRefusal(causes []metav1.StatusCause) error {
 }
 
 // rule answers one request of the API server.
-func (s *standin) rule(ctx context.Context, path string, r ruling, request admission.Request) (response admission.Response) {
+func (s *standin) rule(ctx context.Context, path string, r ruling,
+	request admission.Request) (response admission.Response) {
 	defer func() {
 		if panicked := recover(); panicked != nil {
 			response = admission.Errored(http.StatusInternalServerError, fmt.Errorf("%v", panicked))
@@ -150,7 +173,8 @@ func (s *standin) rule(ctx context.Context, path string, r ruling, request admis
 }
 
 // patch answers with what was changed, and with nothing that only Go's types add (fields that are null).
-func (s *standin) patch(r ruling, request admission.Request, after client.Object) admission.Response {
+func (s *standin) patch(r ruling, request admission.Request,
+	after client.Object) admission.Response {
 	before, err := r.decode(request.Object.Raw)
 	var was, is, difference, patched []byte
 	if err == nil {
@@ -172,7 +196,8 @@ func (s *standin) patch(r ruling, request admission.Request, after client.Object
 }
 
 // apply decodes and rules; it returns the object as it is after the request, nil after a deletion.
-func (s *standin) apply(ctx context.Context, r ruling, request admission.Request) (client.Object, error) {
+func (s *standin) apply(ctx context.Context, r ruling, request admission.Request) (client.Object,
+	error) {
 	if request.Operation == admissionv1.Delete {
 		before, err := r.decode(request.OldObject.Raw)
 		if err != nil || r.remove == nil || request.UserInfo.Username == collectorUser || request.UserInfo.Username == harvesterUser {
@@ -208,19 +233,23 @@ func (s *standin) apply(ctx context.Context, r ruling, request admission.Request
 }
 
 func (s *standin) refuse(path string, request admission.Request, err error) admission.Response {
-	no := &refusal{code: http.StatusInternalServerError, reason: metav1.StatusReasonInternalError, text: err.Error()}
+	no := &refusal{code: http.StatusInternalServerError, reason: metav1.StatusReasonInternalError,
+		text: err.Error()}
 	errors.As(err, &no)
 	s.journal.rejected(rejection{
 		Webhook: path, Operation: string(request.Operation), Kind: request.Kind.Kind,
-		Name: request.Namespace + "/" + request.Name, User: request.UserInfo.Username, Message: no.text,
+		Name: request.Namespace + "/" + request.Name, User: request.UserInfo.Username,
+		Message: no.text,
 	})
-	status := &metav1.Status{Status: metav1.StatusFailure, Code: no.code, Reason: no.reason, Message: no.text}
+	status := &metav1.Status{Status: metav1.StatusFailure, Code: no.code, Reason: no.reason,
+		Message: no.text}
 	if no.field != "" {
 		status.Details = &metav1.StatusDetails{Causes: []metav1.StatusCause{
 			{Type: metav1.CauseTypeFieldValueInvalid, Message: no.text, Field: no.field},
 		}}
 	}
-	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Allowed: false, Result: status}}
+	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Allowed: false,
+		Result: status}}
 }
 
 // serveWebhooks listens for the API server; it returns the address to register, and the CA to trust.
@@ -231,7 +260,8 @@ func (s *standin) serveWebhooks() (string, []byte, error) {
 	}
 	mux := http.NewServeMux()
 	for path, r := range s.rulings() {
-		handler := admission.HandlerFunc(func(ctx context.Context, request admission.Request) admission.Response {
+		handler := admission.HandlerFunc(func(ctx context.Context,
+			request admission.Request) admission.Response {
 			return s.rule(ctx, path, r, request)
 		})
 		mux.Handle(path, &admission.Webhook{Handler: handler})
@@ -246,7 +276,8 @@ func (s *standin) serveWebhooks() (string, []byte, error) {
 		_ = server.Close()
 	}()
 	go func() {
-		secured := tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
+		secured := tls.NewListener(listener,
+			&tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
 		_ = server.Serve(secured)
 	}()
 	return "https://" + listener.Addr().String(), ca, nil

@@ -36,7 +36,8 @@ func (s *standin) makeWorld(ctx context.Context) error {
 
 // The kinds whose objects are decoded strictly.
 var judged = []string{
-	"virtualmachines.kubevirt.io", "virtualmachineimages.harvesterhci.io", "datavolumes.cdi.kubevirt.io",
+	"virtualmachines.kubevirt.io", "virtualmachineimages.harvesterhci.io",
+	"datavolumes.cdi.kubevirt.io",
 }
 
 // openSchemas makes the API server keep fields that a kind does not have. It would drop them with no more
