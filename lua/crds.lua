@@ -25,8 +25,31 @@ local function folder()
   return (package.path:match("^(.-)/%?%.lua"):gsub("/lua$", "")) .. "/crds"
 end
 
+-- Does the schema `there` know every property of ours? An earlier controller writes its
+-- own schema over ours and leaves our annotation.
+local function knows(there, ours)
+  for name, property in pairs(ours.properties or {}) do
+    local other = (there.properties or {})[name]
+    if not other or not knows(other, property) then
+      return false
+    end
+  end
+  return not ours.items or there.items ~= nil and knows(there.items, ours.items)
+end
+
+local function schema_of(object)
+  local version = object.spec.versions[1] or {}
+  return version.schema and version.schema.openAPIV3Schema or {}
+end
+
+local function is_good(there, ours)
+  local version, wanted = version_of(there), version_of(ours)
+  return version > wanted
+    or version == wanted and knows(schema_of(there), schema_of(ours))
+end
+
 local function upgrade(client, name, there, ours)
-  if version_of(there) >= version_of(ours) then
+  if is_good(there, ours) then
     return true
   end
   log.info("upgrading a CustomResourceDefinition", { name = name,
@@ -68,8 +91,10 @@ local function ensure_one(client, ours)
 end
 
 --- crds.ensure(client) -> true | nil, err                               [waits]
--- Without the right to look at CRDs they are taken to be there; err: one could not be
--- added or upgraded.
+-- Adds what is missing, upgrades what is older or has lost fields. Without the right to
+-- they are taken to be there.
+--
+--   err  one could not be added or upgraded
 function M.ensure(client)
   local names = assert(file.list(folder()))
   for _, file_name in ipairs(names) do

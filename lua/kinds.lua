@@ -36,6 +36,7 @@ kind("k8s.cni.cncf.io", "v1", "NetworkAttachmentDefinition",
 kind("kubevirt.io", "v1", "VirtualMachine", "virtualmachines")
 kind("kubevirt.io", "v1", "VirtualMachineInstance", "virtualmachineinstances")
 kind("harvesterhci.io", "v1beta1", "VirtualMachineImage", "virtualmachineimages")
+kind("harvesterhci.io", "v1beta1", "Setting", "settings")
 
 -- Kinds are found in any case, as upstream takes spec.sourceCluster.kind.
 setmetatable(M, { __index = function(_, name)

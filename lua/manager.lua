@@ -2,13 +2,17 @@
 -- controller that reconciles it.
 
 local controller = require "kube.controller"
+local crds = require "crds"
+local digest = require "host.digest"
 local env = require "host.env"
 local errors = require "host.error"
 local images = require "flows.import.images"
 local informer = require "kube.informer"
 local kinds = require "kinds"
 local log = require "host.log"
+local origin = require "flows.import.origin"
 local places = require "places"
+local projections = require "projections"
 local providers = require "providers"
 local script_watch = require "script_watch"
 local sessions = require "sessions"
@@ -18,7 +22,6 @@ local time = require "host.time"
 
 local M = {}
 
-local IMPORT = "migration.harvesterhci.io/import" -- whose image, claim, machine it is
 local IMPORTED = "migration.harvesterhci.io/imported=true"
 local SYNC_WITHIN = 120 -- seconds
 local TRIM_EVERY = 60   -- seconds
@@ -28,150 +31,120 @@ for _, flow in ipairs(require "flows") do
   FLOWS[flow.kind] = require(flow.module).reconcile
 end
 
-local function condition(object, type)
-  for _, c in ipairs(object.status and object.status.conditions or {}) do
-    if c.type == type then
-      return ("%s %s"):format(c.status, c.message or "")
-    end
-  end
-  return nil
-end
-
--- What of an object makes its key due when it changes; all else is not kept.
-local PROJECT = {
-  VirtualMachineImport = function(object)
-    local ref = object.spec and object.spec.sourceCluster or {}
-    return {
-      uid = object.metadata.uid,
-      generation = object.metadata.generation,
-      deleting = object.metadata.deletionTimestamp ~= nil,
-      cancelled = object.spec and object.spec.cancelled or false,
-      state = object.status and object.status.importStatus or "",
-      observed = object.status and object.status.observedGeneration,
-      unclean = #(object.status and object.status.recorded or {}) > 0,
-      source = ("%s/%s"):format(ref.namespace or "", ref.name or ""),
-    }
-  end,
-  source = function(object)
-    local credentials = object.spec and object.spec.credentials or {}
-    return {
-      generation = object.metadata.generation,
-      deleting = object.metadata.deletionTimestamp ~= nil,
-      state = object.status and object.status.status,
-      secret = credentials.name and ("%s/%s"):format(
-        credentials.namespace or object.metadata.namespace, credentials.name),
-    }
-  end,
-  VirtualMachineImage = function(object)
-    return {
-      import = (object.metadata.annotations or {})[IMPORT],
-      imported = condition(object, "Imported"),
-      failed = condition(object, "RetryLimitExceeded"),
-      progress = object.status and object.status.progress,
-    }
-  end,
-  VirtualMachine = function(object)
-    return {
-      import = (object.metadata.annotations or {})[IMPORT],
-      state = object.status and object.status.printableStatus,
-      ready = condition(object, "Ready"),
-    }
-  end,
-}
+local methods = {}
+local mt = { __name = "manager", __index = methods }
 
 local function import_key(text)
   local namespace, name = (text or ""):match("^(.-)/(.+)$")
   return name and { kind = "VirtualMachineImport", namespace = namespace, name = name }
 end
 
--- Nothing is left to do for it until somebody changes something.
-local function has_ended(value)
-  local ended = value.state == "virtualMachineRunning"
-    or value.state == "VMMigrationFailed" and value.observed == value.generation
-  return ended and not value.deleting and not value.unclean
-end
-
 local function on_import(self, key, value, before)
-  local id = key.namespace .. "/" .. key.name
-  self.places:see((value or before).uid, (value or before).source, value and value.state)
+  local last = value or before
+  local freed = self.places:see(last.uid, last.source, value and value.state)
   if value and before
     and (value.deleting and not before.deleting
       or value.cancelled and not before.cancelled) then
     self.controller:cancel(key)
   end
-  if not value or value.state == "VMMigrationFailed"
-    or value.state == "virtualMachineCreated" then
-    self:wake_waiting()
+  if freed then
+    for _, next_key in ipairs(self.places:next()) do
+      self.controller:add(next_key)
+    end
   end
-  log.debug("import changed", { import = id, state = value and value.state or "gone" })
-  if value and not has_ended(value) then
+  if value and not projections.has_ended(value) then
     self.controller:add(key)
   end
 end
 
--- The Secret of a source is watched by its name: never listed.
-local function watch_secret(self, id)
-  if not id or self.secrets[id] then
-    return
+-- States in which a change of the source makes a difference.
+local WAITS = { [""] = true, virtualMachineImportValid = true,
+  virtualMachineImportInvalid = true }
+
+local function wake_imports_of(self, kind, key)
+  local id = projections.source_id(kind, key.namespace, key.name)
+  for import_id, value in self.imports:each() do
+    if value.source == id and WAITS[value.state] then
+      self.controller:add(import_key(import_id))
+    end
   end
+end
+
+local function each_source(self, f)
+  for kind, sources in pairs(self.sources) do
+    for id, value in sources:each() do
+      local namespace, name = id:match("^(.-)/(.*)$")
+      f({ kind = kind, namespace = namespace, name = name }, value)
+    end
+  end
+end
+
+-- The Secret of a source is watched by its name: never all of them.
+local function watch_secret(self, id)
   local namespace, name = id:match("^(.-)/(.+)$")
   local watched = informer.new({
     client = self.client, kind = "Secret", namespace = namespace, name = name,
-    project = function(object)
-      return { version = object.metadata.resourceVersion }
-    end,
+    project = projections.Secret,
     changed = function()
-      for kind, sources in pairs(self.sources) do
-        for source_id, value in sources:each() do
-          if value.secret == id then
-            local source_namespace, source_name = source_id:match("^(.-)/(.*)$")
-            self.controller:add({ kind = kind, namespace = source_namespace,
-              name = source_name })
-          end
+      each_source(self, function(key, value)
+        if value.secret == id then
+          self.controller:add(key)
+          wake_imports_of(self, key.kind, key)
         end
-      end
+      end)
     end,
   })
-  self.secrets[id] = task.spawn(watched.run, watched)
+  return task.spawn(watched.run, watched)
+end
+
+-- Watches the Secrets that sources name, and those only.
+local function watch_secrets(self)
+  local wanted = {}
+  each_source(self, function(_, value)
+    if value.secret then
+      wanted[value.secret] = true
+      self.secrets[value.secret] = self.secrets[value.secret]
+        or watch_secret(self, value.secret)
+    end
+  end)
+  for id, watching in pairs(self.secrets) do
+    if not wanted[id] then
+      self.secrets[id] = nil
+      watching:cancel(0)
+    end
+  end
 end
 
 local function on_source(self, key, value, before)
-  watch_secret(self, value and value.secret)
-  if value and before and value.state ~= before.state then
-    self:wake_waiting()
-  end
-  if not before or not value or value.generation ~= before.generation then
+  watch_secrets(self)
+  local changed = not value or not before or value.generation ~= before.generation
+  if changed then
     self.controller:add(key)
+  end
+  if changed or value.state ~= before.state then
+    wake_imports_of(self, key.kind, key)
   end
 end
 
 local function on_owned(self, _, value, before)
-  local key = import_key((value or before).import)
-  if key then
-    self.controller:add(key)
-  end
-end
-
-local methods = {}
-local mt = { __name = "manager", __index = methods }
-
--- Imports that wait for a source or a place look again.
-function methods:wake_waiting()
-  for id, value in self.imports:each() do
-    if value.state == "virtualMachineImportValid" or value.state == "" then
-      self.controller:add(import_key(id))
-    end
+  local id = (value or before).import
+  local import = id and self.imports.objects[id]
+  if import and not projections.has_ended(import) then
+    self.controller:add(import_key(id))
   end
 end
 
 local function secret_reader(client)
   return function(credentials, namespace)
-    local secret, err = client:get("Secret", credentials.namespace or namespace,
-      credentials.name)
-    if not secret then
+    local from = credentials.namespace
+    from = from ~= "" and from or namespace
+    local secret, err = client:get("Secret", from, credentials.name)
+    if not secret and err.kind == "notfound" then
+      return nil, errors.new("notfound", ("Secret %s/%s does not exist"):format(from,
+        credentials.name), { reason = "SecretNotFound" })
+    elseif not secret then
       return nil, err
     end
-    local digest = require "host.digest"
     local data = {}
     for key, value in pairs(secret.data or {}) do
       data[key] = assert(digest.base64_decode(value))
@@ -189,13 +162,36 @@ local function on_scripts(self)
   end
 end
 
+local function take_place(self, import)
+  local ref = origin.of(import)
+  return self.places:take(import.metadata.uid,
+    projections.source_id(ref.kind, ref.namespace, ref.name),
+    { kind = "VirtualMachineImport", namespace = import.metadata.namespace,
+      name = import.metadata.name })
+end
+
+-- Puts our CustomResourceDefinitions right again, if we may; one at a time.
+local function repair_definitions(self)
+  if self.repairing then
+    return
+  end
+  self.repairing = true
+  task.spawn(function()
+    local ok, err = crds.ensure(self.client)
+    self.repairing = false
+    if not ok then
+      log.warn("putting the CustomResourceDefinitions right: " .. err.message)
+    end
+  end)
+end
+
 -- What every flow gets (flows/init.lua), besides the scripts of the moment.
 local function environment(self, opts)
   return {
     store = self.client,
     target = self.target,
-    open_source = function(ref)
-      return self.sessions:open(ref)
+    open_source = function(ref, how)
+      return self.sessions:open(ref, how)
     end,
     secret = secret_reader(self.client),
     now = time.now,
@@ -204,15 +200,16 @@ local function environment(self, opts)
       return providers.of(kind) ~= nil
     end,
     take_place = function(import)
-      local ref = import.spec.sourceCluster
-      return self.places:take(import.metadata.uid,
-        ("%s/%s"):format(ref.namespace or "", ref.name or ""))
+      return take_place(self, import)
     end,
     is_final = function(err)
       return err.kind == "unsupported"
     end,
     event = function(object, type, reason, note)
       opts.events:emit(object, type, reason, note)
+    end,
+    repair_definitions = function()
+      repair_definitions(self)
     end,
   }
 end
@@ -230,33 +227,39 @@ local function watch(self, kind, project, changed, selector)
 end
 
 local function start_informers(self)
-  self.imports = watch(self, "VirtualMachineImport", PROJECT.VirtualMachineImport,
+  self.imports = watch(self, "VirtualMachineImport", projections.VirtualMachineImport,
     on_import)
   self.informers = { self.imports }
   for _, kind in ipairs(kinds.sources) do
-    self.sources[kind.kind] = watch(self, kind.kind, PROJECT.source, on_source)
+    self.sources[kind.kind] = watch(self, kind.kind, projections.source, on_source)
     table.insert(self.informers, self.sources[kind.kind])
   end
-  self.owned = {
-    watch(self, "VirtualMachineImage", PROJECT.VirtualMachineImage, on_owned, IMPORTED),
-    watch(self, "VirtualMachine", PROJECT.VirtualMachine, on_owned, IMPORTED),
-  }
+  self.owned = {}
+  for _, kind in ipairs { "VirtualMachineImage", "VirtualMachine" } do
+    table.insert(self.owned, watch(self, kind, projections[kind], on_owned, IMPORTED))
+  end
+end
+
+local function publish(self, key)
+  local import, err = self.client:get(key.kind, key.namespace, key.name)
+  if not import then
+    return err.kind == "notfound" or error(err)
+  end
+  local status = import.status or {}
+  if status.plan and status.diskImportStatus then
+    local ctx = setmetatable({ record = function() end }, { __index = self.env })
+    images.publish(import, ctx)
+  end
 end
 
 -- Imports whose images are being downloaded have their routes again before the image
 -- server says of any path that it does not exist.
-local function publish_all(self, flow_env)
+local function publish_all(self)
   for id, value in self.imports:each() do
     if value.state == "diskImageSubmitted" then
-      local key = import_key(id)
-      local import = self.client:get(key.kind, key.namespace, key.name)
-      if import and import.status.diskImportStatus then
-        local ok, err = pcall(images.publish, import, setmetatable({
-          record = function() end,
-        }, { __index = flow_env }))
-        if not ok then
-          log.warn(("publishing the disks of %s: %s"):format(id, errors.of(err).message))
-        end
+      local ok, err = pcall(publish, self, import_key(id))
+      if not ok then
+        log.warn(("publishing the disks of %s: %s"):format(id, errors.of(err).message))
       end
     end
   end
@@ -271,21 +274,24 @@ local function trim()
   end
 end
 
+-- Everything says goodbye: what tasks hold at a source is given back before the log-out.
+local function say_goodbye(self, group)
+  for _, watching in ipairs(group) do
+    watching:cancel(0)
+  end
+  for _, watching in pairs(self.secrets) do
+    watching:cancel(0)
+  end
+  self.controller:stop()
+  self.sessions:close()
+end
+
 --- manager:run()                                                        [waits]
 -- Until its task is cancelled; then everything says goodbye.
 function methods:run()
   start_informers(self)
-  local group <close> = setmetatable({}, { __close = function(tasks)
-    for _, t in ipairs(tasks) do
-      t:cancel(0)
-    end
-    for _, t in pairs(self.secrets) do
-      t:cancel(0)
-    end
-    task.goodbye(function()
-      self.controller:stop()
-      self.sessions:close() -- not before the last task has said its goodbye
-    end)
+  local group <close> = setmetatable({}, { __close = function(group)
+    task.goodbye(say_goodbye, self, group)
   end })
   for _, list in ipairs { self.informers, self.owned } do
     for _, i in ipairs(list) do
@@ -295,7 +301,7 @@ function methods:run()
   for _, i in ipairs(self.informers) do
     assert(i:wait_synced(SYNC_WITHIN))
   end
-  publish_all(self, self.env)
+  publish_all(self)
   if self.script_watch then
     self.script_watch:load()
     group[#group + 1] = task.spawn(self.script_watch.run, self.script_watch)

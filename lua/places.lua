@@ -1,7 +1,8 @@
 --- places: how many imports may move disks at once, in all and per source. Pure.
 --
 -- A place is taken when an import is admitted and freed when it has ended; what status
--- says counts, so that a restart finds the places taken that are taken.
+-- says counts, so that a restart finds the places taken that are taken. Who got none
+-- waits in line, and is told when it is worth while to ask again.
 
 local methods = {}
 local mt = { __name = "places", __index = methods }
@@ -13,41 +14,93 @@ local MOVING = {
   diskImageFailed = true, diskImagesReady = true,
 }
 
---- places:see(uid, source, state)
--- What status says of an import; state nil: it is gone.
-function methods:see(uid, source, state)
-  if MOVING[state] then
-    self.taken[uid] = source
-  elseif state ~= "virtualMachineImportValid" then
-    self.taken[uid] = nil
+local function leave_line(self, uid)
+  for i, waiting in ipairs(self.line) do
+    if waiting.uid == uid then
+      table.remove(self.line, i)
+      return
+    end
   end
 end
 
---- places:take(uid, source) -> true | false, why
+-- What is in use: in all, and of each source.
+local function in_use(self)
+  local all, of_source = 0, {}
+  for _, source in pairs(self.taken) do
+    all = all + 1
+    of_source[source] = (of_source[source] or 0) + 1
+  end
+  return all, of_source
+end
+
+--- places:see(uid, source, state) -> freed
+-- What status says of an import; state nil: it is gone.
 --
---   source  string  which source it is, "namespace/name"
-function methods:take(uid, source)
+--   freed  boolean  a place has become free by it
+function methods:see(uid, source, state)
+  if MOVING[state] then
+    self.taken[uid] = source
+    leave_line(self, uid)
+    return false
+  elseif state == "virtualMachineImportValid" then
+    return false
+  end
+  local freed = self.taken[uid] ~= nil
+  self.taken[uid] = nil
+  leave_line(self, uid)
+  return freed
+end
+
+--- places:take(uid, source, key) -> true | false, why
+-- Without one the import waits in line, once.
+--
+--   source  string  which source it is
+--   key     any     what places:next() calls it
+function methods:take(uid, source, key)
   if self.taken[uid] then
     return true
   end
-  local all, same = 0, 0
-  for _, other in pairs(self.taken) do
-    all = all + 1
-    same = same + (other == source and 1 or 0)
+  local all, of_source = in_use(self)
+  local same = of_source[source] or 0
+  if all < self.most and same < self.most_per_source then
+    self.taken[uid] = source
+    leave_line(self, uid)
+    return true
   end
+  leave_line(self, uid)
+  table.insert(self.line, { uid = uid, source = source, key = key })
   if all >= self.most then
     return false, ("%d imports are under way, as many as may be at once"):format(all)
-  elseif same >= self.most_per_source then
-    return false, ("%d imports from %s are under way, as many as may be at once"):format(
-      same, source)
   end
-  self.taken[uid] = source
-  return true
+  return false, ("%d imports from %s are under way, as many as may be at once"):format(
+    same, source)
+end
+
+--- places:next() -> keys
+-- Of those in line, first come first, who would get a place now.
+function methods:next()
+  local all, of_source = in_use(self)
+  local keys = {}
+  for _, waiting in ipairs(self.line) do
+    local same = of_source[waiting.source] or 0
+    if all >= self.most then
+      break
+    elseif same < self.most_per_source then
+      all, of_source[waiting.source] = all + 1, same + 1
+      keys[#keys + 1] = waiting.key
+    end
+  end
+  return keys
 end
 
 --- places.new(most, most_per_source) -> places
 function M.new(most, most_per_source)
-  return setmetatable({ most = most, most_per_source = most_per_source, taken = {} }, mt)
+  return setmetatable({
+    most = most,
+    most_per_source = most_per_source,
+    taken = {},
+    line = {},
+  }, mt)
 end
 
 return M

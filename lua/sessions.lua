@@ -15,6 +15,9 @@ local M = {}
 
 local IDLE = 60 -- seconds
 
+-- What changes something at the source: refused to a replica that does not lead.
+local MUTATES = { power_off = true, shutdown_guest = true, export = true, cleanup = true }
+
 -- Logs out of what nobody wants any more; returns the seconds until the next is due.
 local function reap(self)
   local now, next_in = time.monotonic(), nil
@@ -71,6 +74,12 @@ local function borrowed(self, key, entry)
         return value
       end
       return function(_, ...)
+        if MUTATES[name] and self.fence then
+          local ok, err = self.fence()
+          if not ok then
+            return nil, err
+          end
+        end
         return value(source, ...)
       end
     end,
@@ -82,10 +91,11 @@ local function name_of(object)
 end
 
 -- Opens the entry's source unless somebody else has meanwhile.
-local function fill(self, entry, object, secret)
+local function fill(self, entry, object, secret, fresh)
   local permit <close> = assert(entry.gate:acquire())
   assert(permit)
-  if entry.source and not entry.source.closed then
+  local there = entry.source and not entry.source.closed
+  if there and not fresh then
     return true
   end
   local source, err = self.providers.open(object.kind, object.spec or {}, secret, {
@@ -96,6 +106,9 @@ local function fill(self, entry, object, secret)
   })
   if not source then
     return nil, errors.wrap(err, name_of(object))
+  elseif there then
+    source:close() -- it was only to see that this works still
+    return true
   elseif self.closed then
     source:close()
     return nil, errors.new("cancelled", name_of(object) .. ": all sessions are closed")
@@ -104,7 +117,7 @@ local function fill(self, entry, object, secret)
   return true
 end
 
-local function borrow(self, key, object, secret)
+local function borrow(self, key, object, secret, fresh)
   local entry = self.entries[key]
   if not entry then
     entry = { users = 0, gate = task.semaphore(1) }
@@ -118,7 +131,7 @@ local function borrow(self, key, object, secret)
     end
   end })
   assert(guard)
-  local ok, err = fill(self, entry, object, secret)
+  local ok, err = fill(self, entry, object, secret, fresh)
   if not ok then
     return nil, err
   end
@@ -138,14 +151,26 @@ local function secret_of(self, object)
   return secret
 end
 
---- sessions:open(ref) -> source | nil, err                              [waits]
+-- Who names a source that is not there hears its name, not a path of an API.
+local function find(self, ref)
+  local object, err = self.store:get(ref.kind, ref.namespace, ref.name)
+  if not object and err.kind == "notfound" then
+    err = errors.new("notfound", ("%s %s/%s does not exist"):format(ref.kind,
+      ref.namespace, ref.name), { reason = "SourceNotFound" })
+  end
+  return object, err
+end
+
+--- sessions:open(ref, how) -> source | nil, err                         [waits]
 -- To be closed, which gives it back.
 --
---   ref  {kind, namespace, name} of a source object
---   err  notfound: no such object; denied, tls, connect ...: as the provider says. Its
---        message begins with the object's kind and name
-function methods:open(ref)
-  local object, err = self.store:get(ref.kind, ref.namespace, ref.name)
+--   ref        {kind, namespace, name} of a source object
+--   how.fresh  boolean  log in anew, to see that this works (default false)
+--   err  notfound: no such object (err.reason SourceNotFound); denied, tls,
+--        connect ...: as the provider says. Its message begins with the object's kind
+--        and name
+function methods:open(ref, how)
+  local object, err = find(self, ref)
   if not object then
     return nil, err
   end
@@ -159,7 +184,7 @@ function methods:open(ref)
   end
   local key = ("%s/%s/%s"):format(object.metadata.uid, object.metadata.generation,
     secret.version or "")
-  return borrow(self, key, object, secret.data or {})
+  return borrow(self, key, object, secret.data or {}, how and how.fresh)
 end
 
 --- sessions:close()
@@ -185,6 +210,7 @@ mt.__close = methods.close
 --   opts.secret      function (credentials, namespace) -> {data, version} | nil, err
 --   opts.providers   providers/init.lua of the current generation
 --   opts.strict_tls  boolean
+--   opts.fence       function () -> true | nil, err: may anything be changed? (optional)
 --   opts.idle        seconds until an unused source is logged out (default 60)
 --   opts.poll        seconds between two looks at a task of the source
 function M.new(opts)
@@ -193,6 +219,7 @@ function M.new(opts)
     secret = opts.secret,
     providers = opts.providers,
     strict_tls = opts.strict_tls,
+    fence = opts.fence,
     idle = opts.idle or IDLE,
     poll = opts.poll,
     entries = {},

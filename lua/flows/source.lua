@@ -4,6 +4,7 @@
 -- conditions.
 
 local conditions = require "kube.conditions"
+local errors = require "host.error"
 local json = require "host.json"
 local time = require "host.time"
 
@@ -21,51 +22,141 @@ local REASON = {
   unsupported = "NotSupported",
 }
 
-local function all_conditions(before, now, ready, reason, message, generation)
-  local list = before
-  local function set(type, is_true)
-    list = conditions.set(list, {
-      type = type,
-      status = is_true and "True" or "False",
-      reason = reason,
-      message = message,
-      observedGeneration = generation,
-    }, now)
+-- What a look at the source has shown: {ready, reason, message, certificate, pinned}
+local function verdict(source, err, pin)
+  if source then
+    local certificate = source.certificate
+    return {
+      ready = true,
+      reason = "LoggedIn",
+      message = "logged in; everything asked for is there",
+      fingerprint = certificate and certificate.fingerprint,
+      certificate = certificate,
+    }
   end
-  set("Ready", ready)
-  set("Stalled", not ready)
-  set("ClusterReady", ready)
-  set("ClusterError", not ready)
+  -- What is met first is pinned even where the log-in fails then: the next one must not
+  -- send the password to somebody else.
+  local met = err.kind ~= "tls" and err.certificate or nil
+  return {
+    ready = false,
+    reason = err.reason or err.code or REASON[err.kind] or "Failed",
+    message = err.message,
+    fingerprint = pin or met and met.fingerprint,
+    certificate = met,
+  }
+end
+
+-- The warning that stands while nothing but the first sight vouches for a certificate.
+local function certificate_condition(seen)
+  local certificate = seen.certificate
+  if not certificate then
+    return nil
+  elseif certificate.trusted then
+    return { status = "False", reason = "Verified", message = "" }
+  end
+  return { status = "True", reason = "PinnedAtFirstSight", message = ("nothing vouches "
+    .. "for the certificate (issuer %s, SHA-256 fingerprint %s) but that it is the one "
+    .. "met first; set spec.thumbprint to that fingerprint, or the CA in the Secret")
+    :format(certificate.issuer or "unknown", certificate.fingerprint) }
+end
+
+local function all_conditions(object, seen, now)
+  local list = (object.status or {}).conditions
+  local function set(type, condition)
+    condition.type = type
+    condition.observedGeneration = object.metadata.generation
+    list = conditions.set(list, condition, now)
+  end
+  local function same(type, is_true)
+    set(type, { status = is_true and "True" or "False", reason = seen.reason,
+      message = seen.message })
+  end
+  same("Ready", seen.ready)
+  same("Stalled", not seen.ready)
+  same("ClusterReady", seen.ready)
+  same("ClusterError", not seen.ready)
+  local certificate = certificate_condition(seen)
+  if certificate then
+    set("CertificateUnverified", certificate)
+  end
   return list
 end
 
-local function write(env, kind, object, ready, reason, message, certificate)
-  local before = object.status or {}
-  local now = time.rfc3339(env.now())
-  assert(env.store:patch(kind, object.metadata.namespace, object.metadata.name, {
-    metadata = { resourceVersion = object.metadata.resourceVersion },
-    status = {
-      status = ready and "clusterReady" or "clusterNotReady",
-      conditions = all_conditions(before.conditions, now, ready, reason, message,
-        object.metadata.generation),
-      certificateFingerprint = certificate and certificate.fingerprint or json.null,
-    },
-  }, { status = true }))
+-- An older CustomResourceDefinition would forget the pin, and whatever comes next would
+-- be believed: rather not at all.
+local function check_kept(env, object, seen, after)
+  if not seen.fingerprint or (after.status or {}).certificateFingerprint then
+    return
+  end
+  if env.repair_definitions then
+    env.repair_definitions()
+  end
+  error(errors.new("gone", ("the CustomResourceDefinition of %s is of an older version: "
+    .. "it does not keep status.certificateFingerprint; apply the one of this version")
+    :format(object.kind), { reason = "OldCustomResourceDefinition" }))
+end
+
+local function emit(env, object, seen)
+  local before = (object.status or {}).status
+  local now = seen.ready and "clusterReady" or "clusterNotReady"
+  if env.event and (before ~= now or not seen.ready) then
+    env.event(object, seen.ready and "Normal" or "Warning", seen.reason, seen.message)
+  end
+  local pin = certificate_condition(seen)
+  if env.event and pin and pin.status == "True" then
+    env.event(object, "Warning", pin.reason, pin.message)
+  end
+end
+
+local function write(env, kind, object, seen)
+  local now = env.now()
+  local after = assert(env.store:patch(kind, object.metadata.namespace,
+    object.metadata.name, {
+      metadata = { resourceVersion = object.metadata.resourceVersion },
+      status = {
+        status = seen.ready and "clusterReady" or "clusterNotReady",
+        conditions = all_conditions(object, seen, time.rfc3339(now)),
+        certificateFingerprint = seen.fingerprint or json.null,
+        observedGeneration = object.metadata.generation,
+        nextAttemptTime = not seen.ready and time.rfc3339(now + AGAIN_NOT) or json.null,
+      },
+    }, { status = true }))
+  check_kept(env, object, seen, after)
+  emit(env, object, seen)
 end
 
 -- A kind without a provider is left as it was found, but for a condition that says so.
-local function write_unsupported(env, kind, object, err)
+local function write_unsupported(env, kind, object)
   assert(env.store:patch(kind, object.metadata.namespace, object.metadata.name, {
     status = {
       conditions = conditions.set((object.status or {}).conditions, {
         type = "Stalled",
         status = "True",
         reason = "NotSupported",
-        message = err.message,
+        message = ("a %s cannot be used yet; it is left as it was found"):format(kind),
         observedGeneration = object.metadata.generation,
       }, time.rfc3339(env.now())),
     },
   }, { status = true }))
+end
+
+-- Somebody else has changed it meanwhile: their change is looked at next.
+local function is_stale(problem)
+  return errors.of(problem).kind == "conflict"
+end
+
+local function look(key, env, object)
+  if env.supports and not env.supports(key.kind) then
+    return write_unsupported(env, key.kind, object)
+  end
+  local source, err = env.open_source(key, { fresh = true })
+  if not source and err.code == "NoProvider" then
+    return write_unsupported(env, key.kind, object)
+  end
+  local borrowed <close> = source
+  local seen = verdict(borrowed, err, (object.status or {}).certificateFingerprint)
+  write(env, key.kind, object, seen)
+  return { after = seen.ready and AGAIN_READY or AGAIN_NOT }
 end
 
 --- source.reconcile(key, env) -> nil | {after = s}                      [waits]
@@ -75,21 +166,16 @@ function M.reconcile(key, env)
   local object, err = env.store:get(key.kind, key.namespace, key.name)
   if not object then
     return err.kind ~= "notfound" and error(err) or nil
-  end
-  local source
-  source, err = env.open_source(key)
-  if not source and err.code == "NoProvider" then
-    write_unsupported(env, key.kind, object, err)
+  elseif object.metadata.deletionTimestamp then
     return nil
-  elseif not source then
-    write(env, key.kind, object, false, err.code or REASON[err.kind] or "Failed",
-      err.message, { fingerprint = (object.status or {}).certificateFingerprint })
-    return { after = AGAIN_NOT }
   end
-  local borrowed <close> = source
-  write(env, key.kind, object, true, "LoggedIn",
-    "logged in; everything asked for is there", borrowed.certificate)
-  return { after = AGAIN_READY }
+  local ok, result = pcall(look, key, env, object)
+  if ok then
+    return result
+  elseif is_stale(result) then
+    return { after = errors.of(result).reason == "NotLeader" and 5 or 0 }
+  end
+  error(result, 0)
 end
 
 return M

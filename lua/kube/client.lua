@@ -149,18 +149,23 @@ function methods:list(kind, namespace, opts)
   end
 end
 
---- client:create(kind, object) -> object | nil, err                     [waits]
+--- client:create(kind, object, opts) -> object | nil, err               [waits]
 -- Sent again when it may or may not have happened: the name keeps it from being made
 -- twice. Whoever gets AlreadyExists must look (get) whether that is its own.
 --
---   err  conflict with reason AlreadyExists
-function methods:create(kind, object)
+--   opts.dry_run  boolean  only ask what the server and its webhooks would say
+--   err           conflict with reason AlreadyExists
+function methods:create(kind, object, opts)
   local meta = object.metadata
   local path, err = path_of_all(self, kind, meta.namespace)
   if not path then
     return nil, err
   end
-  return self.requests:send("POST", path .. self.validation, {
+  local query = query_of({
+    fieldValidation = self.validation,
+    dryRun = opts and opts.dry_run and "All" or nil,
+  })
+  return self.requests:send("POST", path .. query, {
     body = json.encode(object),
     repeatable = meta.name ~= nil,
     kind = kind,
@@ -182,7 +187,8 @@ function methods:patch(kind, namespace, name, patch, opts)
   if opts and opts.status then
     path = path .. "/status"
   end
-  return self.requests:send("PATCH", path .. self.validation, {
+  path = path .. query_of({ fieldValidation = self.validation })
+  return self.requests:send("PATCH", path, {
     body = json.encode(patch),
     content_type = "application/merge-patch+json",
     kind = kind,
@@ -268,7 +274,7 @@ function M.new(opts)
   return setmetatable({
     requests = engine,
     kinds = opts.kinds,
-    validation = opts.strict and "?fieldValidation=Strict" or "",
+    validation = opts.strict and "Strict" or nil,
   }, mt)
 end
 

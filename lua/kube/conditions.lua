@@ -4,8 +4,11 @@
 -- conditions of Harvester's controllers carry besides.
 
 local json = require "host.json"
+local text = require "kube.text"
 
 local M = {}
+
+local MOST_MESSAGE = 1024 -- bytes
 
 --- conditions.find(list, type) -> condition | nil
 function M.find(list, type)
@@ -39,17 +42,18 @@ end
 --
 --   list              conditions before, may be nil
 --   condition         {type, status = "True"|"False"|"Unknown", reason, message,
---                     observedGeneration}
+--                     observedGeneration}; the message is cut at 1 KiB
 --   now               string, RFC 3339
 --   opts.update_time  boolean  write lastUpdateTime too (default false)
 function M.set(list, condition, now, opts)
   local before = M.find(list, condition.type)
-  if before and same(before, condition) then
-    return list, false
-  end
   local new = {}
   for key, value in pairs(condition) do
     new[key] = value
+  end
+  new.message = new.message and text.cut(new.message, MOST_MESSAGE)
+  if before and same(before, new) then
+    return list, false
   end
   local stayed = before and before.status == condition.status
   new.lastTransitionTime = stayed and before.lastTransitionTime or now

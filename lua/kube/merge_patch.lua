@@ -10,6 +10,23 @@ local function is_map(value)
   return type(value) == "table" and not json.is_array(value)
 end
 
+local function same(a, b)
+  if type(a) ~= "table" or type(b) ~= "table" then
+    return a == b
+  end
+  for key, value in pairs(a) do
+    if not same(value, b[key]) then
+      return false
+    end
+  end
+  for key in pairs(b) do
+    if a[key] == nil then
+      return false
+    end
+  end
+  return true
+end
+
 --- merge_patch.apply(target, patch) -> merged
 -- Neither argument is changed; parts that the patch leaves alone are shared.
 --
@@ -33,6 +50,26 @@ function M.apply(target, patch)
     end
   end
   return merged
+end
+
+--- merge_patch.changes(target, patch) -> boolean
+-- Would applying it make a difference?
+function M.changes(target, patch)
+  if not is_map(patch) then
+    return not same(target, patch)
+  elseif not is_map(target) then
+    return true
+  end
+  for key, value in pairs(patch) do
+    if value == json.null then
+      if target[key] ~= nil then
+        return true
+      end
+    elseif M.changes(target[key], value) then
+      return true
+    end
+  end
+  return false
 end
 
 return M

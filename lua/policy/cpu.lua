@@ -1,15 +1,27 @@
---- policy.cpu: processors and memory, exactly as the source has them.
+--- policy.cpu: processors and memory, as the source has them.
 
 local finding = require "policy.finding"
 local quantity = require "policy.quantity"
 
 local M = {}
 
---- cpu.decide(input) -> {sockets, cores}
--- The source's own topology: guests license by socket, and KubeVirt bounds the sockets.
+--- cpu.decide(input) -> {sockets, cores}, findings
+-- The source's own topology: guests license by socket. Where the target takes fewer
+-- sockets, all cores in one.
+--
+--   input.defaults.max_sockets  most that the target takes (default: any number)
 function M.decide(input)
   local cpu = input.machine.cpu
-  return { sockets = cpu.sockets, cores = cpu.cores }
+  local most = input.defaults and input.defaults.max_sockets
+  if not most or cpu.sockets <= most then
+    return { sockets = cpu.sockets, cores = cpu.cores }
+  end
+  local all = cpu.sockets * cpu.cores
+  return { sockets = 1, cores = all }, {
+    finding.informs("SocketsMerged", "machine",
+      ("This Harvester takes at most %d socket: %d sockets of %d cores become one of %d.")
+        :format(most, cpu.sockets, cpu.cores, all)),
+  }
 end
 
 --- cpu.check(value) -> {sockets, cores} | nil, message

@@ -275,7 +275,8 @@ end
 --   input.import    {name, namespace, uid} of the VirtualMachineImport
 --   input.networks  list of {name, id, path, switch}: all networks of the source;
 --                   nil: not known, then a mapping row is not checked against them
---   input.defaults  {storage_class, termination_grace_seconds} of the target, optional
+--   input.defaults  {storage_class, termination_grace_seconds, max_sockets} of the
+--                   target, optional
 --   hook            function(name, item_input, builtin, accept) -> value | nil, err
 --                   (may wait)
 --                   called after each decision, once per disk or NIC where it is taken

@@ -5,6 +5,7 @@
 -- under unguessable routes; Harvester downloads them as VirtualMachineImages. Everything
 -- made here has a name derived from the import's uid: a second try finds it and goes on.
 
+local checks = require "targets.checks"
 local errors = require "host.error"
 local json = require "host.json"
 local raw_files = require "targets.raw_files"
@@ -14,10 +15,9 @@ local mt = { __name = "targets.harvester", __index = methods }
 
 local M = {}
 
+local IMPORTED = "migration.harvesterhci.io/imported"
 local IMPORT_UID = "migration.harvesterhci.io/import-uid"
 local IMPORT = "migration.harvesterhci.io/import" -- manager.lua finds the import by it
-local LONGHORN = "driver.longhorn.io"
-local DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 local function condition(object, type)
   for _, c in ipairs(object.status and object.status.conditions or {}) do
@@ -26,6 +26,46 @@ local function condition(object, type)
     end
   end
   return nil
+end
+
+-- Made by this import: here, or by an earlier controller, which only set itself as owner.
+local function is_of(object, import)
+  local meta = object.metadata
+  for _, reference in ipairs(meta.ownerReferences or {}) do
+    if reference.uid == import.metadata.uid then
+      return true
+    end
+  end
+  return (meta.annotations or {})[IMPORT_UID] == import.metadata.uid
+end
+
+local function check_machine(self, plan, import)
+  local there, err = self.client:get("VirtualMachine", plan.namespace, plan.name)
+  if not there then
+    return err.kind ~= "notfound" and error(err) or nil
+  elseif not is_of(there, import) then
+    return {
+      code = "VirtualMachineExists", severity = "Blocks", subject = plan.name,
+      message = ("VirtualMachine %s/%s exists already"):format(plan.namespace, plan.name),
+      action = "set spec.targetName, or remove it",
+    }
+  end
+end
+
+-- What its webhooks say of the machine before anything was moved for it.
+local function check_admission(self, plan)
+  local made, err = self.client:create("VirtualMachine", plan.virtual_machine,
+    { dry_run = true })
+  if made or err.reason == "AlreadyExists" then
+    return nil
+  elseif err.kind ~= "invalid" and err.kind ~= "denied" then
+    error(err)
+  end
+  return {
+    code = "VirtualMachineRefused", severity = "Blocks", subject = plan.name,
+    message = "the cluster would refuse the VirtualMachine: " .. err.message,
+    action = "change what it objects to",
+  }
 end
 
 -- Creates it, or takes the one of this import that is there.
@@ -44,7 +84,7 @@ local function create_or_adopt(self, manifest, import)
   there, err = self.client:get(manifest.kind, meta.namespace, meta.name)
   if not there then
     return nil, err
-  elseif (there.metadata.annotations or {})[IMPORT_UID] ~= import.metadata.uid then
+  elseif not is_of(there, import) then
     return nil, errors.final(errors.new("invalid", ("%s %s/%s exists and is not of this "
       .. "import"):format(manifest.kind, meta.namespace, meta.name)))
   elseif there.metadata.deletionTimestamp then
@@ -54,94 +94,46 @@ local function create_or_adopt(self, manifest, import)
   return there
 end
 
-local function storage_classes(self)
-  local classes, default = {}, nil
-  for _, class in ipairs(assert(self.client:list("StorageClass"))) do
-    classes[class.metadata.name] = class
-    if (class.metadata.annotations or {})[DEFAULT_CLASS] == "true" then
-      default = class.metadata.name
-    end
-  end
-  return classes, default
-end
-
 --- target:backend(storage_class) -> "backingimage" | "cdi" | nil, err   [waits]
--- How Harvester stores an image of that class; nil class: the default one.
--- Source: Harvester's image controller: Longhorn's v1 engine has backing images.
+-- How Harvester stores an image of that class; nil class: the default one. Without the
+-- right to look it is taken to be backingimage, what a Harvester has at first.
 function methods:backend(name)
-  local classes, default = storage_classes(self)
-  local class = classes[name or default or ""]
-  if not class then
-    return nil, errors.final(errors.new("notfound", name
-      and ("StorageClass %s does not exist"):format(name)
-      or "the cluster has no default StorageClass: set spec.storageClass"))
-  end
-  local engine = class.parameters and class.parameters.dataEngine or "v1"
-  if class.provisioner == LONGHORN and engine == "v1" then
+  local backend, err = self.checks:backend(name)
+  if not backend and err.kind == "denied" then
     return "backingimage"
   end
-  return "cdi"
+  return backend, err
 end
 
-local function block(code, subject, message, action)
-  return { code = code, severity = "Blocks", subject = subject, message = message,
-    action = action }
+-- The value of one of Harvester's settings; nil too where it may not be read.
+local function setting(self, name)
+  local object = self.client:get("Setting", nil, name)
+  local value = object and object.value
+  return object and ((value or "") ~= "" and value or object.default) or nil
 end
 
-local function check_networks(self, plan, found)
-  local seen = {}
-  for _, nic in ipairs(plan.nics) do
-    if nic.network and not seen[nic.network] then
-      seen[nic.network] = true
-      local namespace, name = nic.network:match("^([^/]+)/(.+)$")
-      local nad, err = self.client:get("NetworkAttachmentDefinition", namespace, name)
-      if not nad and err.kind == "notfound" then
-        found[#found + 1] = block("NetworkNotFound", nic.network,
-          ("the network %s does not exist here"):format(nic.network),
-          "create it, or map to another one")
-      elseif not nad and err.kind ~= "denied" then
-        error(err)
-      end
-    end
-  end
-end
-
-local function check_classes(self, plan, found)
-  local seen = {}
-  for _, disk in ipairs(plan.disks) do
-    local name = disk.storage_class or ""
-    if not seen[name] then
-      seen[name] = true
-      local backend, err = self:backend(disk.storage_class)
-      if not backend and err.kind == "notfound" then
-        found[#found + 1] = block("StorageClassNotFound", "disk " .. disk.id, err.message,
-          "set spec.storageClass to one that exists")
-      elseif not backend then
-        error(err)
-      end
-    end
-  end
-end
-
-local function check_machine(self, plan, import, found)
-  local there, err = self.client:get("VirtualMachine", plan.namespace, plan.name)
-  if not there then
-    return err.kind ~= "notfound" and error(err) or nil
-  end
-  if (there.metadata.annotations or {})[IMPORT_UID] ~= import.metadata.uid then
-    found[#found + 1] = block("VirtualMachineExists", plan.name,
-      ("VirtualMachine %s/%s exists already"):format(plan.namespace, plan.name),
-      "set spec.targetName, or remove it")
-  end
+--- target:defaults() -> {max_sockets, termination_grace_seconds}        [waits]
+-- What planning has to know of the cluster.
+--
+-- Source: the webhook of Harvester up to 1.8 sets maxSockets to 1, and KubeVirt then
+-- refuses a machine of more; from 1.9 on it is the number of sockets.
+function methods:defaults()
+  local major, minor = (setting(self, "server-version") or ""):match("^v?(%d+)%.(%d+)")
+  major, minor = tonumber(major) or 0, tonumber(minor) or 0
+  local many = major > 1 or major == 1 and minor >= 9
+  return {
+    max_sockets = not many and 1 or nil,
+    termination_grace_seconds = math.tointeger(tonumber(
+      setting(self, "default-vm-termination-grace-period-seconds"))),
+  }
 end
 
 --- target:check(plan, import) -> findings                               [waits]
 -- What stands in the way in this cluster, all of it.
 function methods:check(plan, import)
-  local found = {}
-  check_networks(self, plan, found)
-  check_classes(self, plan, found)
-  check_machine(self, plan, import, found)
+  local found = self.checks:run(plan)
+  found[#found + 1] = check_machine(self, plan, import)
+  found[#found + 1] = check_admission(self, plan)
   found[#found + 1] = self.disks:space_finding(plan)
   return found
 end
@@ -186,6 +178,7 @@ end
 --   state.phase     "importing" | "ready" | "failed"
 --   state.message   what Harvester says
 --   state.progress  per cent or nil
+--   state.backend   "backingimage" | "cdi"
 --   state.storage_class, .size  once it is ready: the class and bytes its claims need
 --   err             notfound: it is not there any more
 function methods:image_state(namespace, name)
@@ -213,7 +206,8 @@ function methods:image_state(namespace, name)
   if message == "" and image.spec.backend == "cdi" then
     message = volume_message(self, namespace, name) or ""
   end
-  return { phase = "importing", message = message, progress = status.progress }
+  return { phase = "importing", message = message, progress = status.progress,
+    backend = image.spec.backend }
 end
 
 --- target:delete(kind, namespace, name, import) -> gone | nil, err      [waits]
@@ -223,7 +217,7 @@ function methods:delete(kind, namespace, name, import)
   local there, err = self.client:get(kind, namespace, name)
   if not there then
     return err.kind == "notfound" or nil, err
-  elseif (there.metadata.annotations or {})[IMPORT_UID] ~= import.metadata.uid then
+  elseif not is_of(there, import) then
     return true
   end
   local ok
@@ -269,6 +263,40 @@ function methods:disown(kind, namespace, name, uid)
   } })
 end
 
+-- The volumes that an earlier controller made of these disks: claims named after its
+-- files, or the images' own claims.
+local function old_claims(entries)
+  local names = {}
+  for _, entry in ipairs(entries) do
+    names[(entry.diskName or ""):lower():gsub("%.img$", "")] = true
+    names[entry.VirtualMachineImage or ""] = true
+  end
+  names[""] = nil
+  return names
+end
+
+--- target:is_made_from(namespace, name, entries) -> boolean | nil, err  [waits]
+-- Is there a VirtualMachine of that name that an earlier controller made of the disks of
+-- these entries of status.diskImportStatus?
+function methods:is_made_from(namespace, name, entries)
+  local machine, err = self.client:get("VirtualMachine", namespace, name)
+  if not machine then
+    if err.kind == "notfound" then
+      return false
+    end
+    return nil, err
+  end
+  local claims, count = old_claims(entries), 0
+  for _, volume in ipairs(machine.spec.template.spec.volumes or {}) do
+    local claim = volume.persistentVolumeClaim
+    if claim and not claims[claim.claimName] then
+      return false
+    end
+    count = count + (claim and 1 or 0)
+  end
+  return count > 0 and (machine.metadata.labels or {})[IMPORTED] == "true"
+end
+
 --- target:machine_state(namespace, name) -> state | nil, err            [waits]
 --
 --   state.running  boolean
@@ -307,6 +335,7 @@ function M.new(opts)
     server = opts.server,
     base_url = opts.base_url,
     can = { images = true, run = true },
+    checks = checks.new(opts.client),
     disks = raw_files.new(opts.scratch, opts),
   }, mt)
 end

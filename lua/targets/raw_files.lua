@@ -58,6 +58,15 @@ function methods:remove(plan, disk)
   assert(file.remove(path .. ".part", { missing_ok = true }))
 end
 
+--- raw_files:remove_file(name)                                          [waits]
+-- A file right in the folder, where earlier versions kept theirs.
+--
+--   name  string  without a slash
+function methods:remove_file(name)
+  assert(not name:find("/", 1, true))
+  assert(file.remove(self.dir .. "/" .. name, { missing_ok = true }))
+end
+
 --- raw_files:space_finding(plan) -> finding | nil                       [waits]
 -- Warns where well filled disks would not fit.
 function methods:space_finding(plan)

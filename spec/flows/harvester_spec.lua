@@ -48,7 +48,8 @@ end
 
 local function world(opts)
   opts = opts or {}
-  local w = { store = cluster.new(), source = fake_source(opts), server = fake_server(),
+  local w = { clock = 1.8e9, store = cluster.new(), source = fake_source(opts),
+    server = fake_server(),
     disks = fake_disks() }
   w.target = harvester.new({ client = w.store, server = w.server,
     base_url = "http://svc:8080", scratch = "/scratch" })
@@ -57,7 +58,7 @@ local function world(opts)
     store = w.store, target = w.target,
     open_source = function() return w.source end,
     hook = function(_, _, builtin) return builtin end,
-    now = function() return 1.8e9 end,
+    now = function() return w.clock end,
     options = { poll = 0.001 },
     is_final = function() return false end,
   }
@@ -170,7 +171,7 @@ describe("flows.import in a cluster", function()
     assert.equal(0, #import_of(w).metadata.finalizers)
 
     local result = run(w)
-    assert.equal(10, result.after)
+    assert.equal(60, result.after)
     w.store:patch("VirtualMachine", "default", "web-01",
       { status = { printableStatus = "Running" } }, { status = true })
     assert.is_nil(run(w))
@@ -226,6 +227,13 @@ describe("flows.import in a cluster", function()
         { type = "RetryLimitExceeded", status = "True", message = "no space left" } }) })
       run(w)
       if attempt < 3 then
+        assert.equal("diskImageFailed", state(w))
+        local working = conditions.find(import_of(w).status.conditions, "Reconciling")
+        assert.truthy(working.message:find("no space left", 1, true))
+        run(w)
+        assert.equal(image.metadata.uid, images(w)[1].metadata.uid, "made again at once")
+        w.clock = w.clock + 10
+        run(w)
         assert.equal("diskImageSubmitted", state(w))
         assert.not_equal(image.metadata.uid, images(w)[1].metadata.uid)
       end

@@ -32,3 +32,26 @@ describe("merge_patch.apply", function()
     assert.equal(json.null, patch.a.c)
   end)
 end)
+
+describe("merge_patch.changes", function()
+  local there = json.decode('{"a":{"b":1},"list":[{"x":1},2],"text":"t","none":[]}')
+
+  for _, patch in ipairs { '{}', '{"a":{"b":1}}', '{"list":[{"x":1},2],"none":[]}',
+    '{"a":{}}' } do
+    it("sees that nothing changes by " .. patch, function()
+      assert.is_false(merge_patch.changes(there, json.decode(patch)))
+    end)
+  end
+
+  for _, patch in ipairs { '{"a":{"b":2}}', '{"a":{"c":1}}', '{"list":[{"x":1}]}',
+    '{"list":[{"x":1,"y":1},2]}', '{"new":[]}', '{"text":{}}', '{"a":"b"}' } do
+    it("sees what changes by " .. patch, function()
+      assert.is_true(merge_patch.changes(there, json.decode(patch)))
+    end)
+  end
+
+  it("sees what json.null deletes, and that there was nothing to delete", function()
+    assert.is_true(merge_patch.changes(there, { text = json.null }))
+    assert.is_false(merge_patch.changes(there, { gone = json.null }))
+  end)
+end)

@@ -6,6 +6,18 @@ local function planned(changes)
 end
 
 describe("policy.cpu", function()
+  it("puts all cores into one socket where the target takes no more, and says so", function()
+    local input = sample.input({ cpu = { sockets = 2, cores = 4 } })
+    input.defaults = { max_sockets = 1 }
+    local p = assert(plan.build(input))
+    assert.same({ sockets = 1, cores = 8 }, p.cpu)
+    local said = false
+    for _, finding in ipairs(p.findings) do
+      said = said or finding.code == "SocketsMerged"
+    end
+    assert.is_true(said)
+  end)
+
   it("keeps the source's topology: 1 x 8 is not 8 x 8", function()
     for _, cpu in ipairs({ { 1, 8 }, { 8, 1 }, { 2, 4 }, { 1, 1 }, { 4, 16 } }) do
       local p = planned({ cpu = { sockets = cpu[1], cores = cpu[2] } })

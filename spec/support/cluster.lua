@@ -50,11 +50,14 @@ function methods:list(kind, namespace)
   return items
 end
 
-function methods:create(kind, object)
+function methods:create(kind, object, opts)
   local new = copy(object)
   new.kind = kind
   if self.objects[key_of(kind, new.metadata.namespace, new.metadata.name)] then
     return nil, errors.new("conflict", "exists", { reason = "AlreadyExists" })
+  end
+  if opts and opts.dry_run then
+    return new
   end
   new.metadata.uid = new.metadata.uid or ("uid-%d"):format(self.version)
   new.metadata.generation = 1

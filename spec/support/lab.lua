@@ -88,6 +88,7 @@ end
 --   opts.scenario   name of a built-in one, or a table
 --   opts.settings   table, optional
 --   opts.disks      folder of disk files, optional
+--   opts.flags      list of more flags, optional
 --   sim.url, .ca_pem, .control, .fingerprint
 function M.simulator(folder, opts)
   local scenario = opts.scenario
@@ -103,6 +104,7 @@ function M.simulator(folder, opts)
   if opts.disks then
     table.move({ "--disks", opts.disks }, 1, 2, #argv + 1, argv)
   end
+  table.move(opts.flags or {}, 1, #(opts.flags or {}), #argv + 1, argv)
   local ready = folder .. "/ready.json"
   local runner = task.spawn(process.run, {
     argv = { "sh", "-c", 'out=$1; shift; exec "$@" >"$out" 2>"$out.log"', "sh", ready,

@@ -1,26 +1,47 @@
 --- flows.import.admit: the source is ready, and there is a place under the limits.
 
+local origin = require "flows.import.origin"
+
 local M = {}
 
-local AGAIN = 10 -- seconds
+-- Seconds between two looks, besides what changes of source and limits bring.
+local AGAIN, AGAIN_PLACE = 30, 300
+
+local function wait_for_source(ref, why)
+  return {
+    wait = "SourceNotReady",
+    after = AGAIN,
+    message = ("waiting for %s: %s"):format(origin.text(ref), why),
+  }
+end
+
+-- What keeps the source from being used, or nil.
+local function not_ready(ctx, ref)
+  local source, err = ctx.store:get(ref.kind, ref.namespace, ref.name)
+  if not source and err.kind == "notfound" then
+    return "it does not exist"
+  elseif not source then
+    error(err)
+  elseif not source.status or source.status.status ~= "clusterReady" then
+    return "it is not clusterReady"
+  end
+end
 
 --- admit.run(import, ctx) -> outcome                                    [waits]
 function M.run(import, ctx)
   if import.spec.dryRun then
-    return { wait = "DryRun", message = "spec.dryRun is set: checked, planned, nothing "
-      .. "moved; see status.findings and status.plan", after = 3600 }
+    return { rest = "DryRun", message = "spec.dryRun is set: checked, planned, nothing "
+      .. "moved; see status.findings and status.plan" }
   end
-  local ref = import.spec.sourceCluster
-  local source = assert(ctx.store:get(ref.kind, ref.namespace, ref.name))
-  if not source.status or source.status.status ~= "clusterReady" then
-    return { wait = "SourceNotReady", after = AGAIN,
-      message = ("waiting for %s %s/%s to be clusterReady"):format(
-        ref.kind, ref.namespace, ref.name) }
+  local ref = origin.of(import)
+  local why = not_ready(ctx, ref)
+  if why then
+    return wait_for_source(ref, why)
   end
   if ctx.take_place then
-    local ok, why = ctx.take_place(import)
+    local ok, message = ctx.take_place(import)
     if not ok then
-      return { wait = "WaitingForPlace", message = why, after = 3 * AGAIN }
+      return { wait = "WaitingForPlace", message = message, after = AGAIN_PLACE }
     end
   end
   return "sourceReady"

@@ -3,56 +3,78 @@
 local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
 local json = require "host.json"
-local log = require "host.log"
+local origin = require "flows.import.origin"
+local time = require "host.time"
 
 local M = {}
 
-local AGAIN = 10 -- seconds
+local AGAIN = 10          -- seconds
+local SOURCE_WITHIN = 600 -- seconds; longer than anything nameless lives at a source
 
 -- The machine first: what it uses cannot go before it.
 local OURS = { "VirtualMachine", "DataVolume", "PersistentVolumeClaim",
   "VirtualMachineImage" }
 
-local function is_ours(entry)
+--- cleanup.is_ours(entry) -> boolean
+-- Of status.recorded: is it here, and not at the source?
+function M.is_ours(entry)
   for _, kind in ipairs(OURS) do
     if entry.kind == kind then
       return true
     end
   end
-  return false
+  return entry.kind == disk_status.FILE
 end
 
+-- Objects in this cluster, and what there is at the source.
 local function split(recorded)
   local here, there = {}, {}
   for _, entry in ipairs(recorded) do
-    local list = is_ours(entry) and here or there
-    list[#list + 1] = entry
+    if entry.kind ~= disk_status.FILE then
+      local list = M.is_ours(entry) and here or there
+      list[#list + 1] = entry
+    end
   end
   return here, there
 end
 
--- What is left of the objects in this cluster.
+-- What is left of the objects in this cluster, and why.
 local function clean_target(import, ctx, entries)
-  local left = {}
+  local left, problem = {}, nil
   for _, kind in ipairs(OURS) do
     for _, entry in ipairs(entries) do
-      local namespace = import.metadata.namespace
-      if entry.kind == kind
-        and not ctx.target:delete(kind, namespace, entry.name, import) then
-        left[#left + 1] = entry
+      if entry.kind == kind then
+        local gone, err = ctx.target:delete(kind, import.metadata.namespace, entry.name,
+          import)
+        if not gone then
+          left[#left + 1] = entry
+          problem = problem or err
+        end
       end
     end
   end
-  return left
+  return left, problem
 end
 
--- What is left at the source; one that cannot be reached keeps all.
+-- What is at a source that cannot be asked any more is left to its own expiry: a vSphere
+-- export ends minutes after nobody keeps it.
+local function is_hopeless(import, ctx, err)
+  local since = time.parse(import.metadata.deletionTimestamp or "")
+  return err.reason == "SourceNotFound" or err.kind == "unsupported"
+    or since and ctx.now() - since > SOURCE_WITHIN
+end
+
+-- What is left at the source, and why.
 local function clean_source(import, ctx, entries)
   if #entries == 0 then
     return entries
   end
-  local source, err = ctx.open_source(import.spec.sourceCluster)
-  if not source then
+  local source, err = ctx.open_source(origin.of(import))
+  if not source and is_hopeless(import, ctx, err) then
+    ctx.writer:event("Warning", "LeftAtSource", ("what the import began at its source is "
+      .. "left to end by itself: %s"):format(err.message))
+    return {}
+  elseif not source then
     return entries, err
   end
   local borrowed <close> = source
@@ -85,35 +107,42 @@ function M.run(import, ctx)
     return true
   end
   local here, there = split(recorded)
-  local left = json.array(clean_target(import, ctx, here))
+  local left, problem = clean_target(import, ctx, here)
   local remaining, err = clean_source(import, ctx, there)
+  left = json.array(left)
   table.move(remaining, 1, #remaining, #left + 1, left)
   ctx.record({ recorded = left })
   if #left == 0 then
     ctx.writer:release()
     return true
   end
-  local first = left[1]
-  err = err or errors.new("busy", first.kind .. " " .. first.name .. " is still there")
-  log.warn("cleaning up an import: " .. err.message, {
-    namespace = import.metadata.namespace,
-    name = import.metadata.name,
-  })
-  return nil, err
+  return nil, problem or err
+    or errors.new("busy", ("%s %s is still there"):format(left[1].kind, left[1].name))
 end
 
 --- cleanup.again: the step of an import that has ended while something was left.
 M.again = {}
 
 function M.again.run(import, ctx)
-  local ok = M.run(import, ctx)
-  return { leave = true, after = not ok and AGAIN or nil }
+  local ok, err = M.run(import, ctx)
+  if ok then
+    ctx.record({ nextAttemptTime = json.null })
+    return { leave = true }
+  end
+  ctx.writer:event("Warning", "CleaningUp", err.message)
+  ctx.record({ nextAttemptTime = time.rfc3339(ctx.now() + AGAIN) })
+  return { leave = true, after = AGAIN }
 end
 
 --- cleanup.deleted(import, ctx) -> nil | {after = s}                    [waits]
 -- The import is being deleted: removes, then lets it go.
 function M.deleted(import, ctx)
-  if not M.run(import, ctx) then
+  local ok, err = M.run(import, ctx)
+  if not ok then
+    ctx.writer:event("Warning", "CleaningUp", err.message)
+    ctx.writer:working("CleaningUp", "before it is deleted: " .. err.message, {
+      nextAttemptTime = time.rfc3339(ctx.now() + AGAIN),
+    })
     return { after = AGAIN }
   end
   ctx.writer:release()

@@ -2,13 +2,13 @@
 
 local claim = require "policy.claim"
 local disk_status = require "flows.import.disk_status"
-local errors = require "host.error"
 local image = require "policy.image"
+local images = require "flows.import.images"
 local json = require "host.json"
 
 local M = {}
 
-local LOOK_EVERY = 10 -- seconds, besides what the machine's own changes bring
+local LOOK_EVERY = 60 -- seconds, besides what the machine's own changes bring
 
 -- What a directory holds: claims and, where somebody will serve them, images.
 local function manifests(import, ctx)
@@ -39,22 +39,33 @@ local function write(import, ctx)
     :format(#plan.disks, plan.name) }
 end
 
-local function image_of(import, ctx, disk)
-  local plan = import.status.plan
-  local state, err = ctx.target:image_state(plan.namespace, image.name(disk))
-  if state and state.phase ~= "ready" then
-    err = errors.new("gone", ("image %s is not ready any more"):format(image.name(disk)))
+local function image_name(import, disk)
+  return disk_status.of(import, disk).VirtualMachineImage or image.name(disk)
+end
+
+-- What Harvester says of the image of each disk, by disk id; or nil and why one of them
+-- cannot be used any more.
+local function image_states(import, ctx)
+  local plan, states = import.status.plan, {}
+  for _, disk in ipairs(plan.disks) do
+    local name = image_name(import, disk)
+    local state, err = ctx.target:image_state(plan.namespace, name)
+    if not state and err.kind ~= "notfound" then
+      error(err)
+    elseif not state or state.phase ~= "ready" then
+      return nil, ("image %s is not ready any more"):format(name)
+    end
+    states[disk.id] = state
   end
-  return not err and state or error(err)
+  return states
 end
 
 -- The claim of a disk, from its image: Longhorn's backing image is named by an
 -- annotation; under CDI it is a clone, so that the image can go without the machine.
-local function volume(import, ctx, disk)
+local function volume(import, disk, state)
   local plan = import.status.plan
-  local state = image_of(import, ctx, disk)
   local opts = {
-    image = plan.namespace .. "/" .. image.name(disk),
+    image = plan.namespace .. "/" .. image_name(import, disk),
     storage_class = state.storage_class,
     size_bytes = state.size,
   }
@@ -64,21 +75,25 @@ local function volume(import, ctx, disk)
   return claim.build(disk, plan, opts)
 end
 
--- From now on machine and volumes are the user's: nothing of them goes with the import.
+-- From now on images, volumes and machine are the user's: nothing of them goes with the
+-- import. One write says so and that the machine is created.
 local function hand_over(import, ctx)
   local plan = import.status.plan
   for _, disk in ipairs(plan.disks) do
-    assert(ctx.target:disown("VirtualMachineImage", plan.namespace, image.name(disk),
-      import.metadata.uid))
+    assert(ctx.target:disown("VirtualMachineImage", plan.namespace,
+      image_name(import, disk), import.metadata.uid))
   end
-  ctx.record({ recorded = json.array({}) })
-  ctx.writer:release()
+  return { state = "virtualMachineCreated", fields = { recorded = json.array({}) } }
 end
 
 local function make(import, ctx)
   local plan, volumes = import.status.plan, {}
+  local states, problem = image_states(import, ctx)
+  if not states then
+    return images.failed(import, ctx, { problem })
+  end
   for i, disk in ipairs(plan.disks) do
-    volumes[i] = volume(import, ctx, disk)
+    volumes[i] = volume(import, disk, states[disk.id])
     ctx.writer:remember({ kind = volumes[i].kind, name = disk.name, diskID = disk.id })
     assert(ctx.target:put(volumes[i], import))
   end
@@ -86,12 +101,15 @@ local function make(import, ctx)
   claim.annotate(machine, volumes)
   ctx.writer:remember({ kind = "VirtualMachine", name = plan.name })
   assert(ctx.target:put(machine, import))
-  hand_over(import, ctx)
-  return "virtualMachineCreated"
+  return hand_over(import, ctx)
 end
 
+-- Imports that an earlier controller brought this far have no plan; they run.
 local function wait_until_it_runs(import, ctx)
-  local plan = import.status.plan
+  local plan = import.status.plan or {
+    name = import.status.importedVirtualMachineName,
+    namespace = import.metadata.namespace,
+  }
   if plan.power_state == "Stopped" then
     return { done = "Stopped", message = plan.name .. " is created, and stays stopped as "
       .. "asked for" }

@@ -7,6 +7,14 @@ local time = require "host.time"
 
 local M = {}
 
+--- disk_status.FILE: kind of a recorded entry that is a disk's file in scratch.
+M.FILE = "ScratchFile"
+
+--- disk_status.file_entry(disk) -> entry of status.recorded
+function M.file_entry(disk)
+  return { kind = M.FILE, name = disk.name, diskID = disk.id }
+end
+
 local function copy(entry)
   local result = {}
   for key, value in pairs(entry) do

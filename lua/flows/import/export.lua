@@ -5,9 +5,11 @@
 -- compared with what came. One that was not completed is opened again, if only for
 -- that: it waits out what an interrupted run has left at the source.
 
+local cleanup = require "flows.import.cleanup"
 local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
 local images = require "flows.import.images"
+local origin = require "flows.import.origin"
 local power_off = require "flows.import.power_off"
 local task = require "host.task"
 
@@ -164,6 +166,9 @@ end
 
 -- Disks that are not here, and that Harvester does not have yet either.
 local function missing_disks(import, ctx)
+  if ctx.target.can.images then
+    images.verify(import, ctx)
+  end
   local missing = {}
   for _, disk in ipairs(import.status.plan.disks) do
     if not images.is_ready(disk_status.of(import, disk))
@@ -175,7 +180,7 @@ local function missing_disks(import, ctx)
 end
 
 local function fetch_all(import, ctx, missing)
-  local source <close> = assert(ctx.open_source(import.spec.sourceCluster))
+  local source <close> = assert(ctx.open_source(origin.of(import)))
   ctx.writer:working("Exporting", "opening the export of " .. import.status.machine.name)
   local export <close> = assert(source:export(import.status.machine, {
     recorded = import.status.recorded or {},
@@ -205,7 +210,19 @@ local function fetch_all(import, ctx, missing)
   compare(import, ctx, job, assert(export:complete()))
 end
 
+-- Files in scratch are ours to remove; in a directory they are the user's.
+local function remember_files(ctx, missing)
+  local entries = {}
+  for i, disk in ipairs(missing) do
+    entries[i] = disk_status.file_entry(disk)
+  end
+  if ctx.target.can.images and #entries > 0 then
+    ctx.writer:remember(table.unpack(entries))
+  end
+end
+
 local function fetch_missing(import, ctx, missing)
+  remember_files(ctx, missing)
   local ok, err = pcall(fetch_all, import, ctx, missing)
   if not ok then
     err = errors.of(err)
@@ -214,10 +231,20 @@ local function fetch_missing(import, ctx, missing)
   end
 end
 
+-- Did an interrupted run leave an export open at the source?
+local function is_open(import)
+  for _, entry in ipairs(import.status.recorded or {}) do
+    if not cleanup.is_ours(entry) then
+      return true
+    end
+  end
+  return false
+end
+
 --- export.run(import, ctx) -> state                                     [waits]
 function M.run(import, ctx)
   local missing = missing_disks(import, ctx)
-  if #missing > 0 or #(import.status.recorded or {}) > 0 then
+  if #missing > 0 or is_open(import) then
     fetch_missing(import, ctx, missing)
   end
   ctx.writer:condition("VMExported", "True", "Exported",

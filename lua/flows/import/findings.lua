@@ -1,6 +1,7 @@
 --- flows.import.findings: what preflight found, put in order and in bounds. Pure.
 
 local json = require "host.json"
+local text = require "kube.text"
 
 local M = {}
 
@@ -19,7 +20,7 @@ local SKIPPABLE = {
 local function shortened(finding)
   local result = {}
   for key, value in pairs(finding) do
-    result[key] = type(value) == "string" and value:sub(1, MOST_MESSAGE) or value
+    result[key] = type(value) == "string" and text.cut(value, MOST_MESSAGE) or value
   end
   return result
 end
@@ -65,17 +66,17 @@ end
 --- findings.blocking(list) -> text | nil
 -- All findings that block, as one message, or nil.
 function M.blocking(list)
-  local texts = {}
+  local parts = {}
   for _, finding in ipairs(list) do
     if finding.severity == "Blocks" then
-      local text = finding.message
+      local part = finding.message
       if finding.action and finding.action ~= "" then
-        text = text .. " (" .. finding.action .. ")"
+        part = part .. " (" .. finding.action .. ")"
       end
-      texts[#texts + 1] = text
+      parts[#parts + 1] = part
     end
   end
-  return #texts > 0 and table.concat(texts, "; ") or nil
+  return #parts > 0 and table.concat(parts, "; ") or nil
 end
 
 return M

@@ -4,12 +4,16 @@ local conditions = require "kube.conditions"
 local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
 local image = require "policy.image"
-local json = require "host.json"
+local time = require "host.time"
 
 local M = {}
 
-local LOOK_EVERY = 5   -- seconds, besides what the images' own changes bring
+-- Seconds between two looks, besides what the images' own changes bring. Those of a
+-- DataVolume are not watched: Harvester may not have CDI at all.
+local LOOK_EVERY, LOOK_EVERY_CDI = 60, 10
+local GONE_WITHIN = 5  -- seconds until a deletion is looked at again
 local MAX_RETRIES = 5
+local RETRY_FIRST, RETRY_MOST = 5, 300 -- seconds
 
 local KIND = "VirtualMachineImage"
 
@@ -20,6 +24,10 @@ local function owner(import)
     name = import.metadata.name,
     uid = import.metadata.uid,
   }
+end
+
+local function name_of(import, disk)
+  return disk_status.of(import, disk).VirtualMachineImage or image.name(disk)
 end
 
 local function submit(import, ctx, disk)
@@ -41,12 +49,16 @@ end
 local function submit_all(import, ctx)
   M.publish(import, ctx)
   for _, disk in ipairs(import.status.plan.disks) do
-    submit(import, ctx, disk)
+    if not M.is_ready(disk_status.of(import, disk)) then
+      submit(import, ctx, disk)
+    end
   end
   disk_status.change(import, ctx, function(entry, disk)
-    entry.VirtualMachineImage = image.name(disk)
-    disk_status.set(entry, ctx, "VirtualMachineImageSubmitted", "True")
-    disk_status.set(entry, ctx, "VirtualMachineImageFailed", "False")
+    if not M.is_ready(entry) then
+      entry.VirtualMachineImage = image.name(disk)
+      disk_status.set(entry, ctx, "VirtualMachineImageSubmitted", "True")
+      disk_status.set(entry, ctx, "VirtualMachineImageFailed", "False")
+    end
   end)
   return "diskImageSubmitted"
 end
@@ -56,7 +68,7 @@ local function look(import, ctx)
   local states = {}
   for _, disk in ipairs(import.status.plan.disks) do
     local namespace = import.status.plan.namespace
-    local state, err = ctx.target:image_state(namespace, image.name(disk))
+    local state, err = ctx.target:image_state(namespace, name_of(import, disk))
     if not state and err.kind == "notfound" then
       state = { phase = "failed", message = "the image was deleted" }
     end
@@ -108,56 +120,92 @@ end
 
 -- All images are there: what they were made from is needed no longer.
 local function all_ready(import, ctx)
-  for _, disk in ipairs(import.status.plan.disks) do
-    ctx.target:forget(disk_status.of(import, disk).diskRoute)
+  local files = {}
+  for i, disk in ipairs(import.status.plan.disks) do
+    local route = disk_status.of(import, disk).diskRoute
+    if route then
+      ctx.target:forget(route)
+    end
     ctx.target.disks:remove(import.status.plan, disk)
+    files[i] = disk_status.file_entry(disk)
   end
-  ctx.record({ attempt = json.null })
+  ctx.writer:forget(table.unpack(files))
   return "diskImagesReady"
 end
 
-local function some_failed(import, ctx, failed)
+--- images.failed(import, ctx, texts) -> outcome
+-- Counts an attempt; throws when it was the last.
+--
+--   texts  list: what went wrong
+function M.failed(import, ctx, texts)
   local attempt = (import.status.attempt or 0) + 1
   local most = import.spec.maxRetries or ctx.options.max_retries or MAX_RETRIES
-  local text = table.concat(failed, "; ")
+  local text = table.concat(texts, "; ")
   if attempt > most then
     error(errors.new("io", ("%s; given up after %d attempts"):format(text, attempt),
       { reason = "ImageFailed", final = true }))
   end
-  ctx.record({ attempt = attempt })
-  return "diskImageFailed"
+  local first = ctx.options.retry_first or RETRY_FIRST
+  local after = math.min(first * 2 ^ (attempt - 1), RETRY_MOST)
+  local at = time.rfc3339(ctx.now() + after)
+  return {
+    state = "diskImageFailed",
+    after = after,
+    message = ("%s; attempt %d of %d at %s"):format(text, attempt + 1, most + 1, at),
+    fields = { attempt = attempt, nextAttemptTime = at },
+  }
 end
 
 local function wait_for_images(import, ctx)
   M.publish(import, ctx)
   local plan, states = import.status.plan, look(import, ctx)
   write_states(import, ctx, states)
-  local failed, importing = {}, false
+  local failed, importing, after = {}, false, LOOK_EVERY
   for _, disk in ipairs(plan.disks) do
     local state = states[disk.id]
     if state.phase == "failed" then
-      failed[#failed + 1] = ("image %s: %s"):format(image.name(disk), state.message)
+      failed[#failed + 1] = ("image %s: %s"):format(name_of(import, disk), state.message)
+    elseif state.phase == "importing" then
+      importing = true
+      after = state.backend == "cdi" and LOOK_EVERY_CDI or after
     end
-    importing = importing or state.phase == "importing"
   end
   if #failed > 0 then
-    return some_failed(import, ctx, failed)
+    return M.failed(import, ctx, failed)
   elseif importing then
-    return { wait = "ImagesImporting", after = LOOK_EVERY,
-      message = describe(plan, states) }
+    return { wait = "ImagesImporting", after = after, message = describe(plan, states) }
   end
   return all_ready(import, ctx)
 end
 
+-- Not before the time of the next attempt: an image that fails fails in no time.
+local function not_yet(import, ctx)
+  local at = import.status.nextAttemptTime
+  local left = at and (time.parse(at) or 0) - ctx.now() or 0
+  if left <= 0 then
+    return nil
+  end
+  local said = conditions.find(import.status.conditions, "Reconciling")
+  return { wait = "DiskImageFailed", after = math.ceil(left),
+    message = said and said.message or "" }
+end
+
 -- Deletes what failed; makes all again once it is gone.
 local function submit_again(import, ctx)
+  local early = not_yet(import, ctx)
+  if early then
+    return early
+  end
   local plan, states = import.status.plan, look(import, ctx)
   for _, disk in ipairs(plan.disks) do
-    local name = image.name(disk)
-    if states[disk.id].phase == "failed"
-      and not assert(ctx.target:delete(KIND, plan.namespace, name, import)) then
-      return { wait = "ImageFailed", after = LOOK_EVERY,
-        message = ("deleting the failed image %s, to make it again"):format(name) }
+    local name = name_of(import, disk)
+    if states[disk.id].phase == "failed" then
+      local gone, err = ctx.target:delete(KIND, plan.namespace, name, import)
+      if not gone then
+        return { wait = "DiskImageFailed", after = GONE_WITHIN,
+          message = ("deleting the failed image %s, to make it again%s"):format(name,
+            err and ": " .. err.message or "") }
+      end
     end
   end
   return submit_all(import, ctx)
@@ -180,6 +228,51 @@ function M.publish(import, ctx)
       ctx.target:publish(import.status.plan, disk, entry.diskRoute)
     end
   end
+end
+
+--- images.verify(import, ctx)                                           [waits]
+-- What status says is ready is looked at: an image that has gone since, by hand or with
+-- a failed attempt, has to be made again.
+function M.verify(import, ctx)
+  local gone = {}
+  for _, disk in ipairs(import.status.plan.disks) do
+    if M.is_ready(disk_status.of(import, disk)) then
+      local state, err = ctx.target:image_state(import.status.plan.namespace,
+        name_of(import, disk))
+      if not state and err.kind ~= "notfound" then
+        error(err)
+      end
+      gone[disk.id] = not state or state.phase ~= "ready"
+    end
+  end
+  if not next(gone) then
+    return
+  end
+  disk_status.change(import, ctx, function(entry, disk)
+    if gone[disk.id] then
+      entry.VirtualMachineImage = nil
+      disk_status.set(entry, ctx, "VirtualMachineImageReady", "False", "ImageGone",
+        "the image is not there any more")
+    end
+  end)
+end
+
+--- images.discard(import, ctx)                                          [waits]
+-- Deletes the images of all disks: they are of an older state of the machine. Throws
+-- busy until they are gone.
+function M.discard(import, ctx)
+  if not ctx.target.can.images then
+    return
+  end
+  for _, disk in ipairs(import.status.plan.disks) do
+    local name = name_of(import, disk)
+    local gone, err = ctx.target:delete(KIND, import.status.plan.namespace, name, import)
+    if not gone then
+      error(err or errors.new("busy", ("VirtualMachineImage %s is of an older state of "
+        .. "the machine: it is being deleted"):format(name), { after = GONE_WITHIN }))
+    end
+  end
+  M.verify(import, ctx)
 end
 
 local STEPS = {

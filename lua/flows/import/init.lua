@@ -7,7 +7,9 @@
 --
 --   nil                                   done: the next step of the same row
 --   "state"                               the next importStatus
+--   {state, message, fields, after = s}   the same, with fields of the status
 --   {wait = reason, message, after = s}   look again in so many seconds
+--   {rest = reason, message}              nothing goes on, as was asked for
 --   {done = reason, message, state}       the good end; importStatus: state, or it stays
 --   {invalid = reason, message}           virtualMachineImportInvalid, tried again later
 --   {leave = true, after = s or nil}      the status says all already
@@ -22,10 +24,12 @@ local export = require "flows.import.export"
 local images = require "flows.import.images"
 local json = require "host.json"
 local log = require "host.log"
+local origin = require "flows.import.origin"
 local power_off = require "flows.import.power_off"
 local preflight = require "flows.import.preflight"
 local sanitize = require "flows.import.sanitize"
 local status = require "flows.import.status"
+local takeover = require "flows.import.takeover"
 local time = require "host.time"
 
 local M = { kind = "VirtualMachineImport" }
@@ -37,18 +41,30 @@ local STEPS = {
   sourceReady = { power_off, export },
   disksExported = { export.refill, images, create },
   diskImageSubmitted = { export.refill, images },
-  diskImageFailed = { images },
+  diskImageFailed = { export.refill, images },
   diskImagesReady = { create },
   virtualMachineCreated = { create },
 }
 
--- A failed image counts across these, until all are ready.
-local KEEPS_ATTEMPT = { diskImageSubmitted = true, diskImageFailed = true }
+-- Attempts at its images count across these.
+local KEEPS_ATTEMPT = { diskImageSubmitted = true, diskImageFailed = true,
+  diskImagesReady = true }
 
 local MAX_RETRIES = 5
 local RETRY_FIRST, RETRY_MOST = 5, 300 -- seconds
 local INVALID_AGAIN = 300              -- seconds
 local CLEAN_AGAIN = 10                 -- seconds
+local OLD_DEFINITION_AGAIN = 30        -- seconds
+
+local MESSAGES = {
+  virtualMachineImportValid = "checked and planned",
+  sourceReady = "the source is ready, and there is a place for the import",
+  disksExported = "all disks are here",
+  diskImageSubmitted = "an image of each disk is submitted",
+  diskImageFailed = "an image has failed",
+  diskImagesReady = "the images of all disks are ready",
+  virtualMachineCreated = "the machine is created",
+}
 
 -- What a step gets: the environment, and this import's writer.
 local function context(writer, env)
@@ -63,19 +79,27 @@ local function context(writer, env)
   }, { __index = env })
 end
 
+local function upper(text)
+  return (text:gsub("^%l", string.upper))
+end
+
 local function reason_of(err)
-  local reason = (err.reason or err.code or err.kind):gsub("^%l", string.upper)
-  return (reason:gsub("[^%w_]", ""))
+  return (upper(err.reason or err.code or err.kind):gsub("[^%w_]", ""))
 end
 
 -- The end of an import that did not succeed. What it made goes, now or later.
 local function fail(import, ctx, err)
-  local clean = cleanup.run(import, ctx)
-  ctx.writer:stalled(reason_of(err), err.message, {
+  local clean, why = cleanup.run(import, ctx)
+  local reason = reason_of(err)
+  ctx.writer:stalled(reason, err.message, {
     importStatus = "VMMigrationFailed",
     observedGeneration = import.metadata.generation,
   })
+  ctx.writer:event("Warning", reason, err.message)
   ctx.writer:release()
+  if not clean then
+    ctx.writer:event("Warning", "CleaningUp", why.message)
+  end
   return not clean and { after = CLEAN_AGAIN } or nil
 end
 
@@ -89,39 +113,67 @@ local function retry(import, ctx, err)
   local first = ctx.options.retry_first or RETRY_FIRST
   local after = err.after or math.min(first * 2 ^ (attempt - 1), RETRY_MOST)
   local at = time.rfc3339(ctx.now() + after)
-  ctx.writer:working(reason_of(err),
-    ("%s; attempt %d of %d at %s"):format(err.message, attempt + 1, most + 1, at),
-    { attempt = attempt, nextAttemptTime = at })
+  local message = ("%s; attempt %d of %d at %s"):format(err.message, attempt + 1,
+    most + 1, at)
+  ctx.writer:working(reason_of(err), message, { attempt = attempt, nextAttemptTime = at })
+  ctx.writer:event("Warning", reason_of(err), message)
   return { after = after }
+end
+
+-- The next state, written down with whatever belongs to it.
+local function advance(import, ctx, outcome)
+  local before, state = import.status and import.status.importStatus or "", outcome.state
+  local message = outcome.message or MESSAGES[state] or ""
+  local fields = {
+    importStatus = state,
+    attempt = KEEPS_ATTEMPT[state] and KEEPS_ATTEMPT[before] and import.status.attempt
+      or json.null,
+    nextAttemptTime = json.null,
+  }
+  for key, value in pairs(outcome.fields or {}) do
+    fields[key] = value
+  end
+  ctx.writer:working(upper(state), message, fields)
+  ctx.writer:event(state == "diskImageFailed" and "Warning" or "Normal", upper(state),
+    message)
+  return { after = outcome.after or 0 }
+end
+
+local function finish(import, ctx, outcome)
+  local message = outcome.message or ""
+  ctx.writer:finished(outcome.done, message, {
+    importStatus = outcome.state or import.status.importStatus,
+    observedGeneration = import.metadata.generation,
+  })
+  ctx.writer:event("Normal", outcome.done, message)
+  return nil
+end
+
+local function invalid(import, ctx, outcome)
+  ctx.writer:stalled(outcome.invalid, outcome.message, {
+    importStatus = "virtualMachineImportInvalid",
+    observedGeneration = import.metadata.generation,
+    nextAttemptTime = time.rfc3339(ctx.now() + INVALID_AGAIN),
+  })
+  ctx.writer:event("Warning", outcome.invalid, outcome.message)
+  return { after = INVALID_AGAIN }
 end
 
 -- What a step returned, written down.
 local function settle(import, ctx, outcome)
   if type(outcome) == "string" then
-    local before = import.status.importStatus
-    ctx.writer:working(outcome, "", {
-      importStatus = outcome,
-      attempt = KEEPS_ATTEMPT[outcome] and KEEPS_ATTEMPT[before] and import.status.attempt
-        or json.null,
-      nextAttemptTime = json.null,
-    })
-    ctx.writer:release()
-    return { after = 0 }
+    return advance(import, ctx, { state = outcome })
   elseif outcome.leave then
     return outcome.after and { after = outcome.after }
   elseif outcome.done then
-    ctx.writer:finished(outcome.done, outcome.message or "", {
-      importStatus = outcome.state or import.status.importStatus,
-      observedGeneration = import.metadata.generation,
-    })
-    ctx.writer:release()
-    return nil
+    return finish(import, ctx, outcome)
   elseif outcome.invalid then
-    ctx.writer:stalled(outcome.invalid, outcome.message, {
-      importStatus = "virtualMachineImportInvalid",
-      observedGeneration = import.metadata.generation,
-    })
-    return { after = INVALID_AGAIN }
+    return invalid(import, ctx, outcome)
+  elseif outcome.rest then
+    ctx.writer:resting(outcome.rest, outcome.message)
+    return nil
+  elseif outcome.state then
+    return advance(import, ctx, outcome)
   end
   ctx.writer:working(outcome.wait, outcome.message, {
     nextAttemptTime = time.rfc3339(ctx.now() + outcome.after),
@@ -139,43 +191,88 @@ local function walk(import, ctx, steps)
   error("the last step of a row must say what comes next")
 end
 
-local function cancelled()
-  error(errors.new("cancelled", "cancelled by spec.cancelled",
+local cancel = { run = function(import)
+  local made = import.status and import.status.importStatus == "virtualMachineCreated"
+  error(errors.new("cancelled", made and "cancelled by spec.cancelled; the machine was "
+    .. "made before and stays" or "cancelled by spec.cancelled",
     { reason = "Cancelled", final = true }))
-end
+end }
 
 -- What needs the source; later states are finished without it.
 local NEEDS_SOURCE = { [""] = true, virtualMachineImportInvalid = true,
   virtualMachineImportValid = true, sourceReady = true }
 
-local function unsupported(import, ctx)
-  local kind = import.spec.sourceCluster.kind
+-- What cannot go on without a plan.
+local NEEDS_PLAN = { sourceReady = true, disksExported = true, diskImageSubmitted = true,
+  diskImageFailed = true, diskImagesReady = true }
+
+local unsupported = { run = function(import, ctx)
   ctx.writer:stalled("NotSupported", ("a %s cannot be imported from yet; the import is "
-    .. "left as it was found"):format(kind), {})
+    .. "left as it was found"):format(origin.of(import).kind), {})
   return { leave = true }
+end }
+
+local function is_supported(import, ctx)
+  local kind = origin.of(import).kind
+  return not kind or not ctx.supports or ctx.supports(kind)
+end
+
+-- The steps of an import that has ended, or nil: it stays so.
+local function due_at_end(import, ctx, state)
+  local seen = import.status.observedGeneration
+  if #(import.status.recorded or {}) > 0 then
+    return { cleanup.again }
+  elseif not import.status.conditions then
+    return { state == "VMMigrationFailed" and takeover.failed or takeover.running }
+  elseif state == "VMMigrationFailed" and seen and seen ~= import.metadata.generation
+    and not import.spec.cancelled then
+    ctx.writer:record({ importStatus = "", attempt = json.null })
+    return STEPS[""]
+  end
+  return nil
+end
+
+-- The steps of an import that an earlier controller began.
+local function due_taken_over(import, state)
+  if NEEDS_PLAN[state] and takeover.is_due(import) then
+    return { takeover, table.unpack(STEPS[state]) }
+  elseif not import.status or import.status.plan then
+    return nil
+  elseif state == "virtualMachineImportValid" then
+    return STEPS[""]
+  elseif state == "virtualMachineCreated" then
+    return { takeover.created, create }
+  end
+end
+
+local function is_done(import)
+  local conditions = import.status and import.status.conditions
+  for _, condition in ipairs(conditions or {}) do
+    if condition.type == "Ready" then
+      return condition.status == "True"
+    end
+  end
+  return false
 end
 
 -- The steps due now, or nil: this state is an end.
 local function due(import, ctx)
   local state = import.status and import.status.importStatus or ""
   if state == "VMMigrationFailed" or state == "virtualMachineRunning" then
-    local seen = import.status.observedGeneration
-    if #(import.status.recorded or {}) > 0 then
-      return { cleanup.again }
-    elseif state == "VMMigrationFailed" and seen and seen ~= import.metadata.generation
-      and not import.spec.cancelled then
-      ctx.writer:record({ importStatus = "", attempt = json.null })
-      return STEPS[""]
-    end
-    return nil
+    return due_at_end(import, ctx, state)
+  elseif import.spec.cancelled then
+    return not is_done(import) and { cancel } or nil
   end
-  if import.spec.cancelled then
-    return { { run = cancelled } }
+  local planless = NEEDS_PLAN[state] and not import.status.plan
+  if (NEEDS_SOURCE[state] or planless) and not is_supported(import, ctx) then
+    return { unsupported }
   end
-  local ref = import.spec.sourceCluster
-  if NEEDS_SOURCE[state] and ref and ref.kind and ctx.supports
-    and not ctx.supports(ref.kind) then
-    return { { run = unsupported } }
+  local steps = due_taken_over(import, state)
+  if steps then
+    return steps
+  elseif state == "virtualMachineImportValid"
+    and import.status.observedGeneration ~= import.metadata.generation then
+    return STEPS[""] -- what was planned is not what is asked for any more
   end
   return assert(STEPS[state], "unknown importStatus " .. state)
 end
@@ -189,15 +286,34 @@ local function explain(problem)
   return err
 end
 
+-- Whether the write itself failed, so that another would too.
+local function cannot_be_written(err)
+  return err.kind == "conflict" or err.reason == status.OLD_DEFINITION
+end
+
 -- One step, and what it said or threw written down.
 local function take(import, ctx, steps)
   local ok, outcome = xpcall(walk, explain, import, ctx, steps)
+  local result
   if ok then
-    return settle(import, ctx, outcome)
-  elseif outcome.kind == "conflict" then
+    result = settle(import, ctx, outcome)
+  elseif cannot_be_written(outcome) then
     error(outcome)
+  else
+    result = retry(import, ctx, outcome)
   end
-  return retry(import, ctx, outcome)
+  ctx.writer:release()
+  return result
+end
+
+-- Said where an older CustomResourceDefinition keeps it too.
+local function say_old_definition(ctx, err)
+  ctx.writer:event("Warning", err.reason, err.message)
+  ctx.writer:condition("Stalled", "True", err.reason, err.message)
+  log.error(err.message)
+  if ctx.repair_definitions then
+    ctx.repair_definitions()
+  end
 end
 
 --- import.reconcile(key, env) -> nil | {after = s}                      [waits]
@@ -209,19 +325,21 @@ function M.reconcile(key, env)
   end
   local writer <close> = status.writer(import, env)
   local ctx = context(writer, env)
-  if import.metadata.deletionTimestamp then
-    return cleanup.deleted(import, ctx)
-  end
-  local steps = due(import, ctx)
-  if not steps then
-    return nil
-  end
-  local ok, result = xpcall(take, explain, import, ctx, steps)
+  local ok, result = xpcall(function()
+    if import.metadata.deletionTimestamp then
+      return cleanup.deleted(import, ctx)
+    end
+    local steps = due(import, ctx)
+    return steps and take(import, ctx, steps)
+  end, explain)
   if ok then
     return result
   elseif result.kind == "conflict" then
     -- Somebody else wrote: look again and decide again. Or leads: leave it to them.
     return { after = result.reason == "NotLeader" and 5 or 0 }
+  elseif result.reason == status.OLD_DEFINITION then
+    say_old_definition(ctx, result)
+    return { after = OLD_DEFINITION_AGAIN }
   end
   error(result, 0)
 end

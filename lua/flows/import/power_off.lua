@@ -6,6 +6,8 @@
 
 local conditions = require "kube.conditions"
 local errors = require "host.error"
+local images = require "flows.import.images"
+local origin = require "flows.import.origin"
 local task = require "host.task"
 local time = require "host.time"
 
@@ -79,8 +81,13 @@ local function shut_down(import, ctx, source)
   end
 end
 
--- It was off before and is on again: what was asked then counts no more.
+-- It was off before and is on again: what was asked then counts no more, and disks that
+-- were fetched, or are images already, are of an older state.
 local function begin_anew(import, ctx)
+  for _, disk in ipairs(import.status.plan.disks) do
+    ctx.target.disks:remove(import.status.plan, disk)
+  end
+  images.discard(import, ctx)
   local off = conditions.find(import.status.importConditions, "VMPoweredOff")
   if off and off.status == "True" then
     local name = import.status.machine.name
@@ -90,19 +97,15 @@ local function begin_anew(import, ctx)
 end
 
 --- power_off.run(import, ctx)                                           [waits]
--- Returns when the source says that it is off. Disks that were fetched before are
--- given up when it was on again: they are of an older state.
+-- Returns when the source says that it is off.
 function M.run(import, ctx)
-  local source <close> = assert(ctx.open_source(import.spec.sourceCluster))
+  local source <close> = assert(ctx.open_source(origin.of(import)))
   local machine = import.status.machine
   local state = assert(source:power_state(machine.id))
   if state == "suspended" then
     error(errors.final(errors.new("invalid", machine.name .. " is suspended: power it on "
       .. "and shut it down, or discard its state, then import it")))
   elseif state ~= "off" then
-    for _, disk in ipairs(import.status.plan.disks) do
-      ctx.target.disks:remove(import.status.plan, disk)
-    end
     begin_anew(import, ctx)
     if import.spec.forcePowerOff then
       cut_power(import, ctx, source, "forcePowerOff is set")

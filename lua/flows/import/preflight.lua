@@ -4,6 +4,7 @@
 
 local findings = require "flows.import.findings"
 local json = require "host.json"
+local origin = require "flows.import.origin"
 local policy = require "policy.plan"
 
 local M = {}
@@ -16,23 +17,36 @@ local function block(code, subject, message, action)
     action = action }
 end
 
-local function check_spec(spec)
-  local found = {}
+local API_VERSION = "migration.harvesterhci.io/v1beta1"
+
+local function check_api_version(version, found)
+  if (version or "") ~= "" and version ~= API_VERSION then
+    found[#found + 1] = block("SpecInvalid", "spec.sourceCluster.apiVersion",
+      ("spec.sourceCluster.apiVersion is %s"):format(version), "write " .. API_VERSION)
+  end
+end
+
+local function check_spec(import)
+  local spec, ref, found = import.spec, origin.of(import), {}
   local function missing(field, what)
     found[#found + 1] = block("SpecInvalid", field, field .. " is not set", what)
   end
-  local ref = spec.sourceCluster or {}
-  for _, field in ipairs { "kind", "name", "namespace" } do
-    if (ref[field] or "") == "" then
+  for _, field in ipairs { "kind", "name" } do
+    if not ref[field] then
       missing("spec.sourceCluster." .. field, "name the source object")
     end
   end
+  check_api_version((spec.sourceCluster or {}).apiVersion, found)
   if (spec.virtualMachineName or "") == "" then
     missing("spec.virtualMachineName", "name the machine as the source does")
   end
   if spec.transferMode == "Stream" then
     found[#found + 1] = block("TransferModeUnsupported", "spec.transferMode",
       "transferMode Stream cannot be had yet", "use Auto or Spool")
+  end
+  if spec.onFailure == "RestorePower" then
+    found[#found + 1] = block("OnFailureUnsupported", "spec.onFailure",
+      "onFailure RestorePower cannot be had yet", "use Leave")
   end
   return found
 end
@@ -84,7 +98,7 @@ local function build_plan(import, ctx, source, machine)
     },
     networks = #(import.spec.networkMapping or {}) > 0 and assert(source:networks())
       or nil,
-    defaults = ctx.options.defaults or {},
+    defaults = ctx.target.defaults and ctx.target:defaults() or {},
   }, ctx.hook)
 end
 
@@ -95,10 +109,7 @@ local function script_failed(err)
 end
 
 local function check(import, ctx, source)
-  local found = check_spec(import.spec)
-  if #found > 0 then
-    return found
-  end
+  local found = {}
   local machine, problems = look(import, source)
   if not machine then
     return problems
@@ -117,19 +128,20 @@ local function check(import, ctx, source)
   return found, machine, plan
 end
 
---- preflight.run(import, ctx) -> outcome                                [waits]
--- Records machine, plan and findings. Blocking ones make the import invalid.
-function M.run(import, ctx)
-  local ref = import.spec.sourceCluster
-  local source, err
-  if ref and ref.name then
-    source, err = ctx.open_source(ref)
-    if not source then
-      return { wait = "SourceNotReady", after = AGAIN, message = err.message }
-    end
+-- The source opened, or an outcome. One that does not exist may come yet, but nothing
+-- goes on until then; one that cannot be used now is waited for.
+local function open_source(import, ctx)
+  local ref = origin.of(import)
+  local source, err = ctx.open_source(ref)
+  if source then
+    return source
+  elseif err.reason == "SourceNotFound" then
+    return nil, { invalid = "SourceNotFound", message = err.message }
   end
-  local borrowed <close> = source
-  local found, machine, plan = check(import, ctx, borrowed)
+  return nil, { wait = "SourceNotReady", after = AGAIN, message = err.message }
+end
+
+local function write(import, ctx, found, machine, plan)
   local list = findings.arrange(found, { skip = import.spec.skipPreflightChecks })
   local problem = findings.blocking(list)
   ctx.record({
@@ -143,6 +155,21 @@ function M.run(import, ctx)
     return { invalid = "PreflightFailed", message = problem }
   end
   return nil
+end
+
+--- preflight.run(import, ctx) -> outcome                                [waits]
+-- Records machine, plan and findings. Blocking ones make the import invalid.
+function M.run(import, ctx)
+  local found = check_spec(import)
+  if #found > 0 then
+    return write(import, ctx, found)
+  end
+  local source, outcome = open_source(import, ctx)
+  if not source then
+    return outcome
+  end
+  local borrowed <close> = source
+  return write(import, ctx, check(import, ctx, borrowed))
 end
 
 return M

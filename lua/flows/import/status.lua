@@ -20,6 +20,21 @@ local mt = { __name = "flows.import.status", __index = methods }
 
 local M = {}
 
+--- status.OLD_DEFINITION: err.reason when the store does not keep fields of ours.
+M.OLD_DEFINITION = "OldCustomResourceDefinition"
+
+-- Later fields win. Unlike merge_patch.apply it keeps json.null, for the store to see.
+local function joined(fields, more)
+  local result = {}
+  for key, value in pairs(fields) do
+    result[key] = value
+  end
+  for key, value in pairs(more or {}) do
+    result[key] = value
+  end
+  return result
+end
+
 local function stamp(self)
   return time.rfc3339(self.env.now())
 end
@@ -37,11 +52,32 @@ local function refresh(self)
   self.import.status = fresh.status
 end
 
+-- Fields that were sent and are not there: our CustomResourceDefinition was replaced by
+-- one that does not know them. What cannot be recorded must not be done.
+local function check_kept(import, sent)
+  local lost = {}
+  for key, value in pairs(sent or {}) do
+    if value ~= json.null and (import.status or {})[key] == nil then
+      lost[#lost + 1] = "status." .. key
+    end
+  end
+  if #lost > 0 then
+    table.sort(lost)
+    error(errors.new("gone", ("the CustomResourceDefinition of %s is of an older "
+      .. "version: it does not keep %s; apply the one of this version"):format(KIND,
+      table.concat(lost, ", ")), { reason = M.OLD_DEFINITION }))
+  end
+end
+
 -- Sends build(import); on a conflict with another writer reads again and rebuilds.
+-- What would change nothing is not sent.
 local function write(self, build, opts)
   local meta = self.import.metadata
   for try = 1, TRIES do
     local patch = build(self.import)
+    if not merge_patch.changes(self.import, patch) then
+      return
+    end
     patch.metadata = merge_patch.apply(patch.metadata or {}, {
       resourceVersion = self.import.metadata.resourceVersion,
     })
@@ -49,7 +85,7 @@ local function write(self, build, opts)
     if after then
       self.import.metadata = after.metadata
       self.import.status = after.status
-      return
+      return check_kept(after, patch.status)
     elseif err.kind ~= "conflict" or try == TRIES then
       error(errors.wrap(err, "writing the status of import " .. meta.name))
     end
@@ -92,7 +128,7 @@ function methods:record(fields)
   assert(permit)
   write(self, function(import)
     local new = type(fields) == "function" and fields(import.status or {}) or fields
-    return { status = merge_patch.apply(self.pending, new) }
+    return { status = joined(self.pending, new) }
   end, { status = true })
   self.pending = {}
 end
@@ -100,7 +136,7 @@ end
 --- writer:report(fields)
 -- As record, without waiting: written with the next record, or within 2 s.
 function methods:report(fields)
-  self.pending = merge_patch.apply(self.pending, fields)
+  self.pending = joined(self.pending, fields)
   if self.flusher and not self.flusher:done() then
     return
   end
@@ -156,10 +192,10 @@ function methods:working(reason, message, fields)
   end
   self:record(function(before)
     local not_ready = { status = "False", reason = reason, message = message }
-    return merge_patch.apply({
+    return joined({
       conditions = standard(self, before, not_ready,
         { status = "True", reason = reason, message = message }, NO),
-    }, fields or {})
+    }, fields)
   end)
 end
 
@@ -177,12 +213,12 @@ end
 -- A good end: Ready=True.
 function methods:finished(reason, message, fields)
   self:record(function(before)
-    return merge_patch.apply({
+    return joined({
       conditions = standard(self, before,
         { status = "True", reason = reason, message = message }, NO, NO),
       attempt = json.null,
       nextAttemptTime = json.null,
-    }, fields or {})
+    }, fields)
   end)
 end
 
@@ -190,42 +226,77 @@ end
 -- A bad end, until somebody changes something: Stalled=True.
 function methods:stalled(reason, message, fields)
   self:record(function(before)
-    return merge_patch.apply({
+    return joined({
       conditions = standard(self, before,
         { status = "False", reason = reason, message = message }, NO,
         { status = "True", reason = reason, message = message }),
       nextAttemptTime = json.null,
-    }, fields or {})
+    }, fields)
   end)
 end
 
-local function without(list, entry)
+--- writer:resting(reason, message, fields)                              [waits]
+-- Nothing goes on, as was asked for: not done, and nothing is wrong.
+function methods:resting(reason, message, fields)
+  self:record(function(before)
+    return joined({
+      conditions = standard(self, before,
+        { status = "False", reason = reason, message = message }, NO, NO),
+      nextAttemptTime = json.null,
+    }, fields)
+  end)
+end
+
+--- writer:event(type, reason, note)
+-- For people, where there are Events; does not wait.
+--
+--   type  "Normal" | "Warning"
+function methods:event(type, reason, note)
+  if self.env.event then
+    self.env.event(self.import, type, reason, note)
+  end
+end
+
+-- `list` with these entries in their places or at the end; or without them.
+local function replaced(list, entries, keep)
+  local new = {}
+  for _, entry in ipairs(entries) do
+    new[entry.kind .. "/" .. entry.name] = entry
+  end
   local result = json.array({})
   for _, other in ipairs(list or {}) do
-    if other.kind ~= entry.kind or other.name ~= entry.name then
+    local id = other.kind .. "/" .. other.name
+    if not new[id] then
       result[#result + 1] = other
+    elseif keep then
+      result[#result + 1], new[id] = new[id], nil
+    end
+  end
+  for _, entry in ipairs(keep and entries or {}) do
+    if new[entry.kind .. "/" .. entry.name] then
+      result[#result + 1] = entry
     end
   end
   return result
 end
 
---- writer:remember(entry)                                               [waits]
+--- writer:remember(entry, ...)                                          [waits]
 -- Records what was or is about to be made remotely: {kind, name, id, diskID}. Its
 -- (kind, name) is what makes it one; the finalizer comes before the first.
-function methods:remember(entry)
+function methods:remember(...)
+  local entries = { ... }
   set_finalizer(self, true)
   self:record(function(before)
-    local list = without(before.recorded, entry)
-    list[#list + 1] = entry
-    return { recorded = list }
+    return { recorded = replaced(before.recorded, entries, true) }
   end)
 end
 
---- writer:forget(entry)                                                 [waits]
+--- writer:forget(entry, ...)                                            [waits]
 -- It is gone; with the last one the finalizer goes.
-function methods:forget(entry)
+function methods:forget(...)
+  local entries = { ... }
   self:record(function(before)
-    return { recorded = without(before.recorded, entry) }
+    return { recorded = replaced(before.recorded, entries, false) }
   end)
   if #(self.import.status.recorded or {}) == 0 then
     set_finalizer(self, false)

@@ -90,6 +90,7 @@ function M.open(spec, secret, opts)
   end
   local session, dc = enter(connection, endpoint, spec, secret, opts)
   if not session then
+    dc.certificate = connection.certificate
     return nil, dc
   end
   return setmetatable({

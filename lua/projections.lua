@@ -1,0 +1,87 @@
+--- projections: what the manager keeps of each object it watches. Pure.
+--
+-- A change in it makes the object's key due; all else is not kept, so that thousands of
+-- objects cost little.
+
+local M = {}
+
+--- projections.IMPORT: annotation of what an import made: "namespace/name" of it.
+M.IMPORT = "migration.harvesterhci.io/import"
+
+local function condition(object, type)
+  for _, c in ipairs(object.status and object.status.conditions or {}) do
+    if c.type == type then
+      return ("%s %s"):format(c.status, c.message or "")
+    end
+  end
+  return nil
+end
+
+local function set(value)
+  return value ~= "" and value or nil
+end
+
+--- projections.source_id(kind, namespace, name) -> string
+-- The same for an import that names a source and for the source.
+function M.source_id(kind, namespace, name)
+  return ("%s %s/%s"):format((kind or ""):lower(), namespace or "", name or "")
+end
+
+function M.VirtualMachineImport(object)
+  local ref = object.spec and object.spec.sourceCluster or {}
+  local status = object.status or {}
+  return {
+    uid = object.metadata.uid,
+    generation = object.metadata.generation,
+    deleting = object.metadata.deletionTimestamp ~= nil,
+    cancelled = object.spec and object.spec.cancelled or false,
+    state = status.importStatus or "",
+    observed = status.observedGeneration,
+    unclean = #(status.recorded or {}) > 0,
+    looked_at = status.conditions ~= nil,
+    source = M.source_id(ref.kind, set(ref.namespace) or object.metadata.namespace,
+      ref.name),
+  }
+end
+
+--- projections.has_ended(value) -> boolean
+-- Of a VirtualMachineImport: nothing is left to do until somebody changes something.
+function M.has_ended(value)
+  local ended = value.state == "virtualMachineRunning"
+    or value.state == "VMMigrationFailed" and value.observed == value.generation
+  return ended and value.looked_at and not value.deleting and not value.unclean
+end
+
+--- projections.source(object): of a VmwareSource, OpenstackSource or OvaSource
+function M.source(object)
+  local credentials = object.spec and object.spec.credentials or {}
+  return {
+    generation = object.metadata.generation,
+    state = object.status and object.status.status,
+    secret = set(credentials.name) and ("%s/%s"):format(
+      set(credentials.namespace) or object.metadata.namespace, credentials.name),
+  }
+end
+
+function M.Secret(object)
+  return { version = object.metadata.resourceVersion }
+end
+
+function M.VirtualMachineImage(object)
+  return {
+    import = (object.metadata.annotations or {})[M.IMPORT],
+    imported = condition(object, "Imported"),
+    failed = condition(object, "RetryLimitExceeded"),
+    progress = object.status and object.status.progress,
+  }
+end
+
+function M.VirtualMachine(object)
+  return {
+    import = (object.metadata.annotations or {})[M.IMPORT],
+    state = object.status and object.status.printableStatus,
+    ready = condition(object, "Ready"),
+  }
+end
+
+return M

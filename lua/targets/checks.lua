@@ -1,0 +1,145 @@
+--- targets.checks: what an import needs of a Harvester cluster and can be looked up
+-- before the source is touched: networks and storage classes.
+--
+-- The right to look them up is optional: without it a finding says what was not checked.
+
+local errors = require "host.error"
+
+local methods = {}
+local mt = { __name = "targets.checks", __index = methods }
+
+local M = {}
+
+local LONGHORN = "driver.longhorn.io"
+local DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+
+local function finding(severity, code, subject, message, action)
+  return { code = code, severity = severity, subject = subject, message = message,
+    action = action }
+end
+
+-- Roles of earlier versions allow to list NetworkAttachmentDefinitions, not to get one.
+local function network_exists(self, namespace, name)
+  local kind = "NetworkAttachmentDefinition"
+  local there, err = self.client:get(kind, namespace, name)
+  if not there and err.kind == "denied" then
+    local found
+    found, err = self.client:list(kind, namespace, {
+      field_selector = "metadata.name=" .. name,
+    })
+    return found and #found > 0, err
+  end
+  return there and true, err
+end
+
+local function check_network(self, network)
+  local namespace, name = network:match("^([^/]+)/(.+)$")
+  local there, err = network_exists(self, namespace, name)
+  if there then
+    return nil
+  elseif not err or err.kind == "notfound" then
+    return finding("Blocks", "NetworkNotFound", network,
+      ("the network %s does not exist here"):format(network),
+      "create it, or map to another one")
+  elseif err.kind == "denied" then
+    return finding("Informs", "NetworkNotChecked", network,
+      "whether the network exists was not checked: " .. err.message,
+      "allow the controller to get network-attachment-definitions")
+  end
+  error(err)
+end
+
+local function default_class(self)
+  local classes, err = self.client:list("StorageClass")
+  for _, class in ipairs(classes or {}) do
+    if (class.metadata.annotations or {})[DEFAULT_CLASS] == "true" then
+      return class
+    end
+  end
+  return nil, err or errors.final(errors.new("notfound",
+    "the cluster has no default StorageClass: set spec.storageClass"))
+end
+
+local function named_class(self, name)
+  local class, err = self.client:get("StorageClass", nil, name)
+  if not class and err.kind == "notfound" then
+    err = errors.final(errors.new("notfound",
+      ("StorageClass %s does not exist"):format(name)))
+  end
+  return class, err
+end
+
+--- checks:backend(storage_class) -> "backingimage" | "cdi" | nil, err   [waits]
+-- How Harvester stores an image of that class; nil class: the default one.
+--
+--   err  notfound: there is no such class; denied: the right to look is missing
+--
+-- Source: Harvester's image controller: Longhorn's v1 engine has backing images.
+function methods:backend(name)
+  local class, err
+  if name then
+    class, err = named_class(self, name)
+  else
+    class, err = default_class(self)
+  end
+  if not class then
+    return nil, err
+  end
+  local engine = class.parameters and class.parameters.dataEngine or "v1"
+  if class.provisioner == LONGHORN and engine == "v1" then
+    return "backingimage"
+  end
+  return "cdi"
+end
+
+local function check_class(self, disk)
+  local backend, err = self:backend(disk.storage_class)
+  if backend then
+    return nil
+  elseif err.kind == "notfound" then
+    return finding("Blocks", "StorageClassNotFound", "disk " .. disk.id, err.message,
+      "set spec.storageClass to one that exists")
+  elseif err.kind == "denied" then
+    return finding("Informs", "StorageClassNotChecked", "disk " .. disk.id,
+      "the StorageClass was not checked, and is taken to be Longhorn's: " .. err.message,
+      "allow the controller to get and list storageclasses")
+  end
+  error(err)
+end
+
+-- The findings of check(item), once for each value of key(item).
+local function each(items, key, check, found)
+  local seen = {}
+  for _, item in ipairs(items) do
+    local value = key(item)
+    if value and not seen[value] then
+      seen[value] = true
+      found[#found + 1] = check(item)
+    end
+  end
+end
+
+--- checks:run(plan) -> findings                                         [waits]
+function methods:run(plan)
+  local found = {}
+  each(plan.nics, function(nic)
+    return nic.network
+  end, function(nic)
+    return check_network(self, nic.network)
+  end, found)
+  each(plan.disks, function(disk)
+    return disk.storage_class or ""
+  end, function(disk)
+    return check_class(self, disk)
+  end, found)
+  return found
+end
+
+--- checks.new(client) -> checks
+--
+--   client  kube.client
+function M.new(client)
+  return setmetatable({ client = client }, mt)
+end
+
+return M

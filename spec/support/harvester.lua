@@ -1,0 +1,97 @@
+--- support.harvester: the strict stand-in for Harvester (spec/e2e/harvester), and what it
+-- has seen.
+
+local http = require "host.http"
+local json = require "host.json"
+local lab = require "support.lab"
+local process = require "host.process"
+local task = require "host.task"
+
+local M = {}
+
+local HERE = "spec/e2e/harvester/"
+
+local methods = {}
+local mt = { __name = "support.harvester", __index = methods }
+
+local function script(name, ...)
+  local result = assert(process.run({
+    argv = { HERE .. name, ... },
+    inherit = true,
+    timeout = 1200, -- the first one ever builds it
+  }))
+  assert(result.status == 0, name .. ": " .. result.stderr)
+  return result.stdout
+end
+
+local function ask(self, method, path, body)
+  local answer = assert(http.request({
+    url = self.control .. path,
+    method = method,
+    body = body and json.encode(body),
+    max_body = 256 * 1024 * 1024,
+  }))
+  assert(answer.status < 300, answer.body)
+  return answer.body ~= "" and json.decode(answer.body) or nil
+end
+
+--- harvester:state(image) -> table                                      [waits]
+-- What was asked for images, and refused (its README); image: "namespace/name" or all.
+function methods:state(image)
+  return ask(self, "GET", "/state" .. (image and "?image=" .. image or ""))
+end
+
+--- harvester:forget()                                                   [waits]
+function methods:forget()
+  ask(self, "DELETE", "/state")
+end
+
+--- harvester:fault(fault)                                               [waits]
+-- Makes something go wrong, as its README has it.
+function methods:fault(fault)
+  ask(self, "POST", "/faults", fault)
+end
+
+--- harvester:mend()                                                     [waits]
+-- Nothing goes wrong any more.
+function methods:mend()
+  ask(self, "DELETE", "/faults")
+end
+
+--- harvester:holders(map)                                               [waits]
+-- Where requests for the Lease's holder lead: beginning of its identity -> "host:port".
+function methods:holders(map)
+  ask(self, "PUT", "/holders", map)
+end
+
+--- harvester:pulls(namespace, image) -> list of SHA-512                 [waits]
+-- Of every download of the whole that came to its end.
+function methods:pulls(namespace, image)
+  local sums = {}
+  for _, exchange in ipairs(self:state(namespace .. "/" .. image).exchanges or {}) do
+    if (exchange.sha512 or "") ~= "" and exchange.done and (exchange.error or "") == "" then
+      sums[#sums + 1] = exchange.sha512
+    end
+  end
+  return sums
+end
+
+mt.__close = function(self)
+  task.goodbye(script, "down", self.folder)
+end
+
+--- harvester.start(cluster, ...) -> harvester, to be closed             [waits]
+--
+--   cluster  support.kube
+--   ...      more flags
+function M.start(cluster, ...)
+  local said = script("up", cluster.folder, "--hurry", ...)
+  return setmetatable({
+    folder = cluster.folder,
+    control = assert(said:match("HARVESTER=(%S+)")),
+  }, mt)
+end
+
+M.eventually = lab.wait_for
+
+return M
