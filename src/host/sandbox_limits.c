@@ -69,9 +69,9 @@ static int allow_calls(scmp_filter_ctx filter)
     for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
         problem |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
     problem |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(read), 1,
-                                SCMP_A0(SCMP_CMP_EQ, STDIN_FILENO));
+                                SCMP_A0(SCMP_CMP_EQ, STDIN_FILENO, 0));
     problem |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
-                                SCMP_A0(SCMP_CMP_EQ, STDOUT_FILENO));
+                                SCMP_A0(SCMP_CMP_EQ, STDOUT_FILENO, 0));
     problem |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
                                 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     problem |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
