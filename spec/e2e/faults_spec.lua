@@ -356,6 +356,22 @@ describe("import, when a fault happens:", function()
       end)
     end
 
+    it("that is garbled or half once, later than the log-in, is asked for again", function()
+      local calls = { RetrievePropertiesEx = 3, ExportVm = 0, HttpNfcLeaseGetManifest = 0,
+        HttpNfcLeaseComplete = 0, HttpNfcLeaseSetManifestChecksumType = 0 }
+      for call, skip in pairs(calls) do
+        for _, how in ipairs { "garbage", "truncate" } do
+          assert(file.remove(out, { recursive = true, missing_ok = true }))
+          sim:post("/reset")
+          sim:post("/faults", { on = call, ["do"] = how, count = 1, skip = skip })
+          local result = import()
+          assert.equal(0, result.status, call .. "\n" .. result.stderr)
+          check_whole(result)
+          assert.same({}, sim:get("/state").faults or {}, call .. " was not made so often")
+        end
+      end
+    end)
+
     it("of ExportVm that got lost leaves a lease, which is waited out and reported", function()
       sim:post("/faults", { on = "ExportVm", ["do"] = "lose", count = 1 })
       local result = import()

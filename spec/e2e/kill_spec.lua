@@ -14,10 +14,11 @@ local SEED = tonumber(env.get("VIC_KILL_SEED")) or os.time()
 local LEASE = 5       -- seconds that a lease lives without renewal
 local RATE = 6 * 2 ^ 20 -- bytes a second of each disk, so that most moments are in one
 
+-- The first one is soon whole, while the others go on.
 local DISKS = {
-  { controller = "pvscsi", pattern = "random", seed = 31, capacity = "12MiB" },
+  { controller = "pvscsi", pattern = "random", seed = 31, capacity = "3MiB" },
   { controller = "ahci", pattern = "mixed", seed = 32, capacity = "24MiB" },
-  { controller = "nvme", pattern = "random", seed = 33, capacity = "3MiB" },
+  { controller = "nvme", pattern = "random", seed = 33, capacity = "12MiB" },
 }
 
 local SCENARIO = {
@@ -84,16 +85,16 @@ describe("import, killed at any moment and run again,", function()
     return found
   end
 
-  -- The state of the server once it has noticed that its client is gone.
+  -- Until the server has noticed that its client is gone.
   local function settled()
-    return lab.wait_for("the server has noticed", function()
+    lab.wait_for("the server has noticed", function()
       local state = sim:get("/state")
       for _, request in ipairs(state.nfc or {}) do
         if request["end"] == "running" then
           return nil
         end
       end
-      return state
+      return true
     end)
   end
 
@@ -106,7 +107,7 @@ describe("import, killed at any moment and run again,", function()
       moments[i] = ("%.3f"):format(kill_one())
     end
     seen.kills = seen.kills + #moments
-    local orphaned = settled().openLeases > 0
+    settled()
     local whole = whole_disks()
     sim:post("/reset")
     sim:post("/faults", { on = "nfc", ["do"] = "throttle", rate = RATE })
@@ -118,7 +119,8 @@ describe("import, killed at any moment and run again,", function()
     for _, disk in ipairs(whole) do
       assert.is_nil(downloads()[KEYS[disk]], "disk " .. disk .. " was fetched again")
     end
-    if orphaned then
+    -- More than one: it was refused, because a lease of the killed run was still there.
+    if (state.calls.ExportVm or 0) > 1 then
       seen.orphans = seen.orphans + 1
       assert.truthy(result.stderr:find("the export of an interrupted run still holds the "
         .. "machine, until %d%d%d%d%-%d%d%-%d%dT"), result.stderr)
