@@ -77,6 +77,7 @@ uint16_t vic_listen_port(int fd)
     getsockname(fd, (struct sockaddr *)&address, &size);
     if (address.ss_family == AF_INET6)
         return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+    /* All of it was zeroed. NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
     return ntohs(((struct sockaddr_in *)&address)->sin_port);
 }
 
