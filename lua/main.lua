@@ -9,6 +9,7 @@ local COMMANDS = {
   import = "cli.import",
   plan = "cli.plan",
   script = "cli.script",
+  serve = "cli.serve",
 }
 
 local USAGE = [[
@@ -20,6 +21,7 @@ controller of a cluster.
   import   import machines into a directory; no cluster needed
   plan     print how they would be imported; nothing is touched
   check    try a site's scripts on a machine; no server needed
+  serve    serve the disk images of a directory to a cluster
   disk     fetch one disk image, check it, write it as a raw file
   controller  the controller, as without a command; its options
   script   run a Lua file with this program's modules

@@ -3,12 +3,13 @@
  *
  * The first SIGTERM or SIGINT cancels all tasks and waits for their goodbyes
  * (leases aborted, sessions logged out), at most GRACE seconds; the second one
- * ends the process at once.
+ * ends the process at once. A command that has called task.on_stop() is told instead.
  */
 #include "env.h"
 #include "error.h"
 #include "host.h"
 #include "sandbox_child.h"
+#include "sync.h"
 #include "task.h"
 #include "wait.h"
 
@@ -55,7 +56,8 @@ static void on_signal(uv_signal_t *handle, int number)
         _exit(128 + number);
     p->signal = number;
     grace_start(p);
-    vic_task_cancel_all();
+    if (!vic_sync_stop())
+        vic_task_cancel_all();
 }
 
 static void signals_start(struct program *p)

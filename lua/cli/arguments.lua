@@ -8,13 +8,26 @@ local function decimal(text)
   return number and number > 0 and number or nil
 end
 
+-- "HOST:PORT", ":PORT", "[V6]:PORT" -> {host, port}; nil for what is none of them.
+local function address(text)
+  local host, port = text:match("^%[([%x:.]+)%]:(%d+)$")
+  if not host then
+    host, port = text:match("^([^:%[%]]*):(%d+)$")
+  end
+  port = math.tointeger(tonumber(port))
+  if not port or port > 65535 then
+    return nil
+  end
+  return { host = host ~= "" and host or nil, port = port }
+end
+
 --- arguments.parse(args, options) -> values | nil, problem
 -- `--name VALUE`, `--name=VALUE`, `--flag`, `-f VALUE`; `--` ends the options. What is
 -- no option stands in values[1..n].
 --
 --   args     list of strings
 --   options  {[name] = {value = "FILE"|nil (a flag), short = "f", number = true: the
---            value is one, above 0}}
+--            value is one, above 0; address = true: {host = string | nil, port}}}
 --   problem  string, what the user got wrong
 function M.parse(args, options)
   local short = {}
@@ -51,6 +64,12 @@ function M.parse(args, options)
         value = decimal(value)
         if not value then
           return nil, ("--%s needs a number above 0"):format(name)
+        end
+      end
+      if option.address then
+        value = address(value)
+        if not value then
+          return nil, ("--%s needs HOST:PORT or :PORT"):format(name)
         end
       end
       values[name] = option.value and value or true

@@ -81,22 +81,55 @@ function methods:get(kind, namespace, name)
   return object, err
 end
 
---- store:list(kind, namespace) -> objects | nil, err                    [waits]
--- Sorted by name.
-function methods:list(kind, namespace)
-  local names, err = file.list(folder_of(self, kind, namespace))
+-- Adds the objects of one folder.
+local function list_folder(kind, folder, objects)
+  local names, err = file.list(folder)
   if not names then
-    if err.kind == "notfound" then
-      return {}
-    end
-    return nil, err
+    return err.kind == "notfound" or nil, err
   end
-  local objects = {}
   local prefix = kind:lower() .. "."
   for _, name in ipairs(names) do
     if name:sub(1, #prefix) == prefix and name:find("%.yaml$") then
-      local path = folder_of(self, kind, namespace) .. "/" .. name
-      objects[#objects + 1] = assert(read(path))
+      objects[#objects + 1] = assert(read(folder .. "/" .. name))
+    end
+  end
+  return true
+end
+
+-- The namespaces that have a folder.
+local function namespaces_of(self, kind)
+  local group = self.dir .. "/" .. self.kinds[kind].group
+  local names, err = file.list(group)
+  if not names then
+    return err.kind == "notfound" and {} or nil, err
+  end
+  local found = {}
+  for _, name in ipairs(names) do
+    local stat = name:find(LABEL) and file.stat(group .. "/" .. name)
+    if stat and stat.kind == "directory" then
+      found[#found + 1] = name
+    end
+  end
+  return found
+end
+
+--- store:list(kind, namespace) -> objects | nil, err                    [waits]
+-- Sorted by namespace and name.
+--
+--   namespace  string  nil: all of them
+function methods:list(kind, namespace)
+  local namespaces, objects = { namespace }, {}
+  if not namespace then
+    local err
+    namespaces, err = namespaces_of(self, kind)
+    if not namespaces then
+      return nil, err
+    end
+  end
+  for _, name in ipairs(namespaces) do
+    local ok, err = list_folder(kind, folder_of(self, kind, name), objects)
+    if not ok then
+      return nil, err
     end
   end
   return objects

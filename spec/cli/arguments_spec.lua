@@ -4,6 +4,7 @@ local OPTIONS = {
   file = { value = "FILE", short = "f" },
   ["serve-url"] = { value = "BASE" },
   seconds = { value = "SECONDS", number = true },
+  listen = { value = "HOST:PORT", address = true },
   sha512 = {},
   help = { short = "h" },
 }
@@ -25,6 +26,16 @@ describe("arguments.parse", function()
     end
     assert.same({ ["serve-url"] = "http://h/?a=b" }, parse("--serve-url=http://h/?a=b"))
     assert.same({ file = "" }, parse("--file="))
+  end)
+
+  it("reads addresses", function()
+    assert.same({ listen = { port = 8080 } }, parse("--listen", ":8080"))
+    assert.same({ listen = { host = "127.0.0.1", port = 0 } }, parse("--listen=127.0.0.1:0"))
+    assert.same({ listen = { host = "::1", port = 80 } }, parse("--listen", "[::1]:80"))
+    for _, text in ipairs { "8080", "", ":", "host:", ":65536", "::1:80", "[::1]", "[]:80",
+      ":a" } do
+      assert.equal("--listen needs HOST:PORT or :PORT", problem("--listen", text))
+    end
   end)
 
   it("reads flags, and what is no option, in any order", function()

@@ -88,6 +88,21 @@ describe("store.directory", function()
     assert.same({}, objects:list(KIND, "empty"))
   end)
 
+  it("lists the objects of all namespaces", function()
+    assert.same({}, objects:list(KIND))
+    for _, namespace in ipairs { "b", "a" } do
+      for _, name in ipairs { "y", "x" } do
+        assert(objects:create(KIND, { metadata = { name = name, namespace = namespace } }))
+      end
+    end
+    assert(file.write(folder.path .. "/migration.harvesterhci.io/c", "not a folder"))
+    local names = {}
+    for i, object in ipairs(assert(objects:list(KIND))) do
+      names[i] = object.metadata.namespace .. "/" .. object.metadata.name
+    end
+    assert.same({ "a/x", "a/y", "b/x", "b/y" }, names)
+  end)
+
   it("changes spec and metadata apart from status", function()
     assert(create("vm"))
     local after = assert(patch("vm", { spec = { folder = "Prod" }, status = { x = 1 } }))

@@ -13,7 +13,7 @@ local methods = {}
 local mt = { __name = "support.program", __index = methods }
 
 -- Says who it is, then becomes the program.
-local SAY_PID = 'echo $$ >"$0"; exec "$@"'
+local SAY_PID = 'out=$1; shift; echo $$ >"$0"; [ -z "$out" ] || exec >"$out"; exec "$@"'
 
 --- running:signal(name)                                                 [waits]
 --
@@ -45,11 +45,14 @@ end
 --
 --   folder       path of a folder for a small file
 --   opts.env     table, optional
+--   opts.output  path of a file for its stdout, to be read while it runs
 function M.start(folder, args, opts)
   local pid_file = folder .. "/pid"
+  local output = opts and opts.output or ""
   assert(file.remove(pid_file, { missing_ok = true }))
+  assert(output == "" or file.remove(output, { missing_ok = true }))
   local runner = task.spawn(process.run, {
-    argv = { "sh", "-c", SAY_PID, pid_file, lab.program, table.unpack(args) },
+    argv = { "sh", "-c", SAY_PID, pid_file, output, lab.program, table.unpack(args) },
     env = opts and opts.env,
     timeout = 1800,
   })

@@ -10,20 +10,28 @@
 #define PERMIT_TYPE    "task.permit"
 #define SIGNAL_TYPE    "task.signal"
 
+static struct vic_sync *stop; /* task.on_stop's; NULL: nobody asked for it */
+
 static int sleep_result(lua_State *L, int status, lua_KContext ctx)
 {
     (void)L, (void)status, (void)ctx;
     return 0;
 }
 
-/* A userdata of that type holding a reference to a new object. */
-static struct vic_sync *push_sync(lua_State *L, const char *type, unsigned permits)
+/* A userdata of that type; what is put into it is a reference it owns. */
+static struct vic_sync **push_box(lua_State *L, const char *type)
 {
     struct vic_sync **box = lua_newuserdatauv(L, sizeof(*box), 0);
 
-    *box = vic_sync_new(permits);
+    *box = NULL;
     luaL_setmetatable(L, type);
-    return *box;
+    return box;
+}
+
+/* The same, holding a reference to a new object. */
+static struct vic_sync *push_sync(lua_State *L, const char *type, unsigned permits)
+{
+    return *push_box(L, type) = vic_sync_new(permits);
 }
 
 static int l_sync_gc(lua_State *L)
@@ -65,6 +73,32 @@ static int l_task_semaphore(lua_State *L)
     luaL_argcheck(L, n >= 1 && n <= 1000000, 1, "must be 1 or more");
     push_sync(L, SEMAPHORE_TYPE, (unsigned)n);
     return 1;
+}
+
+/*
+ * task.on_stop() -> semaphore
+ * From now on the first SIGTERM or SIGINT cancels no task: it puts a permit into this
+ * semaphore, which has no other. Whoever acquires it ends things in an order of their own;
+ * what the first task returns is the exit code. The grace period begins as ever, and the
+ * second signal ends the process at once.
+ */
+static int l_task_on_stop(lua_State *L)
+{
+    struct vic_sync **box = push_box(L, SEMAPHORE_TYPE);
+
+    if (!stop)
+        stop = vic_sync_new(0);
+    vic_sync_ref(stop);
+    *box = stop;
+    return 1;
+}
+
+bool vic_sync_stop(void)
+{
+    if (!stop)
+        return false;
+    vic_sync_give(stop);
+    return true;
 }
 
 /* Pushes a permit of `s`; box first, so that it cannot be lost. */
@@ -213,6 +247,7 @@ void vic_sync_register(lua_State *L)
         { NULL, NULL },
     };
     static const luaL_Reg functions[] = {
+        { "on_stop", l_task_on_stop },
         { "semaphore", l_task_semaphore },
         { "signal", l_task_signal },
         { "sleep", l_task_sleep },

@@ -36,7 +36,7 @@ struct vic_imageserver {
 
 /* One request, from its first line to the answer's last byte. */
 struct exchange {
-    struct vic_waiter waiter; /* first, so that a vic_waiter * is an exchange * */
+    struct vic_route_waiter waiter; /* first, so that a vic_route_waiter * is an exchange * */
     struct MHD_Connection *connection;
     const struct vic_route *route; /* what was asked for, or NULL */
     unsigned status;               /* of the answer, 0: none yet */
@@ -175,12 +175,12 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
     free(x);
 }
 
-static void on_suspend(struct vic_waiter *w)
+static void on_suspend(struct vic_route_waiter *w)
 {
     MHD_suspend_connection(((struct exchange *)w)->connection);
 }
 
-static void on_resume(struct vic_waiter *w)
+static void on_resume(struct vic_route_waiter *w)
 {
     MHD_resume_connection(((struct exchange *)w)->connection);
 }

@@ -24,7 +24,7 @@ struct vic_routes {
     pthread_mutex_t lock; /* all below, and the nodes */
     pthread_cond_t changed;
     void *root; /* of the tree of nodes */
-    struct vic_waiter *waiting;
+    struct vic_route_waiter *waiting;
     bool complete, stop;
 };
 
@@ -85,9 +85,9 @@ static void drop(struct vic_routes *routes, struct node *n)
 /* Under the lock: resumes those for whom waiting has ended. */
 static void wake(struct vic_routes *routes)
 {
-    struct vic_waiter **p = &routes->waiting;
+    struct vic_route_waiter **p = &routes->waiting;
     double time = now();
-    struct vic_waiter *w;
+    struct vic_route_waiter *w;
 
     while ((w = *p)) {
         if (!routes->complete && !routes->stop && time < w->deadline
@@ -104,7 +104,7 @@ static void wake(struct vic_routes *routes)
 static struct timespec first_deadline(const struct vic_routes *routes)
 {
     double first = now() + routes->opts.wait;
-    const struct vic_waiter *w;
+    const struct vic_route_waiter *w;
     struct timespec t;
 
     for (w = routes->waiting; w; w = w->next)
@@ -198,7 +198,7 @@ void vic_routes_complete(struct vic_routes *routes)
 }
 
 /* Under the lock. Nothing is known of the path. */
-static enum vic_routes_answer missing(struct vic_routes *routes, struct vic_waiter *w,
+static enum vic_routes_answer missing(struct vic_routes *routes, struct vic_route_waiter *w,
                                       const char *path)
 {
     if (routes->complete)
@@ -215,7 +215,7 @@ static enum vic_routes_answer missing(struct vic_routes *routes, struct vic_wait
     return VIC_ROUTE_WAIT;
 }
 
-enum vic_routes_answer vic_routes_ask(struct vic_routes *routes, struct vic_waiter *w,
+enum vic_routes_answer vic_routes_ask(struct vic_routes *routes, struct vic_route_waiter *w,
                                       const char *path, const struct vic_route **route)
 {
     enum vic_routes_answer answer = VIC_ROUTE_FOUND;

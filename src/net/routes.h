@@ -26,8 +26,8 @@ struct vic_route_stats {
 };
 
 /* A request, of zeros at first. Its memory is the asker's. */
-struct vic_waiter {
-    struct vic_waiter *next;
+struct vic_route_waiter {
+    struct vic_route_waiter *next;
     const char *path; /* lives as long as it waits */
     double deadline;  /* 0: it has not waited yet */
 };
@@ -42,8 +42,8 @@ enum vic_routes_answer {
 struct vic_routes_opts {
     double wait; /* seconds a request waits at most, while the table is not complete */
     /* Under the table's lock. After resume() the waiter is not touched again. */
-    void (*suspend)(struct vic_waiter *w);
-    void (*resume)(struct vic_waiter *w);
+    void (*suspend)(struct vic_route_waiter *w);
+    void (*resume)(struct vic_route_waiter *w);
 };
 
 struct vic_routes *vic_routes_new(const struct vic_routes_opts *opts);
@@ -63,7 +63,7 @@ void vic_routes_remove(struct vic_routes *routes, const char *path);
 void vic_routes_complete(struct vic_routes *routes);
 
 /* Sets *route if it is found; vic_routes_release() follows. */
-enum vic_routes_answer vic_routes_ask(struct vic_routes *routes, struct vic_waiter *w,
+enum vic_routes_answer vic_routes_ask(struct vic_routes *routes, struct vic_route_waiter *w,
                                       const char *path, const struct vic_route **route);
 
 /* Adds what was done with it; `active` does not matter. */

@@ -1,0 +1,117 @@
+--- cli.serve: the image server alone, over what `import --output DIR` left.
+
+local arguments = require "cli.arguments"
+local digest = require "host.digest"
+local env = require "host.env"
+local errors = require "host.error"
+local images = require "host.images"
+local kinds = require "kinds"
+local raw_files = require "targets.raw_files"
+local service = require "cli.service"
+local store = require "store.directory"
+local task = require "host.task"
+local time = require "host.time"
+
+local M = {}
+
+M.usage = [[
+usage: vm-import-controller serve DIR [--listen HOST:PORT]
+
+Serves the images that `import --output DIR --serve-url BASE` left in DIR, under the
+paths that the VirtualMachineImage manifests there name. Prints a line "FILE URL" for
+each, then runs until SIGINT or SIGTERM.
+
+      --listen HOST:PORT  a numeric address, or none: all of them   (default :8080)
+]]
+
+local OPTIONS = {
+  listen = { value = "HOST:PORT", address = true },
+  help = { short = "h" },
+}
+
+local KIND = "VirtualMachineImport"
+
+local function say(message)
+  env.stderr("vm-import-controller serve: " .. message .. "\n")
+end
+
+local function fail(code, message)
+  say(message)
+  return code
+end
+
+-- The disks with a route that one import has left.
+local function add_images(import, disks, found)
+  local status = import.status or {}
+  local plan = { namespace = (status.plan or import.metadata).namespace }
+  for _, entry in ipairs(status.diskImportStatus or {}) do
+    local disk = { name = entry.diskName, capacity_bytes = entry.diskSize }
+    if entry.diskRoute then
+      found[#found + 1] = {
+        route = entry.diskRoute,
+        file = disks:path(plan, disk),
+        size = disk.capacity_bytes,
+        whole = disks:state(plan, disk) == "whole",
+      }
+    end
+  end
+end
+
+-- All images of the directory whose file is there; says which is not.
+local function images_of(dir)
+  local objects = store.new(dir, { kinds = kinds, uid = digest.uuid, now = time.now })
+  local disks = raw_files.new(dir, {})
+  local found, whole = {}, {}
+  for _, import in ipairs(assert(objects:list(KIND))) do
+    add_images(import, disks, found)
+  end
+  for _, image in ipairs(found) do
+    if image.whole then
+      whole[#whole + 1] = image
+    else
+      say(image.file .. " is not there, or not whole: it is not served")
+    end
+  end
+  if #whole == 0 then
+    error(errors.new("notfound", ("%s holds no images to serve: run `import --output %s "
+      .. "--serve-url BASE` first, BASE being where this server will be reached")
+      :format(dir, dir)))
+  end
+  return whole
+end
+
+local function serve(dir, listen)
+  local found = images_of(dir)
+  local server <close> = assert(images.serve(listen))
+  -- "all addresses" is nothing that can be asked.
+  local address = server:address():gsub("^%[::%]", "127.0.0.1")
+    :gsub("^0%.0%.0%.0", "127.0.0.1")
+  for _, image in ipairs(found) do
+    server:publish(image.route, image)
+  end
+  server:ready()
+  for _, image in ipairs(found) do
+    env.stdout(("%s http://%s%s\n"):format(image.file, address, image.route))
+  end
+  task.signal():wait()
+end
+
+--- serve.run(args) -> exit code                                         [waits]
+function M.run(args)
+  local values, problem = arguments.parse(args, OPTIONS)
+  if not values then
+    return fail(2, problem .. "; see --help")
+  elseif values.help then
+    env.stdout(M.usage)
+    return 0
+  elseif #values ~= 1 then
+    return fail(2, "needs one DIR; see --help")
+  end
+  local ok, err = pcall(service.run, serve, values[1], values.listen or { port = 8080 })
+  if not ok then
+    return fail(1, errors.of(err).message)
+  end
+  return 0
+end
+
+return M
