@@ -84,11 +84,17 @@ local function put(self, id, object)
   end
 end
 
+local function note_synced(self)
+  if not self.is_synced then
+    self.is_synced = true
+    self.synced:notify()
+  end
+end
+
 -- Everything that is there; who is not any more is reported as gone.
 local function list(self)
   local present = {}
   local items, version = self.client:list(self.kind, self.namespace, {
-    field_selector = self.name and "metadata.name=" .. self.name or nil,
     label_selector = self.label_selector,
     page = self.page,
     each = function(object)
@@ -106,10 +112,24 @@ local function list(self)
     end
   end
   self.version = version
-  if not self.is_synced then
-    self.is_synced = true
-    self.synced:notify()
+  note_synced(self)
+  return true
+end
+
+-- The one object that was asked for; its kind is not listed: we may have no right to it.
+-- The watch is open already, so nothing can happen unseen in between; what it then says
+-- of the time before is soon made up for.
+local function look(self)
+  local id = id_of(self.namespace, self.name)
+  local object, err = self.client:get(self.kind, self.namespace, self.name)
+  if object then
+    put(self, id, object)
+  elseif err.kind == "notfound" then
+    remove(self, id)
+  else
+    return nil, err
   end
+  note_synced(self)
   return true
 end
 
@@ -189,6 +209,12 @@ local function watch(self)
   end
   local stream <close> = opened
   local started = time.monotonic()
+  if not self.version then
+    local ok, err = look(self)
+    if not ok then
+      return nil, err
+    end
+  end
   local events, err = take_all(self, stream)
   note_end(self, started, events, err)
   return true
@@ -208,7 +234,7 @@ local function report(self, err)
 end
 
 local function list_and_watch(self)
-  if not self.version then
+  if not self.version and not self.name then
     local ok, err = list(self)
     if not ok then
       return nil, err
@@ -277,12 +303,13 @@ end
 --
 --   opts.client     kube.client
 --   opts.kind       string
---   opts.namespace, opts.name  only these (default all)
+--   opts.namespace, opts.name  only these (default all); with a name, nothing is listed
 --   opts.label_selector        only these (default all)
 --   opts.project    function (object) -> a new flat table: what is kept of it; its uid is
 --                   kept besides, as uid
 --   opts.changed    function (key, value, before): what is kept has changed; value nil:
---                   it is gone; key {kind, namespace, name}; must not wait
+--                   it is gone; key {kind, namespace, name}; must not wait. In the end it
+--                   was told what is; of an object by name perhaps an older state again
 --   opts.watch_for  seconds that one watch lasts (default 290)
 --   opts.idle       seconds of silence that mean a dead connection (default: kube.client)
 --   opts.page       objects listed at once (default: kube.client)

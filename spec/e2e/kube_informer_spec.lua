@@ -146,10 +146,19 @@ describe("kube.informer, on a real API server,", function()
     assert.same({ GET = 1, WATCH = 1 }, asked)
   end)
 
-  it("tells of one object where only that was asked for", function()
-    local i = follow({ kind = "Secret", name = "mine", project = function(object)
-      return { value = object.metadata.resourceVersion }
-    end })
+  it("tells of one object, and needs no right to list for it", function()
+    local account = cluster:service_account(namespace, "reader")
+    cluster:kubectl("-n", namespace, "create", "role", "read", "--verb=get,watch",
+      "--resource=secrets", "--resource-name=mine")
+    cluster:kubectl("-n", namespace, "create", "rolebinding", "read", "--role=read",
+      "--serviceaccount=" .. namespace .. ":reader")
+    local i = follow({
+      client = cluster:client({ config = cluster:config(account) }),
+      kind = "Secret", name = "mine",
+      project = function(object)
+        return { value = object.metadata.resourceVersion }
+      end,
+    })
     assert(i:wait_synced(10))
     for _, name in ipairs({ "other", "mine" }) do
       assert(api:create("Secret", { apiVersion = "v1", kind = "Secret",

@@ -46,6 +46,15 @@ local function scripted(lists, watches)
     return json.encode({ type = kind, object = object(name, value, version) })
   end
 
+  function client.get(_, _, _, name)
+    local entry = table.remove(lists, 1)
+    asked[#asked + 1] = "get " .. name
+    if entry.kind then
+      return nil, entry
+    end
+    return object(name, entry[name], entry.version)
+  end
+
   function client.watch(_, _, opts)
     local entry = table.remove(watches, 1)
     asked[#asked + 1] = "watch " .. (opts.version or "")
@@ -227,6 +236,41 @@ describe("kube.informer", function()
       task.sleep(0.01)
     end
     assert.is_true(met < 3)
+  end)
+
+  describe("of one object", function()
+    local ONE = { namespace = "n", name = "a" }
+
+    it("opens the watch, looks, and lists nothing", function()
+      local i = start({ { a = 2, version = "2" } }, { { { "ADDED", "a", 1, "1" },
+        { "MODIFIED", "a", 2, "2" }, { "MODIFIED", "a", 3, "3" }, "<end>" },
+        { { "MODIFIED", "a", 4, "4" } } }, ONE)
+      assert(i:wait_synced(1))
+      see("n/a - 2", "n/a 2 1", "n/a 1 2", "n/a 2 3", "n/a 3 4")
+      asks("watch ", "get a", "watch 3")
+    end)
+
+    it("knows that there is none, and sees it come and go", function()
+      local i = start({ err("notfound", { status = 404 }) }, { { { "ADDED", "a", 1, "1" },
+        { "DELETED", "a", 1, "2" } } }, ONE)
+      assert(i:wait_synced(1))
+      see("n/a - 1", "n/a 1 -")
+    end)
+
+    it("looks again when the server has forgotten its version", function()
+      start({ { a = 1, version = "1" }, err("notfound", { status = 404 }) }, {
+        { { "BOOKMARK", "", nil, "5" }, '{"type":"ERROR","object":{"code":410}}' }, {} }, ONE)
+      see("n/a - 1", "n/a 1 -")
+      asks("watch ", "get a", "watch ", "get a")
+    end)
+
+    it("is not synced while it may not look", function()
+      local i = start({ err("denied", { status = 403 }), { a = 1, version = "1" } }, { {}, {} },
+        { namespace = "n", name = "a", pace = 0.1 })
+      assert.is_nil((i:wait_synced(0.02)))
+      assert(i:wait_synced(3))
+      see("n/a - 1")
+    end)
   end)
 
   it("keeps cluster-scoped objects apart from others", function()
