@@ -133,7 +133,7 @@ local function write_unsupported(env, kind, object)
         type = "Stalled",
         status = "True",
         reason = "NotSupported",
-        message = ("a %s cannot be used yet; it is left as it was found"):format(kind),
+        message = ("%s cannot be used yet; it is left as it was found"):format(kind),
         observedGeneration = object.metadata.generation,
       }, time.rfc3339(env.now())),
     },

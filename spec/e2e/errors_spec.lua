@@ -260,7 +260,7 @@ describe("import, when something is wrong:", function()
       spec = from("OvaSource") } } })
     yaml = yaml .. "---\napiVersion: migration.harvesterhci.io/v1beta1\nkind: OvaSource\n"
       .. "metadata: {name: cloud}\nspec: {}\n"
-    has(fails(nil, { yaml = yaml }), "no provider for a OvaSource")
+    has(fails(nil, { yaml = yaml }), "OvaSource cannot be used yet")
   end)
 
   it("a Secret without a password is named by its field", function()
