@@ -1,6 +1,7 @@
 -- kube.informer against a real API server: whatever ends a watch, the table is right again
 -- soon, and what could be kept is not listed anew.
 
+local file = require "host.file"
 local http = require "host.http"
 local informer = require "kube.informer"
 local json = require "host.json"
@@ -350,6 +351,25 @@ describe("kube.informer, on a real API server,", function()
       "--resource=configmaps")
     cluster:kubectl("-n", namespace, "create", "rolebinding", "watch", "--role=watch",
       "--serviceaccount=" .. namespace .. ":watcher")
+    becomes(i, { a = "1" })
+  end)
+
+  it("waits for a token that the server knows", function()
+    local account = cluster:service_account(namespace, "watcher", { token_file = true })
+    local token = ("%s/%s-watcher.token"):format(cluster.folder, namespace)
+    local good = assert(file.read(token))
+    assert(file.write(token, "not yet"))
+    cluster:kubectl("-n", namespace, "create", "role", "watch", "--verb=list,watch",
+      "--resource=configmaps")
+    cluster:kubectl("-n", namespace, "create", "rolebinding", "watch", "--role=watch",
+      "--serviceaccount=" .. namespace .. ":watcher")
+    create("a", "1")
+    local i = follow({ client = cluster:client({ config = cluster:config(account) }) })
+    kube.eventually("it says why", function()
+      return i.failed_with
+    end)
+    assert.truthy(i.failed_with:find("Unauthorized", 1, true), i.failed_with)
+    assert(file.write(token, good))
     becomes(i, { a = "1" })
   end)
 

@@ -2,6 +2,7 @@ local config = require "kube.config"
 local digest = require "host.digest"
 local file = require "host.file"
 local process = require "host.process"
+local task = require "host.task"
 local yaml = require "host.yaml"
 
 describe("kube.config", function()
@@ -149,6 +150,20 @@ describe("kube.config", function()
         plugin("exit 0", { interactiveMode = "Always" }))
       refused("notfound", "get it from the shop",
         plugin("", { command = folder .. "/none", installHint = "get it from the shop" }))
+    end)
+
+    it("runs it once for all who ask at the same time", function()
+      local loaded = assert(plugin([[echo x >>"$0.runs"
+        echo '{"kind":"ExecCredential","status":{"token":"'$(wc -l <"$0.runs")'"}}']]))
+      local tasks = {}
+      for i = 1, 5 do
+        tasks[i] = task.spawn(loaded.headers, true)
+      end
+      for _, t in ipairs(tasks) do
+        local ok, headers = t:join()
+        assert.is_true(ok)
+        assert.equal("Bearer 2", headers.Authorization)
+      end
     end)
 
     it("runs it once until what it gave expires", function()

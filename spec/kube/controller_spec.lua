@@ -1,5 +1,7 @@
 local controller = require "kube.controller"
+local errors = require "host.error"
 local task = require "host.task"
+local time = require "host.time"
 
 local function key(name)
   return { kind = "K", namespace = "n", name = name }
@@ -80,6 +82,64 @@ describe("kube.controller", function()
     c:cancel(key("a"))
     until_true(function() return #order == 3 end)
     assert.same({ "run", "goodbye", "run" }, order)
+  end)
+
+  it("tries a key that failed again, no sooner than the server has asked for", function()
+    local runs, results = 0, {}
+    local c = controller.new({
+      reconcile = function()
+        runs = runs + 1
+        error(errors.new("busy", "not now", { after = 600 }))
+      end,
+      on_result = function(k, ok)
+        results[#results + 1] = k.name .. tostring(ok)
+      end,
+    })
+    local loop <close> = task.spawn(c.run, c)
+    assert(loop)
+    c:add(key("a"))
+    until_true(function() return runs == 1 and c.queue.heap[1] end)
+    assert.is_true(c.queue.heap[1].time >= time.monotonic() + 599)
+    assert.same({ "afalse" }, results)
+    c:add(key("a"))
+    until_true(function() return runs == 2 end)
+  end)
+
+  it("is closed with goodbyes that whoever waits for its task waits for", function()
+    local said = 0
+    local owner = task.spawn(function()
+      local c <close> = controller.new({ reconcile = function()
+        local guard <close> = setmetatable({}, { __close = function()
+          task.goodbye(function()
+            task.sleep(0.01)
+            said = said + 1
+          end)
+        end })
+        assert(guard)
+        task.sleep(60)
+      end })
+      local loop <close> = task.spawn(c.run, c)
+      assert(loop)
+      c:add(key("a"))
+      c:add(key("b"))
+      task.sleep(60)
+    end)
+    task.sleep(0.01)
+    assert.is_true(owner:cancel(5))
+    assert.equal(2, said)
+  end)
+
+  it("takes no key any more once it is stopped", function()
+    local runs = 0
+    local c = controller.new({ reconcile = function()
+      runs = runs + 1
+    end })
+    local loop <close> = task.spawn(c.run, c)
+    assert(loop)
+    c:stop()
+    c:add(key("a"))
+    task.sleep(0.01)
+    assert.equal(0, runs)
   end)
 
   it("stops all of them and waits for it", function()
