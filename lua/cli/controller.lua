@@ -14,6 +14,7 @@ local kinds = require "kinds"
 local leader = require "kube.leader"
 local log = require "host.log"
 local manager = require "manager"
+local observed = require "observed"
 local scripts = require "scripts"
 local site_of = require "cli.site"
 local task = require "host.task"
@@ -90,8 +91,13 @@ local function base_url(namespace, port)
   return "http://" .. address
 end
 
-local function connect(cluster, fence)
-  return assert(client.new({ config = cluster, kinds = kinds, fence = fence }))
+local function connect(cluster, fence, on_request)
+  return assert(client.new({
+    config = cluster,
+    kinds = kinds,
+    fence = fence,
+    on_request = on_request,
+  }))
 end
 
 -- One term as the leader.
@@ -122,7 +128,9 @@ local function run_controller(values)
   local function fence()
     return election:may_write()
   end
-  local api = connect(cluster, fence)
+  local seen = observed.serve(parse_listen(values["metrics-listen"] or ":8081"))
+  seen.ready(false, "standing by: another replica leads, or none yet")
+  local api = connect(cluster, fence, seen.on_request)
   local site <close> = scripts.new()
   site_of.use(site, values.scripts, "controller")
   local world = {
@@ -133,6 +141,10 @@ local function run_controller(values)
     base_url = base_url(cluster.namespace, server:port()),
     events = events.new({ client = api, controller = CONTROLLER, instance = identity }),
     fence = fence,
+    on_result = seen.on_result,
+    on_synced = function()
+      seen.ready(true)
+    end,
     options = {
       scratch = scratch,
       strict_tls = values["strict-tls"] or false,
@@ -143,6 +155,10 @@ local function run_controller(values)
   log.info("starting", { version = env.version(), api = cluster.url,
     images = world.base_url })
   election:run(function()
+    local lost <close> = setmetatable({}, { __close = function()
+      seen.ready(false, "standing by: the lease was lost or given back")
+    end })
+    assert(lost)
     while true do
       -- A task: the next term begins when all of this one has said goodbye.
       local term <close> = task.spawn(lead, world)

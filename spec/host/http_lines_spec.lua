@@ -102,7 +102,7 @@ describe("host.http lines", function()
 
   it("time out when none comes for so long", function()
     server:on("/", { HEAD, "one\n", "<hang>" })
-    local stream <close> = assert(lines("/", { timeout = 0.03 }))
+    local stream <close> = assert(lines("/", { timeout = 0.4 }))
     assert.equal("one", stream:next())
     web.refused("timeout", "without a byte", stream:next())
   end)

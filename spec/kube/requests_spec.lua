@@ -307,7 +307,7 @@ describe("kube.requests", function()
 
     it("end after so long a silence", function()
       server:on("/", { "HTTP/1.1 200 OK\r\n\r\n", "one\n", "<hang>" })
-      local stream <close> = assert(new():lines("/", { idle = 0.02 }))
+      local stream <close> = assert(new():lines("/", { idle = 0.4 }))
       assert.equal("one", stream:next())
       local line, err = stream:next()
       assert.is_nil(line)
