@@ -7,6 +7,7 @@
 local digest = require "host.digest"
 local log = require "host.log"
 local task = require "host.task"
+local text = require "kube.text"
 local time = require "host.time"
 
 local methods = {}
@@ -19,17 +20,6 @@ local FORBIDDEN = 600 -- seconds until the right to is tried again
 local MOST = 1000     -- remembered; more and all are forgotten
 local WAITING = 200   -- to be sent; more are left out
 local NOTE = 1024     -- bytes
-
-local function cut(text)
-  if #text <= NOTE then
-    return text
-  end
-  local at = NOTE - 3
-  while at > 0 and text:byte(at + 1) & 0xC0 == 0x80 do
-    at = at - 1
-  end
-  return text:sub(1, at) .. "..."
-end
 
 local function is_new(self, id)
   local now = time.monotonic()
@@ -60,7 +50,7 @@ local function event_of(self, object, type, reason, note)
     action = reason,
     reason = reason,
     type = type,
-    note = cut(note),
+    note = text.cut(note, NOTE),
     regarding = {
       apiVersion = object.apiVersion,
       kind = object.kind,

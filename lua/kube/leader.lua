@@ -140,11 +140,15 @@ local function renew(self)
   return patch_ours(self, { renewTime = now_micro() })
 end
 
--- Renews until that has failed for too long, or somebody else holds the lease: why.
-local function keep(self)
+-- Renews until that has failed for too long, or somebody else holds the lease: why. Nil:
+-- there is nothing left to lead.
+local function keep(self, work)
   local last, deadline = "no answer", self.timing.deadline
   while true do
     task.sleep(self.timing.renew)
+    if work:done() then
+      return nil
+    end
     local renewing <close> = task.spawn(renew, self)
     local left = self.renewed_at + deadline - self.boottime()
     local ended, ok, err = renewing:join(math.max(left, LAST_CHANCE))
@@ -204,7 +208,12 @@ local function lead_once(self, lead)
     task.goodbye(resign, self, work)
   end })
   assert(resigning)
-  local why = keep(self)
+  local why = keep(self, work)
+  if not why then
+    local ok, err = work:join()
+    log.error("what was led has ended" .. (ok and "" or ": " .. errors.of(err).message))
+    return
+  end
   self.renewed_at = nil
   log.warn("not leading any more: " .. why)
   work:cancel()

@@ -68,6 +68,12 @@ describe("kube.events", function()
     assert.equal(("x"):rep(1020) .. "...", sent[2].note)
   end)
 
+  it("takes a note that is no text", function()
+    reporter:emit(OBJECT, "Normal", "Odd", "a\xffb")
+    until_sent(1)
+    assert.equal("a\u{FFFD}b", sent[1].note)
+  end)
+
   it("makes a name of any object's", function()
     reporter:emit({ kind = "Thing", metadata = { name = ("a"):rep(199) .. "-b" } }, "Normal",
       "Long", "x")

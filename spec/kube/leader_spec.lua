@@ -206,6 +206,24 @@ describe("kube.leader", function()
     assert.equal("a", lease().spec.holderIdentity)
   end)
 
+  it("gives the lease back when what it led has ended, and leads again", function()
+    local terms = 0
+    local l = leader.new({ client = store, namespace = "n", name = "l", identity = "a",
+      timing = TIMING })
+    local running = task.spawn(l.run, l, function()
+      terms = terms + 1
+      if terms == 1 then
+        error(errors.new("internal", "no"))
+      end
+      task.sleep(60)
+    end)
+    assert.is_true(eventually(function()
+      return terms == 2 and l:may_write()
+    end))
+    assert.equal(1, lease().spec.leaseTransitions)
+    running:cancel()
+  end)
+
   it("takes a lease that was given back, or never held", function()
     assert(store:create("Lease", { kind = "Lease", metadata = { namespace = "n", name = "l" } }))
     local a <close> = replica("a")
