@@ -103,6 +103,7 @@ local function fill(self, entry, object, secret, fresh)
     strict_tls = self.strict_tls,
     fingerprint = object.status and object.status.certificateFingerprint,
     poll = self.poll,
+    fence = self.fence,
   })
   if not source then
     return nil, errors.wrap(err, name_of(object))
@@ -210,7 +211,7 @@ mt.__close = methods.close
 --   opts.secret      function (credentials, namespace) -> {data, version} | nil, err
 --   opts.providers   providers/init.lua of the current generation
 --   opts.strict_tls  boolean
---   opts.fence       function () -> true | nil, err: may anything be changed? (optional)
+--   opts.fence       as the providers' (providers/init.lua)
 --   opts.idle        seconds until an unused source is logged out (default 60)
 --   opts.poll        seconds between two looks at a task of the source
 function M.new(opts)

@@ -9,6 +9,9 @@
 --       opts    table   name         for messages: "default/vcsim"
 --                       strict_tls   true: refuse what is not verified, learn nothing
 --                       fingerprint  the pin recorded by an earlier run, or nil
+--                       fence        function () -> true or a time of time.boottime() |
+--                                    nil, err, or nil: asked before each call that
+--                                    changes something there; not sent past that time
 --   module.source   table  methods of a source, SOURCE below
 --   module.export   table  methods of an export, EXPORT below
 --

@@ -44,6 +44,7 @@ local function enter(connection, endpoint, spec, secret, opts)
   local session, err = session_of.open {
     pool = connection.pool, url = endpoint.url, versions = connection.versions,
     username = secret.username, password = secret.password, backoff = opts.backoff,
+    fence = opts.fence,
   }
   if not session then
     connection.pool:close()
@@ -220,14 +221,14 @@ end
 --- source:cleanup(recorded) -> remaining | nil, err                     [waits]
 -- Aborts leases of earlier runs. One that this session cannot see ends by itself.
 --
---   remaining  list  of entries, when the server could not be asked
+--   remaining  list  of entries, when the server could not be asked or must not be
 function methods:cleanup(recorded)
   local remaining = {}
   for _, entry in ipairs(recorded or {}) do
     if entry.id and entry.kind == export_of.KIND then
       local reply, err = lease.abort(self.session,
         { type = "HttpNfcLease", value = entry.id })
-      if not reply and soap.passing(err) then
+      if not reply and (soap.passing(err) or err.reason == "NotLeader") then
         remaining[#remaining + 1] = entry
       end
     end

@@ -81,11 +81,13 @@ end
 --   opts.versions  list    API versions, newest first
 --   opts.username, opts.password  string
 --   opts.backoff   seconds list, for tests
+--   opts.fence     as soap.new's
 --   err  denied  refused; err.check = "login", final
 --        any of soap:call; err.check = "version" or "login"
 function M.open(opts)
   local session = setmetatable({
-    soap = soap.new { pool = opts.pool, url = opts.url, backoff = opts.backoff },
+    soap = soap.new { pool = opts.pool, url = opts.url, backoff = opts.backoff,
+      fence = opts.fence },
     pool = opts.pool,
     username = opts.username,
     password = opts.password,

@@ -31,6 +31,15 @@ local REPEATABLE = {
   RetrievePropertiesEx = true,
   RetrieveServiceContent = true,
 }
+-- What changes something there: sent by who leads, and by nobody else.
+local MUTATES = {
+  ExportVm = true,
+  HttpNfcLeaseAbort = true,
+  HttpNfcLeaseComplete = true,
+  HttpNfcLeaseProgress = true,
+  PowerOffVM_Task = true,
+  ShutdownGuest = true,
+}
 local BACKOFF = { 1, 2, 4 } -- seconds before each repetition
 local PASSING = { [429] = true, [502] = true, [503] = true, [504] = true }
 
@@ -101,12 +110,15 @@ end
 --   opts.url      string   https://vc.example.com/sdk
 --   opts.version  string   the API version to speak
 --   opts.backoff  seconds  list: before each repetition  (default 1, 2, 4)
+--   opts.fence    function () -> true or a time of time.boottime() | nil, err: may
+--                          anything be changed, until when? (default: always)
 function M.new(opts)
   return setmetatable({
     pool = opts.pool,
     url = opts.url,
     version = opts.version,
     backoff = opts.backoff or BACKOFF,
+    fence = opts.fence,
     cookie = nil,
   }, mt)
 end
@@ -142,8 +154,20 @@ local function read(soap, method, response)
   return reply
 end
 
+-- Until when the call may be sent: true, a time of time.boottime(), or nil, err.
+local function may_send(soap, method)
+  if not MUTATES[method] or not soap.fence then
+    return true
+  end
+  return soap.fence()
+end
+
 -- One exchange, as it comes.
 local function exchange(soap, method, text, opts)
+  local before, refused = may_send(soap, method)
+  if not before then
+    return nil, errors.wrap(refused, method)
+  end
   local headers = {
     ["Content-Type"] = 'text/xml; charset="utf-8"',
     ["SOAPAction"] = ('"urn:vim25/%s"'):format(soap.version),
@@ -153,8 +177,13 @@ local function exchange(soap, method, text, opts)
     method = "POST", url = soap.url, headers = headers, body = text,
     timeout = opts.timeout or 60, total_timeout = opts.total_timeout,
     once = not REPEATABLE[method],
+    before = before ~= true and before or nil,
   }
   if not response then
+    if err.kind == "cancelled" then -- the fence has ended meanwhile
+      local _, ended = may_send(soap, method)
+      err = ended or err
+    end
     return nil, errors.wrap(err, method)
   end
   keep_cookie(soap, response)

@@ -149,4 +149,24 @@ describe("soap:call", function()
     assert.equal(1, fake.count.CurrentTime)
     assert.equal(1, fake.count.FindByUuid)
   end)
+
+  it("asks the fence before what changes something, and before nothing else", function()
+    local asked = 0
+    local fake = vsphere.new({ PowerOffVM_Task = vsphere.data("power_off"),
+      Logout = vsphere.data("logout") })
+    local soap_client = soap.new {
+      pool = fake.pool {}, url = "https://vc.example.com/sdk", version = "7.0.3.0",
+      fence = function()
+        asked = asked + 1
+        return nil, errors.new("conflict", "leads no more", { reason = "NotLeader" })
+      end,
+    }
+    assert(soap_client:call("Logout", { _this = INSTANCE }))
+    assert.equal(0, asked)
+    local reply, err = soap_client:call("PowerOffVM_Task", { _this = INSTANCE })
+    assert.is_nil(reply)
+    assert.equal("NotLeader", err.reason)
+    assert.equal(1, asked)
+    assert.is_nil(fake.count.PowerOffVM_Task)
+  end)
 end)
