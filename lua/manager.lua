@@ -40,6 +40,9 @@ local function import_key(text)
 end
 
 local function on_import(self, key, value, before)
+  if self.observer then
+    self.observer:import(value, before)
+  end
   local last = value or before
   local freed = self.places:see(last.uid, last.source, value and value.state)
   if value and before
@@ -116,6 +119,9 @@ local function watch_secrets(self)
 end
 
 local function on_source(self, key, value, before)
+  if self.observer then
+    self.observer:source(key.kind, value, before)
+  end
   watch_secrets(self)
   local changed = not value or not before or value.generation ~= before.generation
   if changed then
@@ -196,6 +202,7 @@ local function environment(self, opts)
     secret = secret_reader(self.client),
     now = time.now,
     options = opts.options,
+    observer = opts.observer,
     supports = function(kind)
       return providers.of(kind) ~= nil
     end,
@@ -284,6 +291,9 @@ local function say_goodbye(self, group)
   end
   self.controller:stop()
   self.sessions:close()
+  if self.observer then
+    self.observer:forget()
+  end
 end
 
 --- manager:run()                                                        [waits]
@@ -323,7 +333,7 @@ end
 --   opts.scripts     scripts   the site's; set from the ConfigMap of opts.namespace
 --   opts.namespace   string    ours; nil: opts.scripts stays as it is
 --   opts.on_synced   function (), optional
---   opts.on_result   function (key, ok), optional
+--   opts.observer    observed, optional
 --   opts.options     table     scratch, strict_tls, max_imports, max_per_source, poll ...
 function M.new(opts)
   local options = opts.options
@@ -331,6 +341,7 @@ function M.new(opts)
     client = opts.client,
     server = opts.server,
     on_synced = opts.on_synced,
+    observer = opts.observer,
     scripts = opts.scripts,
     secrets = {},
     sources = {},
@@ -361,7 +372,7 @@ function M.new(opts)
     end,
   })
   self.controller = controller.new({
-    on_result = opts.on_result,
+    observer = opts.observer,
     reconcile = function(key)
       local generation = self.scripts.current
       return FLOWS[key.kind](key, setmetatable({

@@ -21,10 +21,15 @@ local M = {}
 --- script_watch.name: of the ConfigMap.
 M.name = "vm-import-scripts"
 
-local RELOADS = metrics.counter("vmimport_script_reloads_total",
+local RELOADS = metrics.counter("vm_import_script_reloads_total",
   "Sets of site scripts that were looked at.", { "result" })
-local BROKEN = metrics.gauge("vmimport_scripts_broken",
+local BROKEN = metrics.gauge("vm_import_scripts_broken",
   "1 while the site's scripts, as they stand in the cluster, are not in force.")
+
+local GENERATION = metrics.gauge("vm_import_script_generation_info",
+  "1; the set of site scripts in force, by its hash.", { "generation" })
+local LOADED = metrics.gauge("vm_import_script_loaded_timestamp_seconds",
+  "When the set of site scripts in force was taken, seconds since 1970.")
 
 local AGAIN = 5 -- seconds, after a failure that is not the scripts'
 
@@ -79,8 +84,15 @@ local function reject(self, seen, err)
     ("%s (generation %s stays in force)"):format(err.message, now))
 end
 
+local function show(generation)
+  GENERATION:remove()
+  GENERATION:set(1, { generation = generation.hash })
+  LOADED:set(time.now())
+end
+
 local function announce(self, seen, generation, before)
   BROKEN:set(0)
+  show(generation)
   for _, ignored in ipairs(generation.ignored) do
     tell(self, seen, "Warning", "ScriptIgnored", ignored.name .. ": " .. ignored.reason)
   end

@@ -43,7 +43,7 @@ describe("script_watch:load", function()
     assert.truthy(said[1]:find("Warning ScriptIgnored policy.x.lua", 1, true))
     assert.equal(("vm-import-scripts Normal ScriptsInForce generation %s: a.lua"):format(
       site.current.hash), said[2])
-    assert.is_true(metric("vmimport_scripts_broken 0"))
+    assert.is_true(metric("vm_import_scripts_broken 0"))
   end)
 
   it("leaves the built-in policy where there is nothing, or it may not look", function()
@@ -76,7 +76,7 @@ describe("script_watch:load", function()
       assert.equal(script_watch.name, err.script)
       assert.truthy(err.message:find(data[3], 1, true), err.message)
       assert.truthy(said[1]:find("Warning ScriptsRejected " .. data[3], 1, true), said[1])
-      assert.is_true(metric("vmimport_scripts_broken 1"))
+      assert.is_true(metric("vm_import_scripts_broken 1"))
     end)
   end
 

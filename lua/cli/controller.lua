@@ -18,6 +18,7 @@ local observed = require "observed"
 local scripts = require "scripts"
 local site_of = require "cli.site"
 local task = require "host.task"
+local time = require "host.time"
 
 local M = {}
 
@@ -100,6 +101,12 @@ local function connect(cluster, fence, on_request)
   }))
 end
 
+local function observe(values, scratch)
+  local host, port = parse_listen(values["metrics-listen"] or ":8081")
+  return observed.serve({ host = host, port = port, scratch = scratch,
+    clock = time.monotonic })
+end
+
 -- One term as the leader.
 local function lead(world)
   assert(crds.ensure(world.client))
@@ -128,9 +135,11 @@ local function run_controller(values)
   local function fence()
     return election:may_write()
   end
-  local seen = observed.serve(parse_listen(values["metrics-listen"] or ":8081"))
-  seen.ready(false, "standing by: another replica leads, or none yet")
-  local api = connect(cluster, fence, seen.on_request)
+  local seen = observe(values, scratch)
+  seen:ready(false, "standing by: another replica leads, or none yet")
+  local api = connect(cluster, fence, function(method, _, status)
+    seen:request(method, status)
+  end)
   local site <close> = scripts.new()
   site_of.use(site, values.scripts, "controller")
   local world = {
@@ -141,9 +150,9 @@ local function run_controller(values)
     base_url = base_url(cluster.namespace, server:port()),
     events = events.new({ client = api, controller = CONTROLLER, instance = identity }),
     fence = fence,
-    on_result = seen.on_result,
+    observer = seen,
     on_synced = function()
-      seen.ready(true)
+      seen:ready(true, nil, true)
     end,
     options = {
       scratch = scratch,
@@ -156,7 +165,7 @@ local function run_controller(values)
     images = world.base_url })
   election:run(function()
     local lost <close> = setmetatable({}, { __close = function()
-      seen.ready(false, "standing by: the lease was lost or given back")
+      seen:ready(false, "standing by: the lease was lost or given back")
     end })
     assert(lost)
     while true do

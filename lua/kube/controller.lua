@@ -34,8 +34,8 @@ end
 
 local function run_key(self, id)
   local ok, result = pcall(self.reconcile, self.keys[id])
-  if self.on_result then
-    self.on_result(self.keys[id], ok)
+  if self.observer then
+    self.observer:ended(self.keys[id], ok)
   end
   local now = time.monotonic()
   if ok then
@@ -58,6 +58,9 @@ local function start(self, id)
       due = not self.stopping and time.monotonic() or nil
     end
     self.queue:done(id, due)
+    if self.observer then
+      self.observer:queued(self.queue:counts())
+    end
     if not self.queue:knows(id) then
       self.keys[id], self.failures[id] = nil, nil
     end
@@ -95,6 +98,9 @@ function methods:run()
   while true do
     local id, due = self.queue:take(time.monotonic())
     if id then
+      if self.observer then
+        self.observer:started(time.monotonic() - due, self.queue:counts())
+      end
       start(self, id)
       started = started + 1
       if started % BURST == 0 then
@@ -139,11 +145,13 @@ end
 --- controller.new(opts) -> controller, to be closed
 --
 --   opts.reconcile  function (key) -> nil | {after = s}; throws: again with back-off
---   opts.on_result  function (key, ok), for metrics
+--   opts.observer   for metrics, optional: :started(late, waiting, running) with the
+--                   seconds since the key was due, :ended(key, ok),
+--                   :queued(waiting, running)
 function M.new(opts)
   return setmetatable({
     reconcile = opts.reconcile,
-    on_result = opts.on_result,
+    observer = opts.observer,
     queue = queue.new(),
     keys = {},
     tasks = {},

@@ -69,8 +69,9 @@ function methods:add(key, time)
   up(self.heap, self.at, i)
 end
 
---- queue:take(now) -> key | nil, time
--- The key longest due, which runs from now on; or nil and when the next one is due.
+--- queue:take(now) -> key, time | nil, time
+-- The key longest due, which runs from now on, and since when; or nil and when the next
+-- one is due.
 function methods:take(now)
   local first = self.heap[1]
   if not first or first.time > now then
@@ -78,7 +79,7 @@ function methods:take(now)
   end
   take_out(self, 1)
   self.running[first.key] = math.huge
-  return first.key
+  return first.key, first.time
 end
 
 --- queue:done(key, time)

@@ -90,8 +90,8 @@ describe("host.metrics", function()
     end
     counter:add(1, { i = 1 })
     assert.equal(500, #lines_of("spec_many_total"))
-    assert.same({ 'vmimport_metrics_dropped_total{metric="spec_many_total"} 10' },
-      lines_of("vmimport_metrics_dropped_total"))
+    assert.same({ 'vm_import_metrics_dropped_total{metric="spec_many_total"} 10' },
+      lines_of("vm_import_metrics_dropped_total"))
     counter:remove()
     counter:add(1, { i = 600 })
     assert.same({ 'spec_many_total{i="600"} 1' }, lines_of("spec_many_total"))

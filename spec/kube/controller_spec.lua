@@ -91,16 +91,25 @@ describe("kube.controller", function()
         runs = runs + 1
         error(errors.new("busy", "not now", { after = 600 }))
       end,
-      on_result = function(k, ok)
-        results[#results + 1] = k.name .. tostring(ok)
-      end,
+      observer = {
+        started = function(_, late, waiting, running)
+          assert(late >= 0 and late < 5)
+          results[#results + 1] = ("started %d %d"):format(waiting, running)
+        end,
+        ended = function(_, k, ok)
+          results[#results + 1] = k.name .. tostring(ok)
+        end,
+        queued = function(_, waiting, running)
+          results[#results + 1] = ("then %d %d"):format(waiting, running)
+        end,
+      },
     })
     local loop <close> = task.spawn(c.run, c)
     assert(loop)
     c:add(key("a"))
     until_true(function() return runs == 1 and c.queue.heap[1] end)
     assert.is_true(c.queue.heap[1].time >= time.monotonic() + 599)
-    assert.same({ "afalse" }, results)
+    assert.same({ "started 0 1", "afalse", "then 1 0" }, results)
     c:add(key("a"))
     until_true(function() return runs == 2 end)
   end)

@@ -95,7 +95,7 @@ void vic_metric_text(struct vic_text *text, const struct vic_metric *m)
 
 void vic_metrics_dropped_text(struct vic_text *text, const struct vic_metric *first)
 {
-    static const char NAME[] = "vmimport_metrics_dropped_total";
+    static const char NAME[] = "vm_import_metrics_dropped_total";
     const struct vic_metric *m;
     bool head = false;
 

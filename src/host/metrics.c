@@ -3,7 +3,7 @@
  *
  * Scraping never enters Lua: the values live in C, and a thread of its own answers.
  *
- *   local requests = metrics.counter("vmimport_api_requests_total",
+ *   local requests = metrics.counter("vm_import_api_requests_total",
  *     "Requests to the Kubernetes API.", { "verb", "code" })
  *   requests:add(1, { verb = "get", code = "200" })
  *
@@ -89,12 +89,12 @@ static int push_metric(lua_State *L, enum vic_metric_kind kind)
  * What only grows. The same definition again gives the same counter; this, as all that is
  * wrong with a definition, throws when the name is defined otherwise.
  *
- *   name    string  "vmimport_..._total"; letters, digits, "_"
+ *   name    string  "vm_import_..._total"; letters, digits, "_"
  *   help    string  one line
  *   labels  list    names of its labels, at most 8                    (default: none)
  *
  * A metric holds 500 combinations of label values; what comes beyond them is dropped and
- * counted in vmimport_metrics_dropped_total. So no label holds names of objects.
+ * counted in vm_import_metrics_dropped_total. So no label holds names of objects.
  * Source: Prometheus, "Metric and label naming", "Exposition formats".
  */
 static int l_metrics_counter(lua_State *L)

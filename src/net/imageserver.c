@@ -212,14 +212,14 @@ static void register_metrics(struct vic_imageserver *s)
 {
     static const struct vic_metric_opts REQUESTS = {
         .kind = VIC_COUNTER,
-        .name = "vmimport_image_requests_total",
+        .name = "vm_import_image_requests_total",
         .help = "Requests to the image server, by the status they were answered with.",
         .labels = { "code" },
         .label_count = 1,
     };
     static const struct vic_metric_opts BYTES = {
         .kind = VIC_COUNTER,
-        .name = "vmimport_image_bytes_total",
+        .name = "vm_import_image_bytes_total",
         .help = "Bytes of disk images that were sent, without answers that broke off.",
     };
     struct vic_error err;

@@ -9,7 +9,7 @@
  * request for an unknown path waits, because after a restart its route may be about to
  * come; then it is 404.
  *
- * Counts vmimport_image_requests_total{code} and vmimport_image_bytes_total.
+ * Counts vm_import_image_requests_total{code} and vm_import_image_bytes_total.
  */
 #ifndef VIC_IMAGESERVER_H
 #define VIC_IMAGESERVER_H
