@@ -1,4 +1,5 @@
 local http = require "host.http"
+local pace = require "support.pace"
 local task = require "host.task"
 local web = require "support.web"
 
@@ -77,10 +78,10 @@ describe("host.http lines", function()
     end
     -- 32 MB, which no socket takes in.
     server:on("/", { HEAD, { send = table.concat(piece), times = 300 }, "<close>" })
-    local stream <close> = assert(lines("/", { timeout = 0.5 }))
+    local stream <close> = assert(lines("/", { timeout = pace.seconds(0.5) }))
     -- Longer than the time-out: a stream that is not read is not idle.
     for _ = 1, 14 do
-      task.sleep(0.05)
+      task.sleep(pace.seconds(0.05))
     end
     assert.is_false(server:idle())
     for i = 0, 300 * 1000 - 1 do
@@ -102,7 +103,7 @@ describe("host.http lines", function()
 
   it("time out when none comes for so long", function()
     server:on("/", { HEAD, "one\n", "<hang>" })
-    local stream <close> = assert(lines("/", { timeout = 0.4 }))
+    local stream <close> = assert(lines("/", { timeout = pace.seconds(0.4) }))
     assert.equal("one", stream:next())
     web.refused("timeout", "without a byte", stream:next())
   end)

@@ -1,3 +1,4 @@
+local pace = require "support.pace"
 local process = require "host.process"
 local time = require "host.time"
 
@@ -9,7 +10,7 @@ local function try()
     inherit = true,
     -- ThreadSanitizer's runtime waits a second at the end of every process.
     env = { TSAN_OPTIONS = (os.getenv("TSAN_OPTIONS") or "") .. " atexit_sleep_ms=0" },
-    timeout = 8,
+    timeout = pace.seconds(8),
   }))
   local ended = time.monotonic()
   local reason = result.stdout:match("^skipped: (.*)")
@@ -20,7 +21,7 @@ local function try()
   if not wrong or wrong ~= "" or result.status ~= 0 then
     return result.stdout .. result.stderr
   end
-  if ended - tonumber(ending) > 0.5 then
+  if ended - tonumber(ending) > pace.seconds(0.5) then
     return "the process took long to end"
   end
 end

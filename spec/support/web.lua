@@ -2,7 +2,7 @@
 
 local http = require "host.http"
 local httpd = require "httpd"
-local task = require "host.task"
+local pace = require "support.pace"
 
 local M = {}
 
@@ -20,16 +20,8 @@ function M.redirect(status, location)
 end
 
 --- web.eventually(fn) -> bool                                                 [waits]
--- Whether fn() comes true within some seconds.
-function M.eventually(fn)
-  for _ = 1, 400 do
-    if fn() then
-      return true
-    end
-    task.sleep(0.005)
-  end
-  return false
-end
+-- As pace.eventually.
+M.eventually = pace.eventually
 
 --- web.refused(kind, text, got, err)
 -- Fails unless got, err is nil and an err of that kind, its message with that text.
