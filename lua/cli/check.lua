@@ -1,6 +1,6 @@
 --- cli.check: what a site's scripts would do to a machine, without any server.
 
-local arguments = require "cli.arguments"
+local command = require "cli.command"
 local comparison = require "cli.comparison"
 local env = require "host.env"
 local errors = require "host.error"
@@ -67,11 +67,6 @@ local SAMPLE_IMPORT = {
   },
 }
 
-local function fail(code, message)
-  env.stderr("vm-import-controller check: " .. message .. "\n")
-  return code
-end
-
 local function read_machine(path)
   local text = path and assert(file.read(path)) or SAMPLE_MACHINE
   local documents = assert(yaml.parse(text, { what = path or "sample" }))
@@ -134,7 +129,7 @@ local function check_dir(values)
   local site <close> = scripts.new()
   local generation = site_of.use(site, values[1], "check")
   if #generation.names == 0 then
-    return fail(1, values[1] .. " holds no script: no file ends in .lua")
+    return command.fail("check", 1, values[1] .. " holds no script: no file ends in .lua")
   end
   local decisions = {}
   local made = assert(plan.build({
@@ -154,26 +149,19 @@ local function check_dir(values)
   return 0
 end
 
+local function needs(values)
+  return #values ~= 1 and "needs one DIR" or nil
+end
+
 --- check.run(args) -> exit code                                         [waits]
 function M.run(args)
-  local values, problem = arguments.parse(args, OPTIONS)
-  if not values then
-    return fail(2, problem .. "; see --help")
-  elseif values.help then
-    env.stdout(M.usage)
-    return 0
-  elseif #values ~= 1 then
-    return fail(2, "needs one DIR; see --help")
-  end
-  local ok, result = pcall(check_dir, values)
-  if ok then
-    return result
-  end
-  local err = errors.of(result)
-  for _, line in ipairs(err.problems or { err.message }) do
-    fail(1, line)
-  end
-  return 1
+  return command.run({
+    name = "check",
+    usage = M.usage,
+    options = OPTIONS,
+    needs = needs,
+    work = check_dir,
+  }, args)
 end
 
 return M

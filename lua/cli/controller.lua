@@ -1,7 +1,7 @@
 --- cli.controller: the controller of a cluster; what runs without a subcommand.
 
-local arguments = require "cli.arguments"
 local client = require "kube.client"
+local command = require "cli.command"
 local config = require "kube.config"
 local crds = require "crds"
 local digest = require "host.digest"
@@ -55,11 +55,6 @@ local OPTIONS = {
 local SERVICE = "harvester-vm-import-controller"
 local LEASE = "vm-import-controller"
 local CONTROLLER = "migration.harvesterhci.io/vm-import-controller"
-
-local function fail(code, message)
-  env.stderr("vm-import-controller: " .. message .. "\n")
-  return code
-end
 
 -- host or nil, port of "HOST:PORT", ":PORT" or "[V6]:PORT".
 local function parse_listen(text)
@@ -182,18 +177,11 @@ end
 
 --- controller.run(args) -> exit code                                    [waits]
 function M.run(args)
-  local values, problem = arguments.parse(args, OPTIONS)
-  if not values then
-    return fail(2, problem .. "; see --help")
-  elseif values.help then
-    env.stdout(M.usage)
-    return 0
-  end
-  local ok, err = pcall(run_controller, values)
-  if not ok then
-    return fail(1, errors.of(err).message)
-  end
-  return 0
+  return command.run({
+    usage = M.usage,
+    options = OPTIONS,
+    work = run_controller,
+  }, args)
 end
 
 return M

@@ -1,6 +1,6 @@
 --- cli.disk: one disk alone through the same path as an import's.
 
-local arguments = require "cli.arguments"
+local command = require "cli.command"
 local disk = require "host.disk"
 local env = require "host.env"
 local file = require "host.file"
@@ -32,11 +32,6 @@ local OPTIONS = {
   help = { short = "h" },
 }
 
-local function fail(code, message)
-  env.stderr("vm-import-controller disk: " .. message .. "\n")
-  return code
-end
-
 local function source_of(where, values)
   if not where:find("^%a[%w+.-]*://") then
     return { file = where }
@@ -49,49 +44,40 @@ local function source_of(where, values)
 end
 
 local function fetch(values)
-  local transfer, err = disk.transfer({
+  local transfer <close> = assert(disk.transfer({
     source = source_of(values[1], values),
     format = values.format or "vmdk",
     output = values.output,
     sha512 = values.sha512 or false,
     idle_timeout = values["idle-timeout"],
-  })
-  if not transfer then
-    return nil, err
-  end
-  local running <close> = transfer
+  }))
   local bars <close> = progress.new()
-  bars:add(values.output:match("[^/]+$"), running)
-  local result
-  result, err = running:wait()
-  local seconds = bars:remove(running)
-  return result, err, seconds
-end
-
---- disk.run(args) -> exit code                                          [waits]
-function M.run(args)
-  local values, problem = arguments.parse(args, OPTIONS)
-  if not values then
-    return fail(2, problem .. "; see --help")
-  elseif values.help then
-    env.stdout(M.usage)
-    return 0
-  elseif #values ~= 1 or not values.output then
-    return fail(2, "needs one URL or file, and --output; see --help")
-  end
-  local ok, result, err, seconds = pcall(fetch, values)
-  if not ok then
-    return fail(1, tostring(result))
-  elseif not result then
-    return fail(1, err.message)
-  end
+  bars:add(values.output:match("[^/]+$"), transfer)
+  local result, err = transfer:wait()
+  local seconds = bars:remove(transfer)
+  assert(result, err)
   env.stdout(("%s: whole, %s, received %s in %s\n"):format(values.output,
     progress.bytes_text(result.capacity), progress.bytes_text(result.received),
     progress.time_text(seconds)))
   if result.sha512 then
     env.stdout(("sha512 %s\n"):format(result.sha512))
   end
-  return 0
+end
+
+local function needs(values)
+  return (#values ~= 1 or not values.output)
+    and "needs one URL or file, and --output" or nil
+end
+
+--- disk.run(args) -> exit code                                          [waits]
+function M.run(args)
+  return command.run({
+    name = "disk",
+    usage = M.usage,
+    options = OPTIONS,
+    needs = needs,
+    work = fetch,
+  }, args)
 end
 
 return M

@@ -3,7 +3,7 @@
 -- The same flows as the controller's, on store.directory and targets.directory, one
 -- import after the other until each has ended.
 
-local arguments = require "cli.arguments"
+local command = require "cli.command"
 local conditions = require "kube.conditions"
 local digest = require "host.digest"
 local env = require "host.env"
@@ -55,11 +55,6 @@ local FINAL = {
   denied = true, tls = true, dns = true, notfound = true, invalid = true, io = true,
   unsupported = true, nospace = true, internal = true, cancelled = true,
 }
-
-local function fail(code, message)
-  env.stderr("vm-import-controller import: " .. message .. "\n")
-  return code
-end
 
 -- Puts an object into the store, or changes the one that is there.
 local function apply(objects, object)
@@ -212,7 +207,7 @@ end
 local function report(values, import, ok, message)
   local name = import.metadata.namespace .. "/" .. import.metadata.name
   if not ok then
-    return fail(1, ("import %s failed: %s"):format(name, message))
+    return command.fail("import", 1, ("import %s failed: %s"):format(name, message))
   end
   env.stdout(("import %s: %s\n"):format(name, message))
   for _, disk in ipairs(import.status.diskImportStatus or {}) do
@@ -263,22 +258,20 @@ local function import_all(values)
   return code
 end
 
+local function needs(values)
+  return (#values > 0 or not values.file or not values.output)
+    and "needs -f FILE and --output DIR" or nil
+end
+
 --- import.run(args) -> exit code                                        [waits]
 function M.run(args)
-  local values, problem = arguments.parse(args, OPTIONS)
-  if not values then
-    return fail(2, problem .. "; see --help")
-  elseif values.help then
-    env.stdout(M.usage)
-    return 0
-  elseif #values > 0 or not values.file or not values.output then
-    return fail(2, "needs -f FILE and --output DIR; see --help")
-  end
-  local ok, result = pcall(import_all, values)
-  if not ok then
-    return fail(1, errors.of(result).message)
-  end
-  return result
+  return command.run({
+    name = "import",
+    usage = M.usage,
+    options = OPTIONS,
+    needs = needs,
+    work = import_all,
+  }, args)
 end
 
 return M

@@ -2,7 +2,7 @@
 --
 -- Preflight itself runs here, with a target that refuses nothing.
 
-local arguments = require "cli.arguments"
+local command = require "cli.command"
 local env = require "host.env"
 local errors = require "host.error"
 local file = require "host.file"
@@ -35,11 +35,6 @@ local OPTIONS = {
   scripts = { value = "DIR" },
   help = { short = "h" },
 }
-
-local function fail(code, message)
-  env.stderr("vm-import-controller plan: " .. message .. "\n")
-  return code
-end
 
 -- The sources of the file, with the one call of a store that sessions needs.
 local function store_of(found)
@@ -118,8 +113,8 @@ end
 local function plan_all(values)
   local found = input.read(values.file)
   if values.machine and #found.imports ~= 1 then
-    return fail(2, ("--machine is for one import; %s has %d"):format(values.file,
-      #found.imports))
+    return command.fail("plan", 2, ("--machine is for one import; %s has %d"):format(
+      values.file, #found.imports))
   end
   local site <close> = scripts.new()
   local generation = site_of.use(site, values.scripts, "plan")
@@ -141,22 +136,19 @@ local function plan_all(values)
   return code
 end
 
+local function needs(values)
+  return (#values > 0 or not values.file) and "needs -f FILE" or nil
+end
+
 --- plan.run(args) -> exit code                                          [waits]
 function M.run(args)
-  local values, problem = arguments.parse(args, OPTIONS)
-  if not values then
-    return fail(2, problem .. "; see --help")
-  elseif values.help then
-    env.stdout(M.usage)
-    return 0
-  elseif #values > 0 or not values.file then
-    return fail(2, "needs -f FILE; see --help")
-  end
-  local ok, result = pcall(plan_all, values)
-  if not ok then
-    return fail(1, errors.of(result).message)
-  end
-  return result
+  return command.run({
+    name = "plan",
+    usage = M.usage,
+    options = OPTIONS,
+    needs = needs,
+    work = plan_all,
+  }, args)
 end
 
 return M

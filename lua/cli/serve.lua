@@ -1,6 +1,6 @@
 --- cli.serve: the image server alone, over what `import --output DIR` left.
 
-local arguments = require "cli.arguments"
+local command = require "cli.command"
 local digest = require "host.digest"
 local env = require "host.env"
 local errors = require "host.error"
@@ -31,15 +31,6 @@ local OPTIONS = {
 
 local KIND = "VirtualMachineImport"
 
-local function say(message)
-  env.stderr("vm-import-controller serve: " .. message .. "\n")
-end
-
-local function fail(code, message)
-  say(message)
-  return code
-end
-
 -- The disks with a route that one import has left.
 local function add_images(import, disks, found)
   local status = import.status or {}
@@ -69,7 +60,8 @@ local function images_of(dir)
     if image.whole then
       whole[#whole + 1] = image
     else
-      say(image.file .. " is not there, or not whole: it is not served")
+      command.fail("serve", 1,
+        image.file .. " is not there, or not whole: it is not served")
     end
   end
   if #whole == 0 then
@@ -96,22 +88,21 @@ local function serve(dir, listen)
   task.signal():wait()
 end
 
+local function needs(values)
+  return #values ~= 1 and "needs one DIR" or nil
+end
+
 --- serve.run(args) -> exit code                                         [waits]
 function M.run(args)
-  local values, problem = arguments.parse(args, OPTIONS)
-  if not values then
-    return fail(2, problem .. "; see --help")
-  elseif values.help then
-    env.stdout(M.usage)
-    return 0
-  elseif #values ~= 1 then
-    return fail(2, "needs one DIR; see --help")
-  end
-  local ok, err = pcall(service.run, serve, values[1], values.listen or { port = 8080 })
-  if not ok then
-    return fail(1, errors.of(err).message)
-  end
-  return 0
+  return command.run({
+    name = "serve",
+    usage = M.usage,
+    options = OPTIONS,
+    needs = needs,
+    work = function(values)
+      service.run(serve, values[1], values.listen or { port = 8080 })
+    end,
+  }, args)
 end
 
 return M

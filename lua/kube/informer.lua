@@ -9,6 +9,7 @@ local json = require "host.json"
 local log = require "host.log"
 local task = require "host.task"
 local time = require "host.time"
+local values = require "values"
 
 local methods = {}
 local mt = { __name = "kube.informer", __index = methods }
@@ -34,20 +35,6 @@ local function key_of(self, id)
     namespace = namespace ~= "" and namespace or nil,
     name = name,
   }
-end
-
-local function same(a, b)
-  for key, value in pairs(a) do
-    if b[key] ~= value then
-      return false
-    end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then
-      return false
-    end
-  end
-  return true
 end
 
 -- A mistake in `changed` must not end the watching.
@@ -78,7 +65,7 @@ local function put(self, id, object)
     remove(self, id)
     before = nil
   end
-  if not before or not same(before, value) then
+  if not before or not values.same(before, value) then
     self.objects[id] = value
     tell(self, id, value, before)
   end

@@ -3,28 +3,12 @@
 -- Source: RFC 7396. A list is replaced whole; json.null deletes.
 
 local json = require "host.json"
+local values = require "values"
 
 local M = {}
 
 local function is_map(value)
   return type(value) == "table" and not json.is_array(value)
-end
-
-local function same(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then
-    return a == b
-  end
-  for key, value in pairs(a) do
-    if not same(value, b[key]) then
-      return false
-    end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then
-      return false
-    end
-  end
-  return true
 end
 
 --- merge_patch.apply(target, patch) -> merged
@@ -56,7 +40,7 @@ end
 -- Would applying it make a difference?
 function M.changes(target, patch)
   if not is_map(patch) then
-    return not same(target, patch)
+    return not values.same(target, patch)
   elseif not is_map(target) then
     return true
   end

@@ -38,6 +38,7 @@ local network = require "policy.network"
 local power = require "policy.power"
 local spec = require "policy.spec"
 local virtual_machine = require "policy.virtual_machine"
+local values = require "values"
 
 local M = {}
 
@@ -132,35 +133,6 @@ local function no_opinion()
   return nil
 end
 
-local function same(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then
-    return a == b
-  end
-  for key, value in pairs(a) do
-    if not same(value, b[key]) then
-      return false
-    end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then
-      return false
-    end
-  end
-  return true
-end
-
--- Hooks get a copy: one that changes it in place has changed its answer, not ours.
-local function copy(value)
-  if type(value) ~= "table" then
-    return value
-  end
-  local result = {}
-  for key, item in pairs(value) do
-    result[key] = copy(item)
-  end
-  return setmetatable(result, getmetatable(value))
-end
-
 local function subject_of(item)
   return item and (" of " .. item.id) or ""
 end
@@ -176,11 +148,11 @@ local function consult(state, decision, builtin, item, entry)
     import = state.input.import,
     plan = state.plan,
     [decision.per or "item"] = item,
-  }, copy(builtin), accept)
+  }, values.copy(builtin), accept)
   if hook_err then
     return nil, nil, hook_err
   end
-  if hooked == nil or same(hooked, builtin) then
+  if hooked == nil or values.same(hooked, builtin) then
     return builtin, false
   end
   local value, message = accept(hooked)

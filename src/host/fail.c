@@ -5,7 +5,7 @@
 
 #include "error.h"
 #include "host.h"
-#include "value.h"
+#include "text.h"
 
 #include <lauxlib.h>
 #include <stdarg.h>
@@ -32,6 +32,27 @@ static void set_error_type(lua_State *L)
     lua_setmetatable(L, -2);
 }
 
+/* Pushes text in which each byte that is not UTF-8 is replaced by U+FFFD. */
+static void push_utf8(lua_State *L, const char *s, size_t len)
+{
+    size_t valid = vic_utf8_valid(s, len);
+    luaL_Buffer out;
+
+    if (valid == len) {
+        lua_pushlstring(L, s, len);
+        return;
+    }
+    luaL_buffinit(L, &out);
+    for (; valid < len; valid = vic_utf8_valid(s, len)) {
+        luaL_addlstring(&out, s, valid);
+        luaL_addstring(&out, "\xef\xbf\xbd"); /* U+FFFD */
+        s += valid + 1;
+        len -= valid + 1;
+    }
+    luaL_addlstring(&out, s, len);
+    luaL_pushresult(&out);
+}
+
 /* Takes the message from the top and gives it to the table below, as UTF-8: a message
  * that was cut, or quotes what a server said, must still fit into a status. */
 static void set_message(lua_State *L)
@@ -39,7 +60,7 @@ static void set_message(lua_State *L)
     size_t len;
     const char *message = lua_tolstring(L, -1, &len);
 
-    vic_value_push_utf8(L, message, len);
+    push_utf8(L, message, len);
     lua_setfield(L, -3, "message");
     lua_pop(L, 1);
 }

@@ -176,23 +176,3 @@ struct vic_text *vic_value_text(lua_State *L)
     lua_toclose(L, -1);
     return text;
 }
-
-void vic_value_push_utf8(lua_State *L, const char *s, size_t len)
-{
-    size_t valid = vic_utf8_valid(s, len);
-    luaL_Buffer out;
-
-    if (valid == len) {
-        lua_pushlstring(L, s, len);
-        return;
-    }
-    luaL_buffinit(L, &out);
-    for (; valid < len; valid = vic_utf8_valid(s, len)) {
-        luaL_addlstring(&out, s, valid);
-        luaL_addstring(&out, "\xef\xbf\xbd"); /* U+FFFD */
-        s += valid + 1;
-        len -= valid + 1;
-    }
-    luaL_addlstring(&out, s, len);
-    luaL_pushresult(&out);
-}

@@ -60,7 +60,4 @@ const struct vic_key *vic_value_keys(lua_State *L, int index, const struct vic_p
 /* Pushes a to-be-closed userdata with an empty text in it. */
 struct vic_text *vic_value_text(lua_State *L);
 
-/* Pushes text in which each byte that is not UTF-8 is replaced by U+FFFD. */
-void vic_value_push_utf8(lua_State *L, const char *s, size_t len);
-
 #endif

@@ -1,0 +1,44 @@
+--- cli.command: what running any of our commands has in common.
+
+local arguments = require "cli.arguments"
+local env = require "host.env"
+local errors = require "host.error"
+
+local M = {}
+
+--- command.fail(name, code, message) -> code
+-- One line on stderr that begins with the command's name (nil: the controller).
+function M.fail(name, code, message)
+  env.stderr(("vm-import-controller%s: %s\n"):format(name and " " .. name or "", message))
+  return code
+end
+
+--- command.run(command, args) -> exit code                              [waits]
+-- 2 for a wrong command line; 1 and a line for each problem when the work throws.
+--
+--   command  {name = string | nil, usage = text, options as arguments.parse takes them,
+--            needs(values) -> nil | string: what is missing,
+--            work(values) -> exit code | nil: 0}
+--   args     list of strings
+function M.run(command, args)
+  local values, problem = arguments.parse(args, command.options)
+  if values and values.help then
+    env.stdout(command.usage)
+    return 0
+  end
+  problem = problem or command.needs and command.needs(values)
+  if problem then
+    return M.fail(command.name, 2, problem .. "; see --help")
+  end
+  local ok, result = pcall(command.work, values)
+  if ok then
+    return result or 0
+  end
+  local err = errors.of(result)
+  for _, line in ipairs(err.problems or { err.message }) do
+    M.fail(command.name, 1, line)
+  end
+  return 1
+end
+
+return M

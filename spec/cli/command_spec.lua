@@ -1,0 +1,46 @@
+local command = require "cli.command"
+local errors = require "host.error"
+
+describe("cli.command", function()
+  local done
+
+  local function run(args, work, needs)
+    done = nil
+    return command.run({
+      name = "try",
+      usage = "usage\n",
+      options = { help = { short = "h" }, n = { value = "N", number = true } },
+      needs = needs,
+      work = work or function(values)
+        done = values
+      end,
+    }, args)
+  end
+
+  it("ends with 0, or with the code that the work returns", function()
+    assert.equal(0, run({ "-h" }))
+    assert.is_nil(done)
+    assert.equal(0, run({ "--n", "3", "x" }))
+    assert.same({ "x", n = 3 }, done)
+    assert.equal(7, run({}, function()
+      return 7
+    end))
+  end)
+
+  it("ends with 2 at a wrong command line, and does nothing", function()
+    assert.equal(2, run({ "--m" }))
+    assert.equal(2, run({}, nil, function()
+      return "needs a file"
+    end))
+    assert.is_nil(done)
+  end)
+
+  it("ends with 1 when the work throws", function()
+    assert.equal(1, run({}, function()
+      error(errors.new("io", "broken"))
+    end))
+    assert.equal(1, run({}, function()
+      error(errors.new("invalid", "two", { problems = { "one", "other" } }))
+    end))
+  end)
+end)
