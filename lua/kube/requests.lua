@@ -29,6 +29,12 @@ local KINDS = {
   [422] = "invalid", [429] = "busy", [503] = "busy", [504] = "timeout",
 }
 
+-- What a webhook refuses it will refuse again, whatever status it chose to say so with:
+-- many take 500.
+local function is_refusal(message)
+  return message:find("^admission webhook .- denied the request") ~= nil
+end
+
 --- requests.failure(what, answer) -> err
 -- Of an answer that is no success. Its body is a Status, or plain text.
 --
@@ -45,7 +51,11 @@ function M.failure(what, answer)
     message = "HTTP status " .. answer.status
   end
   local details = type(status.details) == "table" and status.details or {}
-  return errors.new(KINDS[answer.status] or "http", ("%s: %s"):format(what, message), {
+  local kind = KINDS[answer.status] or "http"
+  if kind == "http" and is_refusal(message) then
+    kind = "invalid"
+  end
+  return errors.new(kind, ("%s: %s"):format(what, message), {
     status = answer.status,
     reason = status.reason,
     after = tonumber(answer.headers["retry-after"]) or details.retryAfterSeconds,

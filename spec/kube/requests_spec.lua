@@ -80,6 +80,15 @@ describe("kube.requests", function()
     end
   end)
 
+  it("takes what a webhook refuses for refused, also with status 500, and asks once", function()
+    server:on("/a", { status(500, "InternalError",
+      [[admission webhook \"validator.example\" denied the request: no]]) })
+    local got, err = new():send("PUT", "/a", { body = "{}" })
+    assert.is_nil(got)
+    assert.equal("invalid", err.kind)
+    assert.equal(1, #server:requests())
+  end)
+
   it("makes an err of an answer that is no Status", function()
     server:on("/", { "HTTP/1.1 404 X\r\nContent-Length: 19\r\n\r\n404 page not found\n" })
     local _, err = new():send("GET", "/", {})
