@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
@@ -82,6 +83,18 @@ func (m *machine) setShutdown(value interface{}) error {
 	return nil
 }
 
+// guestFamily is what the tools say of the system they run in.
+func guestFamily(id string) string {
+	switch {
+	case strings.HasPrefix(id, "win"):
+		return "windowsGuest"
+	case strings.Contains(strings.ToLower(id), "linux"), strings.HasPrefix(id, "debian"),
+		strings.HasPrefix(id, "ubuntu"), strings.HasPrefix(id, "rhel"):
+		return "linuxGuest"
+	}
+	return ""
+}
+
 // applyPower writes a power state and all that depends on it. The world is locked.
 func (s *server) applyPower(world *simulator.Registry, m *machine,
 	state types.VirtualMachinePowerState) {
@@ -96,9 +109,11 @@ func (s *server) applyPower(world *simulator.Registry, m *machine,
 	guest.ToolsRunningStatus, guest.ToolsStatus = tools.running, tools.status
 	guest.ToolsVersionStatus2 = tools.version
 	guest.GuestState, guest.HostName, guest.GuestId = "notRunning", "", ""
+	guest.GuestFamily = ""
 	if tools.running == "guestToolsRunning" {
 		guest.GuestState, guest.HostName = "running", m.spec.Hostname
 		guest.GuestId, guest.GuestFullName = m.spec.GuestID, m.spec.GuestName
+		guest.GuestFamily = guestFamily(m.spec.GuestID)
 	}
 	summary := *m.vm.Summary.Guest
 	summary.ToolsRunningStatus, summary.ToolsStatus = tools.running, tools.status
