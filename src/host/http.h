@@ -11,6 +11,8 @@
 
 struct vic_multi;
 
+#define VIC_HTTP_POOL "vic.http.pool" /* the metatable of pools */
+
 struct vic_http_pool {
     struct vic_multi *multi; /* NULL: closed */
     double connect_timeout;
@@ -19,6 +21,14 @@ struct vic_http_pool {
 
 /* The pool at `index`, which must be open; else throws. */
 struct vic_http_pool *vic_http_check_pool(lua_State *L, int index);
+
+/* Pushes a pool made from the table at `index`, or nil, err. Returns their number. */
+int vic_http_pool_push(lua_State *L, int index);
+
+/* http.pool, and what a pool has besides requests. */
+int l_http_pool(lua_State *L);
+int l_pool_close(lua_State *L);
+int l_pool_clear_cookies(lua_State *L);
 
 /* Fills `opts` from the table at `index` and the pool; the strings are the table's.
  * `max_line` is an option too unless it is NULL. */
