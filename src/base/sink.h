@@ -11,6 +11,7 @@
 #include "error.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct vic_sink {
     /* Takes all `size` bytes, or fails. After a failure nothing more is written. */
@@ -19,6 +20,8 @@ struct vic_sink {
     /* The bytes are over, and were all there are. Once, after the last write;
      * a sink that knows that something is missing fails. */
     int (*end)(struct vic_sink *sink, struct vic_error *err);
+    /* Takes that many zeros at once. NULL: they are to be written. */
+    int (*skip)(struct vic_sink *sink, uint64_t size, struct vic_error *err);
 };
 
 #endif

@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #define BATCHES 4u
@@ -43,6 +44,7 @@ struct vic_pipeline {
     bool threaded;
     uint64_t ordered_at; /* bytes of the disk that the sink has */
     bool disordered;
+    bool ascending; /* it must not become disordered */
 
     atomic_uint_least64_t capacity;
     atomic_uint_least64_t position;
@@ -116,6 +118,12 @@ static void run(struct vic_batch *batch, struct libdeflate_decompressor *inflate
 
 static int order_zeros(struct vic_pipeline *p, uint64_t until, struct vic_error *err)
 {
+    if (p->ordered->skip && p->ordered_at < until) {
+        uint64_t size = until - p->ordered_at;
+
+        p->ordered_at = until;
+        return p->ordered->skip(p->ordered, size, err);
+    }
     while (p->ordered_at < until) {
         uint64_t n = until - p->ordered_at;
 
@@ -140,6 +148,11 @@ static int order_batch(struct vic_pipeline *p, const struct vic_batch *batch,
 
         if (piece->offset < p->ordered_at) {
             p->disordered = true;
+            if (p->ascending)
+                return vic_error_set(err, VIC_UNSUPPORTED,
+                                     "byte %" PRIu64 ": the grains do not ascend: this "
+                                     "stream cannot be passed on as it comes",
+                                     piece->at);
             break;
         }
         if (order_zeros(p, piece->offset, err) ||
@@ -305,6 +318,11 @@ int vic_pipeline_finish(struct vic_pipeline *p, bool whole, struct vic_error *er
         return -1;
     atomic_store(&p->position, capacity);
     return 0;
+}
+
+void vic_pipeline_insist_on_order(struct vic_pipeline *p)
+{
+    p->ascending = true;
 }
 
 bool vic_pipeline_in_order(const struct vic_pipeline *p)

@@ -38,6 +38,10 @@ void vic_pipeline_stop(struct vic_pipeline *pipeline);
  * followed by take or submit. */
 int vic_pipeline_finish(struct vic_pipeline *pipeline, bool whole, struct vic_error *err);
 
+/* Pieces that do not ascend are an error (kind unsupported), found when they come. Before
+ * the first batch. */
+void vic_pipeline_insist_on_order(struct vic_pipeline *pipeline);
+
 /* Whether all pieces came in ascending order, so that `ordered` saw the disk. If not,
  * it saw nothing usable. After finish. */
 bool vic_pipeline_in_order(const struct vic_pipeline *pipeline);

@@ -8,6 +8,7 @@
 #include "disk_options.h"
 #include "fail.h"
 #include "host.h"
+#include "stream_box.h"
 #include "sync.h"
 #include "transfer.h"
 
@@ -107,6 +108,7 @@ static int l_disk_transfer(lua_State *L)
     struct disk *d;
 
     vic_disk_options(L, 1, &opts);
+    luaL_argcheck(L, opts.output, 1, "option 'output' is needed");
     box = lua_newuserdatauv(L, sizeof(*box), 0);
     *box = NULL;
     luaL_setmetatable(L, TRANSFER_TYPE);
@@ -280,11 +282,13 @@ static void register_transfer(lua_State *L)
 int vic_open_disk(lua_State *L)
 {
     static const luaL_Reg functions[] = {
+        { "stream", vic_l_disk_stream },
         { "transfer", l_disk_transfer },
         { NULL, NULL },
     };
 
     register_transfer(L);
+    vic_stream_register(L);
     luaL_newlib(L, functions);
     return 1;
 }

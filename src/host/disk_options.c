@@ -151,8 +151,8 @@ void vic_disk_options(lua_State *L, int index, struct vic_transfer_opts *opts)
 
     luaL_checktype(L, index, LUA_TTABLE);
     vic_options_read(L, index, list, &given);
-    if (!given.output || !given.format) {
-        luaL_error(L, "options 'output' and 'format' are needed");
+    if (!given.format) {
+        luaL_error(L, "option 'format' is needed");
         return;
     }
     if (strcmp(given.format, "vmdk") == 0)

@@ -7,6 +7,7 @@
 #include "imageserver.h"
 #include "listen.h"
 #include "options.h"
+#include "stream_box.h"
 
 #include <lauxlib.h>
 #include <stddef.h>
@@ -38,7 +39,9 @@ static struct vic_imageserver *check_server(lua_State *L)
  *   opts.port             integer  0: any free one                        (default 0)
  *   opts.max_connections  integer  others wait                          (default 256)
  *   opts.idle_timeout     integer  seconds a connection may stand still  (default 60)
- *   opts.wait             seconds  an unknown path waits before ready()  (default 10)
+ *   opts.wait             seconds  an unknown path waits before ready(), and a GET of a
+ *                                  held one                              (default 10)
+ *   opts.sha512           boolean  of every image that goes out whole (default false)
  *   err                   invalid: no address; io, denied: it cannot listen there
  */
 static int l_images_serve(lua_State *L)
@@ -51,6 +54,7 @@ static int l_images_serve(lua_State *L)
         { "idle_timeout", VIC_OPTION_UNSIGNED,
           offsetof(struct vic_imageserver_opts, idle_timeout) },
         { "wait", VIC_OPTION_SECONDS, offsetof(struct vic_imageserver_opts, wait) },
+        { "sha512", VIC_OPTION_BOOL, offsetof(struct vic_imageserver_opts, sha512) },
         { NULL, VIC_OPTION_OTHER, 0 },
     };
     struct vic_imageserver_opts opts = { 0 };
@@ -90,11 +94,12 @@ static int l_server_address(lua_State *L)
 /*
  * server:publish(path, image)
  * From now on GET and HEAD of `path` answer with that file; with 503 while it is not
- * there or has another size. Again changes nothing; another file replaces it.
+ * there or has another size. Again changes nothing; another image replaces it.
  *
- *   path        string   begins with "/"; compared as it stands in the request
- *   image.file  string   a regular file
- *   image.size  integer  bytes; the file must have just as many
+ *   path          string   begins with "/"; compared as it stands in the request
+ *   image.file    string   a regular file
+ *   image.size    integer  bytes; the file must have just as many
+ *   image.stream  stream   of host.disk, in place of both
  */
 static int l_server_publish(lua_State *L)
 {
@@ -104,11 +109,32 @@ static int l_server_publish(lua_State *L)
 
     luaL_argcheck(L, path[0] == '/', 2, "must begin with /");
     luaL_checktype(L, 3, LUA_TTABLE);
+    if (lua_getfield(L, 3, "stream") != LUA_TNIL) {
+        vic_imageserver_publish_image(s, path, vic_stream_check(L, -1));
+        return 0;
+    }
     lua_getfield(L, 3, "file");
     lua_getfield(L, 3, "size");
     size = luaL_checkinteger(L, -1);
     luaL_argcheck(L, size >= 0, 3, "size is negative");
     vic_imageserver_publish(s, path, luaL_checkstring(L, -2), (uint64_t)size);
+    return 0;
+}
+
+/*
+ * server:hold(path, size)
+ * HEAD of `path` answers with that size; a GET waits until something is published there,
+ * for opts.wait seconds, and then is 503. What is going out already goes on.
+ */
+static int l_server_hold(lua_State *L)
+{
+    struct vic_imageserver *s = check_server(L);
+    const char *path = luaL_checkstring(L, 2);
+    lua_Integer size = luaL_checkinteger(L, 3);
+
+    luaL_argcheck(L, path[0] == '/', 2, "must begin with /");
+    luaL_argcheck(L, size >= 0, 3, "size is negative");
+    vic_imageserver_hold(s, path, (uint64_t)size);
     return 0;
 }
 
@@ -133,12 +159,13 @@ static int l_server_ready(lua_State *L)
 }
 
 /*
- * server:stats(path) -> {requests, full_reads, bytes, active} | nil
+ * server:stats(path) -> {requests, full_reads, bytes, active, sha512} | nil
  *
  *   requests    integer  answered with the image or a part of it
  *   full_reads  integer  GETs of the whole that went out to the last byte
  *   bytes       integer  of answers that went out to the last byte
  *   active      integer  requests under way
+ *   sha512      string   of the last full read, in hex; nil while there is none
  *   nil                  the path is not published
  */
 static int l_server_stats(lua_State *L)
@@ -156,6 +183,10 @@ static int l_server_stats(lua_State *L)
     lua_setfield(L, -2, "bytes");
     lua_pushinteger(L, stats.active);
     lua_setfield(L, -2, "active");
+    if (stats.sha512[0]) {
+        lua_pushstring(L, stats.sha512);
+        lua_setfield(L, -2, "sha512");
+    }
     return 1;
 }
 
@@ -175,6 +206,7 @@ int vic_open_images(lua_State *L)
         { "address", l_server_address },
         { "close", l_server_close },
         { "forget", l_server_forget },
+        { "hold", l_server_hold },
         { "port", l_server_port },
         { "publish", l_server_publish },
         { "ready", l_server_ready },

@@ -1,6 +1,12 @@
+/*
+ * imagebody: libmicrohttpd asks for the bytes of a body in order, a block at a time, and
+ * gets them from a file with holes or from an image's reader; files without holes that
+ * nobody wants the sum of go by sendfile.
+ */
 #include "imagebody.h"
 
 #include "alloc.h"
+#include "image.h"
 #include "range.h"
 #include "sparse.h"
 
@@ -8,35 +14,75 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <microhttpd.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BLOCK     ((size_t)128 * 1024) /* read at once from a file with holes */
+#define BLOCK     ((size_t)128 * 1024) /* asked for at once */
 #define ETAG_SIZE 96
+/* So much of its beginning can be had of an image that is not random. */
+#define MOST_PREFIX ((uint64_t)64 * 1024)
 
-/* A file with holes, while it is sent. */
-struct sparse_body {
-    struct vic_sparse file;
-    uint64_t first; /* where in the file the body begins */
+/* A body on its way out. */
+struct body {
+    struct vic_sparse file;          /* the bytes are in it, or ... */
+    struct vic_image_reader *reader; /* ... come from this one */
+    uint64_t first;                  /* where in the image the body begins */
+    uint64_t length;
+    EVP_MD_CTX *sum; /* NULL: nobody wants it */
+    char *sha512;    /* where it goes */
+    void (*closing)(void *arg);
+    void *closing_arg;
 };
+
+static void add_up(struct body *body, uint64_t position, const char *data, size_t size)
+{
+    unsigned char sum[EVP_MAX_MD_SIZE];
+    unsigned length;
+    unsigned i;
+
+    if (!body->sum)
+        return;
+    EVP_DigestUpdate(body->sum, data, size);
+    if (position + size < body->length)
+        return;
+    EVP_DigestFinal_ex(body->sum, sum, &length);
+    for (i = 0; i < length; i++)
+        snprintf(body->sha512 + 2 * (size_t)i, 3, "%02x", sum[i]);
+}
 
 static ssize_t on_read(void *cls, uint64_t position, char *buffer, size_t max)
 {
-    struct sparse_body *body = cls;
-    ssize_t n = vic_sparse_read(&body->file, body->first + position, buffer, max);
+    struct body *body = cls;
+    ssize_t n;
 
-    /* 0 would be asked again at once, without end. */
-    return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
+    if (body->reader) {
+        n = body->reader->read(body->reader, buffer, max);
+        if (n == 0) /* suspended: asked again when it is resumed */
+            return 0;
+    } else {
+        n = vic_sparse_read(&body->file, body->first + position, buffer, max);
+    }
+    if (n <= 0) /* 0 would be asked again at once, without end */
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    add_up(body, position, buffer, (size_t)n);
+    return n;
 }
 
 static void on_free(void *cls)
 {
-    struct sparse_body *body = cls;
+    struct body *body = cls;
 
-    close(body->file.fd);
+    if (body->reader) {
+        body->closing(body->closing_arg);
+        body->reader->close(body->reader);
+    } else {
+        close(body->file.fd);
+    }
+    EVP_MD_CTX_free(body->sum);
     free(body);
 }
 
@@ -58,19 +104,34 @@ static int open_image(const char *file, uint64_t size, char etag[ETAG_SIZE])
     return fd;
 }
 
-/* By sendfile, unless that would pull holes through the page cache. Takes fd. */
-static struct MHD_Response *file_response(int fd, uint64_t size, uint64_t first,
-                                          uint64_t length)
+static struct MHD_Response *body_response(struct body *body,
+                                          const struct vic_imagebody *wanted)
 {
-    struct sparse_body *body;
+    body->length = wanted->length;
+    if (wanted->sha512 && wanted->length == wanted->size && wanted->size > 0) {
+        body->sha512 = wanted->sha512;
+        body->sum = EVP_MD_CTX_new();
+        EVP_DigestInit_ex(body->sum, EVP_sha512(), NULL);
+    }
+    return MHD_create_response_from_callback(wanted->length, BLOCK, on_read, body,
+                                             on_free);
+}
 
-    if (!vic_sparse_has_holes(&(struct vic_sparse){ .fd = fd, .size = size }))
-        return MHD_create_response_from_fd_at_offset64(length, fd, first);
+/* By sendfile, unless that would pull holes through the page cache, or somebody wants
+ * the sum. Takes fd. */
+static struct MHD_Response *file_response(int fd, const struct vic_imagebody *wanted,
+                                          uint64_t first)
+{
+    struct vic_sparse file = { .fd = fd, .size = wanted->size };
+    struct body *body;
+
+    if (!vic_sparse_has_holes(&file)
+        && !(wanted->sha512 && wanted->length == wanted->size))
+        return MHD_create_response_from_fd_at_offset64(wanted->length, fd, first);
     body = vic_alloc(sizeof(*body));
-    body->file.fd = fd;
-    body->file.size = size;
+    body->file = file;
     body->first = first;
-    return MHD_create_response_from_callback(length, BLOCK, on_read, body, on_free);
+    return body_response(body, wanted);
 }
 
 static void add_range(struct MHD_Response *response, const char *form, ...)
@@ -87,42 +148,108 @@ static void add_range(struct MHD_Response *response, const char *form, ...)
     MHD_add_response_header(response, "Content-Range", text);
 }
 
-static struct MHD_Response *unsatisfiable(struct vic_imagebody *body, int fd)
+static struct MHD_Response *unsatisfiable(struct vic_imagebody *body)
 {
     struct MHD_Response *response =
         MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
 
-    close(fd);
     body->length = 0;
     body->status = MHD_HTTP_RANGE_NOT_SATISFIABLE;
     add_range(response, "bytes */%" PRIu64, body->size);
     return response;
 }
 
-struct MHD_Response *vic_imagebody_response(struct vic_imagebody *body)
+/* Which part is asked for. With another mark than `etag`, or a date, it is the whole. */
+static enum vic_range_kind choose(struct vic_imagebody *body, const char *etag,
+                                  uint64_t *first)
+{
+    enum vic_range_kind kind = VIC_RANGE_WHOLE;
+
+    *first = 0;
+    body->length = body->size;
+    if (!body->if_range || strcmp(body->if_range, etag) == 0)
+        kind = vic_range_parse(body->range, body->size, first, &body->length);
+    body->status = kind == VIC_RANGE_PART ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK;
+    return kind;
+}
+
+static void describe(struct MHD_Response *response, const struct vic_imagebody *body,
+                     uint64_t first, const char *etag)
+{
+    MHD_add_response_header(response, "Content-Type", "application/octet-stream");
+    MHD_add_response_header(response, "Cache-Control", "no-store, no-transform");
+    if (etag[0]) {
+        MHD_add_response_header(response, "Accept-Ranges", "bytes");
+        MHD_add_response_header(response, "ETag", etag);
+    }
+    if (body->status == MHD_HTTP_PARTIAL_CONTENT)
+        add_range(response, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first,
+                  first + body->length - 1, body->size);
+}
+
+static struct MHD_Response *from_file(struct vic_imagebody *body)
 {
     char etag[ETAG_SIZE];
     int fd = open_image(body->file, body->size, etag);
-    enum vic_range_kind kind = VIC_RANGE_WHOLE;
     struct MHD_Response *response;
-    uint64_t first = 0;
+    uint64_t first;
 
     if (fd < 0)
         return NULL;
-    body->length = body->size;
-    /* With another mark than ours, or a date, the whole is asked for. */
-    if (!body->if_range || strcmp(body->if_range, etag) == 0)
-        kind = vic_range_parse(body->range, body->size, &first, &body->length);
-    if (kind == VIC_RANGE_UNSATISFIABLE)
-        return unsatisfiable(body, fd);
-    body->status = kind == VIC_RANGE_PART ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK;
-    response = file_response(fd, body->size, first, body->length);
-    MHD_add_response_header(response, "Content-Type", "application/octet-stream");
-    MHD_add_response_header(response, "Accept-Ranges", "bytes");
-    MHD_add_response_header(response, "Cache-Control", "no-store, no-transform");
-    MHD_add_response_header(response, "ETag", etag);
-    if (kind == VIC_RANGE_PART)
-        add_range(response, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first,
-                  first + body->length - 1, body->size);
+    if (choose(body, etag, &first) == VIC_RANGE_UNSATISFIABLE) {
+        close(fd);
+        return unsatisfiable(body);
+    }
+    response = file_response(fd, body, first);
+    describe(response, body, first, etag);
     return response;
+}
+
+/* Without a reader it is a HEAD: the body is not asked for. */
+static ssize_t no_body(void *cls, uint64_t position, char *buffer, size_t max)
+{
+    (void)cls, (void)position, (void)buffer, (void)max;
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static struct MHD_Response *from_image(struct vic_imagebody *body)
+{
+    struct vic_image *image = body->image;
+    const char *etag = image->random ? image->etag : "";
+    struct MHD_Response *response;
+    struct body *out;
+    uint64_t first;
+    enum vic_range_kind kind = choose(body, etag, &first);
+
+    if (!image->random
+        && (kind != VIC_RANGE_PART || first > 0 || body->length > MOST_PREFIX)) {
+        kind = VIC_RANGE_WHOLE;
+        body->status = MHD_HTTP_OK;
+        body->length = body->size;
+        first = 0;
+    }
+    if (kind == VIC_RANGE_UNSATISFIABLE)
+        return unsatisfiable(body);
+    if (body->waiter) {
+        body->reader = image->open(image, first, body->length, body->waiter);
+        if (!body->reader) {
+            errno = EBUSY;
+            return NULL;
+        }
+        out = vic_alloc(sizeof(*out));
+        out->reader = body->reader;
+        out->closing = body->closing;
+        out->closing_arg = body->closing_arg;
+        response = body_response(out, body);
+    } else {
+        response =
+            MHD_create_response_from_callback(body->length, BLOCK, no_body, NULL, NULL);
+    }
+    describe(response, body, first, etag);
+    return response;
+}
+
+struct MHD_Response *vic_imagebody_response(struct vic_imagebody *body)
+{
+    return body->image ? from_image(body) : from_file(body);
 }

@@ -8,6 +8,7 @@
 
 #include "alloc.h"
 #include "error.h"
+#include "image.h"
 #include "imagebody.h"
 #include "listen.h"
 #include "log.h"
@@ -17,6 +18,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <microhttpd.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +34,18 @@ struct vic_imageserver {
     int socket; /* the daemon's */
     struct vic_routes *routes;
     struct vic_metric *requests_total, *bytes_total;
+    bool sha512;
+
+    pthread_mutex_t lock; /* all below */
+    struct reading *readings;
+    bool stopping;
+};
+
+/* An image's reader while an answer lasts, so that vic_imageserver_stop() can end it. */
+struct reading {
+    struct vic_imageserver *server;
+    struct vic_image_reader *reader;
+    struct reading *next, **link;
 };
 
 /* One request, from its first line to the answer's last byte. */
@@ -41,7 +55,7 @@ struct exchange {
     const struct vic_route *route; /* what was asked for, or NULL */
     unsigned status;               /* of the answer, 0: none yet */
     uint64_t length;               /* bytes of the answer */
-    bool head;                     /* it is a HEAD: the body is not sent */
+    char sha512[VIC_IMAGEBODY_SUM];
 };
 
 static enum MHD_Result send_answer(struct vic_imageserver *s,
@@ -72,20 +86,84 @@ static enum MHD_Result send_status(struct vic_imageserver *s,
     return send_answer(s, connection, status, response);
 }
 
+static void suspend(void *connection)
+{
+    MHD_suspend_connection(connection);
+}
+
+static void resume(void *connection)
+{
+    MHD_resume_connection(connection);
+}
+
+static void enlist(struct reading *r, struct vic_image_reader *reader)
+{
+    struct vic_imageserver *s = r->server;
+
+    pthread_mutex_lock(&s->lock);
+    r->reader = reader;
+    r->next = s->readings;
+    r->link = &s->readings;
+    if (r->next)
+        r->next->link = &r->next;
+    s->readings = r;
+    if (s->stopping)
+        reader->stop(reader);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* The reader is about to be closed. */
+static void delist(void *arg)
+{
+    struct reading *r = arg;
+    struct vic_imageserver *s = r->server;
+
+    pthread_mutex_lock(&s->lock);
+    if (r->link)
+        *r->link = r->next;
+    if (r->next)
+        r->next->link = r->link;
+    pthread_mutex_unlock(&s->lock);
+    free(r);
+}
+
+/* What the log calls it. */
+static const char *name_of(const struct vic_route *route)
+{
+    const char *last = strrchr(route->path, '/');
+
+    return route->file ? route->file : last ? last + 1 : route->path;
+}
+
 /* Sends what the route x->route names. */
 static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
 {
-    struct vic_imagebody body = { .file = x->route->file, .size = x->route->size };
+    const struct vic_image_waiter waiter = { suspend, resume, x->connection };
+    struct reading *reading = vic_alloc(sizeof(*reading));
+    struct vic_imagebody body = {
+        .file = x->route->file,
+        .image = x->route->image,
+        .size = x->route->size,
+        .waiter = x->waiter.head ? NULL : &waiter,
+        .sha512 = x->waiter.head || !s->sha512 ? NULL : x->sha512,
+        .closing = delist,
+        .closing_arg = reading,
+    };
     struct MHD_Response *response;
 
-    if (!x->head) {
+    reading->server = s;
+    if (!x->waiter.head) {
         body.range = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Range");
         body.if_range =
             MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "If-Range");
     }
     response = vic_imagebody_response(&body);
+    if (body.reader)
+        enlist(reading, body.reader);
+    else
+        free(reading);
     if (!response) {
-        vic_log(VIC_LOG_WARN, "image server: %s: %s", x->route->file, strerror(errno));
+        vic_log(VIC_LOG_WARN, "image server: %s: %s", name_of(x->route), strerror(errno));
         return send_status(s, x->connection, MHD_HTTP_SERVICE_UNAVAILABLE);
     }
     x->status = body.status;
@@ -123,7 +201,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
     if (!x) { /* the head is there; a body may follow: answer at the next call */
         x = *state = vic_alloc(sizeof(*x));
         x->connection = connection;
-        x->head = head;
+        x->waiter.head = head;
         return MHD_YES;
     }
     if (*upload_size > 0) {
@@ -143,14 +221,15 @@ static struct vic_route_stats count(struct vic_imageserver *s, const struct exch
     if (x->status != MHD_HTTP_OK && x->status != MHD_HTTP_PARTIAL_CONTENT)
         return done;
     done.requests = 1;
-    if (x->head)
+    if (x->waiter.head)
         return done;
     vic_log(whole ? VIC_LOG_INFO : VIC_LOG_DEBUG,
-            "image server: %s: %" PRIu64 " of %" PRIu64 " bytes %s", x->route->file,
+            "image server: %s: %" PRIu64 " of %" PRIu64 " bytes %s", name_of(x->route),
             x->length, x->route->size, complete ? "sent" : "broken off");
     if (complete) {
         done.bytes = x->length;
         done.full_reads = whole;
+        strcpy(done.sha512, x->sha512);
         vic_metric_add(s->bytes_total, NULL, (double)x->length);
     }
     return done;
@@ -243,6 +322,8 @@ struct vic_imageserver *vic_imageserver_start(const struct vic_imageserver_opts 
         return NULL;
     s = vic_alloc(sizeof(*s));
     s->socket = socket;
+    s->sha512 = opts->sha512;
+    pthread_mutex_init(&s->lock, NULL);
     s->routes = vic_routes_new(&routes);
     register_metrics(s);
     s->daemon = start_daemon(s, opts);
@@ -254,15 +335,28 @@ struct vic_imageserver *vic_imageserver_start(const struct vic_imageserver_opts 
     return s;
 }
 
+static void stop_readers(struct vic_imageserver *s)
+{
+    struct reading *r;
+
+    pthread_mutex_lock(&s->lock);
+    s->stopping = true;
+    for (r = s->readings; r; r = r->next)
+        r->reader->stop(r->reader);
+    pthread_mutex_unlock(&s->lock);
+}
+
 void vic_imageserver_stop(struct vic_imageserver *s)
 {
     if (!s)
         return;
     /* No connection may be suspended when the daemon stops, or become so. */
     vic_routes_stop(s->routes);
+    stop_readers(s);
     if (s->daemon)
         MHD_stop_daemon(s->daemon);
     vic_routes_free(s->routes);
+    pthread_mutex_destroy(&s->lock);
     free(s);
 }
 
@@ -274,7 +368,22 @@ int vic_imageserver_socket(const struct vic_imageserver *s)
 void vic_imageserver_publish(struct vic_imageserver *s, const char *path,
                              const char *file, uint64_t size)
 {
-    vic_routes_put(s->routes, path, file, size);
+    const struct vic_route route = { .path = path, .file = file, .size = size };
+
+    vic_routes_put(s->routes, &route);
+}
+
+void vic_imageserver_publish_image(struct vic_imageserver *s, const char *path,
+                                   struct vic_image *image)
+{
+    const struct vic_route route = { .path = path, .image = image, .size = image->size };
+
+    vic_routes_put(s->routes, &route);
+}
+
+void vic_imageserver_hold(struct vic_imageserver *s, const char *path, uint64_t size)
+{
+    vic_routes_hold(s->routes, path, size);
 }
 
 void vic_imageserver_forget(struct vic_imageserver *s, const char *path)
@@ -298,5 +407,6 @@ bool vic_imageserver_stats(struct vic_imageserver *s, const char *path,
     stats->full_reads = route.full_reads;
     stats->bytes = route.bytes;
     stats->active = route.active;
+    strcpy(stats->sha512, route.sha512);
     return true;
 }

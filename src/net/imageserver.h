@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 struct vic_error;
+struct vic_image;
 struct vic_imageserver;
 
 struct vic_imageserver_opts {
@@ -25,7 +26,8 @@ struct vic_imageserver_opts {
     uint16_t port;            /* 0: any free one */
     unsigned max_connections; /* others stand in the kernel's queue; 0: 256 */
     unsigned idle_timeout;    /* seconds a connection may stand still; 0: 60 */
-    double wait;              /* seconds an unknown path waits; 0: 10 */
+    double wait;              /* seconds an unknown or held path waits; 0: 10 */
+    bool sha512;              /* compute it of what goes out as a whole */
 };
 
 struct vic_imageserver_stats {
@@ -33,6 +35,7 @@ struct vic_imageserver_stats {
     uint64_t full_reads; /* GETs of the whole that went out to the last byte */
     uint64_t bytes;      /* of bodies that went out to the last byte */
     unsigned active;     /* answers going out now */
+    char sha512[129];    /* of the last full read, or "" */
 };
 
 /* NULL: *err says why. */
@@ -50,6 +53,16 @@ int vic_imageserver_socket(const struct vic_imageserver *s);
  * changes nothing. Who waits for the path is answered. */
 void vic_imageserver_publish(struct vic_imageserver *s, const char *path,
                              const char *file, uint64_t size);
+
+/* The same with an image that is no file; it is referenced. One that is not random has no
+ * ranges, but for a beginning of up to 64 KiB. If it breaks off, the connection is reset:
+ * nobody can take what came for the whole. */
+void vic_imageserver_publish_image(struct vic_imageserver *s, const char *path,
+                                   struct vic_image *image);
+
+/* HEAD answers with that size; a GET waits until something is published, and is 503 when
+ * that takes too long. */
+void vic_imageserver_hold(struct vic_imageserver *s, const char *path, uint64_t size);
 
 /* What is going out already goes on. */
 void vic_imageserver_forget(struct vic_imageserver *s, const char *path);

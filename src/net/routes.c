@@ -5,6 +5,7 @@
 #include "routes.h"
 
 #include "alloc.h"
+#include "image.h"
 
 #include <pthread.h>
 #include <search.h>
@@ -51,15 +52,21 @@ static struct node *find(const struct vic_routes *routes, const char *path)
     return found ? *found : NULL;
 }
 
-static struct node *node_new(const char *path, const char *file, uint64_t size)
+static struct node *node_new(const struct vic_route *route)
 {
     struct node *n = vic_alloc(sizeof(*n));
 
-    n->route.path = vic_strdup(path);
-    n->route.file = vic_strdup(file);
-    n->route.size = size;
+    n->route.path = vic_strdup(route->path);
+    n->route.file = vic_strdup(route->file);
+    n->route.image = route->image ? vic_image_ref(route->image) : NULL;
+    n->route.size = route->size;
     n->refs = 1;
     return n;
+}
+
+static bool is_held(const struct node *n)
+{
+    return !n->route.file && !n->route.image;
 }
 
 static void node_unref(void *p)
@@ -70,6 +77,7 @@ static void node_unref(void *p)
         return;
     free((char *)n->route.path);
     free((char *)n->route.file);
+    vic_image_unref(n->route.image);
     free(n);
 }
 
@@ -82,6 +90,15 @@ static void drop(struct vic_routes *routes, struct node *n)
     node_unref(n);
 }
 
+/* Under the lock: is there anything to wait for? */
+static bool must_wait(const struct vic_routes *routes, const struct vic_route_waiter *w,
+                      const char *path)
+{
+    const struct node *n = find(routes, path);
+
+    return n ? is_held(n) && !w->head : !routes->complete;
+}
+
 /* Under the lock: resumes those for whom waiting has ended. */
 static void wake(struct vic_routes *routes)
 {
@@ -90,8 +107,7 @@ static void wake(struct vic_routes *routes)
     struct vic_route_waiter *w;
 
     while ((w = *p)) {
-        if (!routes->complete && !routes->stop && time < w->deadline
-            && !find(routes, w->path)) {
+        if (!routes->stop && time < w->deadline && must_wait(routes, w, w->path)) {
             p = &w->next;
             continue;
         }
@@ -167,19 +183,29 @@ void vic_routes_free(struct vic_routes *routes)
     free(routes);
 }
 
-void vic_routes_put(struct vic_routes *routes, const char *path, const char *file,
-                    uint64_t size)
+static bool is_same(const struct vic_route *a, const struct vic_route *b)
+{
+    return a->size == b->size && a->image == b->image && !a->file == !b->file
+           && (!a->file || strcmp(a->file, b->file) == 0);
+}
+
+void vic_routes_put(struct vic_routes *routes, const struct vic_route *route)
 {
     struct node *n;
 
     pthread_mutex_lock(&routes->lock);
-    n = find(routes, path);
-    if (!n || n->route.size != size || strcmp(n->route.file, file) != 0) {
+    n = find(routes, route->path);
+    if (!n || !is_same(&n->route, route)) {
         drop(routes, n);
-        tsearch(node_new(path, file, size), &routes->root, compare);
+        tsearch(node_new(route), &routes->root, compare);
         wake(routes);
     }
     pthread_mutex_unlock(&routes->lock);
+}
+
+void vic_routes_hold(struct vic_routes *routes, const char *path, uint64_t size)
+{
+    vic_routes_put(routes, &(struct vic_route){ .path = path, .size = size });
 }
 
 void vic_routes_remove(struct vic_routes *routes, const char *path)
@@ -197,12 +223,10 @@ void vic_routes_complete(struct vic_routes *routes)
     pthread_mutex_unlock(&routes->lock);
 }
 
-/* Under the lock. Nothing is known of the path. */
-static enum vic_routes_answer missing(struct vic_routes *routes, struct vic_route_waiter *w,
-                                      const char *path)
+/* Under the lock. Something may come that answers it. */
+static enum vic_routes_answer wait_for(struct vic_routes *routes,
+                                       struct vic_route_waiter *w, const char *path)
 {
-    if (routes->complete)
-        return VIC_ROUTE_UNKNOWN;
     if (w->deadline == 0)
         w->deadline = now() + routes->opts.wait;
     if (routes->stop || now() >= w->deadline)
@@ -223,12 +247,14 @@ enum vic_routes_answer vic_routes_ask(struct vic_routes *routes, struct vic_rout
 
     pthread_mutex_lock(&routes->lock);
     n = find(routes, path);
-    if (n) {
+    if (must_wait(routes, w, path)) {
+        answer = wait_for(routes, w, path);
+    } else if (n) {
         n->refs++;
         n->stats.active++;
         *route = &n->route;
     } else {
-        answer = missing(routes, w, path);
+        answer = VIC_ROUTE_UNKNOWN;
     }
     pthread_mutex_unlock(&routes->lock);
     return answer;
@@ -244,6 +270,8 @@ void vic_routes_release(struct vic_routes *routes, const struct vic_route *route
     n->stats.full_reads += done->full_reads;
     n->stats.bytes += done->bytes;
     n->stats.active--;
+    if (done->sha512[0])
+        strcpy(n->stats.sha512, done->sha512);
     node_unref(n);
     pthread_mutex_unlock(&routes->lock);
 }

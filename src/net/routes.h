@@ -11,18 +11,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct vic_image;
 struct vic_routes;
 
 struct vic_route {
     const char *path;
-    const char *file;
-    uint64_t size; /* bytes */
+    const char *file;        /* what answers is this file, or ... */
+    struct vic_image *image; /* ... this image */
+    uint64_t size;           /* bytes */
 };
 
 /* What was done with a route; see struct vic_imageserver_stats. */
 struct vic_route_stats {
     uint64_t requests, full_reads, bytes;
     unsigned active;
+    char sha512[129]; /* of the last full read, "" while there is none */
 };
 
 /* A request, of zeros at first. Its memory is the asker's. */
@@ -30,6 +33,7 @@ struct vic_route_waiter {
     struct vic_route_waiter *next;
     const char *path; /* lives as long as it waits */
     double deadline;  /* 0: it has not waited yet */
+    bool head;        /* it wants no bytes */
 };
 
 enum vic_routes_answer {
@@ -54,9 +58,13 @@ void vic_routes_stop(struct vic_routes *routes);
 /* After vic_routes_stop(); no route is held any more. */
 void vic_routes_free(struct vic_routes *routes);
 
-/* The same again changes nothing; another file or size is a new route. */
-void vic_routes_put(struct vic_routes *routes, const char *path, const char *file,
-                    uint64_t size);
+/* What is put at `route->path`; all of it is copied, the image referenced. The same again
+ * changes nothing; anything else is a new route. */
+void vic_routes_put(struct vic_routes *routes, const struct vic_route *route);
+
+/* The path is known, and so is its size; but until something is put there, whoever wants
+ * its bytes waits, and gets VIC_ROUTE_LATER. */
+void vic_routes_hold(struct vic_routes *routes, const char *path, uint64_t size);
 void vic_routes_remove(struct vic_routes *routes, const char *path);
 
 /* The table is complete: what is not in it is unknown from now on. */
@@ -66,7 +74,7 @@ void vic_routes_complete(struct vic_routes *routes);
 enum vic_routes_answer vic_routes_ask(struct vic_routes *routes, struct vic_route_waiter *w,
                                       const char *path, const struct vic_route **route);
 
-/* Adds what was done with it; `active` does not matter. */
+/* Adds what was done with it; `active` does not matter, an empty sum changes nothing. */
 void vic_routes_release(struct vic_routes *routes, const struct vic_route *route,
                         const struct vic_route_stats *done);
 

@@ -1,0 +1,154 @@
+#include "stages.h"
+
+#include "alloc.h"
+#include "pipeline.h"
+#include "plain.h"
+#include "vmdk.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <strings.h>
+
+struct vic_stages {
+    uint64_t capacity, size;
+    enum vic_algorithm expected_algorithm;
+    char *expected;
+    struct vic_source *source;
+    struct vic_pipeline *pipeline;
+    struct vic_vmdk *vmdk; /* one of the two decoders */
+    struct vic_plain *plain;
+    struct vic_digest *digest;
+    struct vic_sink *tap;
+};
+
+/* The stream is what the caller said it would be. */
+static int check_stream(struct vic_stages *s, struct vic_error *err)
+{
+    uint64_t received = atomic_load(&s->source->received);
+    const char *hex = vic_digest_hex(s->digest, s->expected_algorithm);
+
+    if (s->size && received != s->size)
+        return vic_error_set(err, VIC_FORMAT,
+                             "the stream has %" PRIu64 " bytes, expected %" PRIu64,
+                             received, s->size);
+    if (s->expected && strcasecmp(s->expected, hex) != 0)
+        return vic_error_set(err, VIC_FORMAT, "the stream's %s is %s, expected %.128s",
+                             vic_algorithm_name(s->expected_algorithm), hex, s->expected);
+    return 0;
+}
+
+/* Reads the stream to its sound end. */
+static int receive(struct vic_stages *s, struct vic_error *err)
+{
+    struct vic_sink *sink = s->tap ? s->tap : vic_digest_sink(s->digest);
+
+    if (s->source->run(s->source, sink, err))
+        return -1;
+    /* Raw bytes have no end of their own; nothing else tells it from a cut. */
+    if (s->plain && !s->source->framed && !s->capacity && !s->size)
+        return vic_error_set(err, VIC_HTTP,
+                             "the server tells neither length nor end of the disk, and "
+                             "no capacity is given");
+    if (sink->end(sink, err))
+        return -1;
+    return check_stream(s, err);
+}
+
+int vic_stages_run(struct vic_stages *s, struct vic_error *err)
+{
+    struct vic_error earlier;
+    int code = receive(s, err);
+
+    /* What a worker found comes earlier in the stream than what the reader found. */
+    if (vic_pipeline_finish(s->pipeline, code == 0, &earlier)) {
+        code = -1;
+        *err = earlier;
+    }
+    if (code && atomic_load(&s->source->stopped))
+        vic_error_set(err, VIC_CANCELLED, "cancelled");
+    if (code)
+        vic_error_wrap(err, "%s", s->source->name);
+    return code;
+}
+
+void vic_stages_tap(struct vic_stages *s, struct vic_sink *sink)
+{
+    s->tap = sink;
+}
+
+struct vic_sink *vic_stages_head(struct vic_stages *s)
+{
+    return vic_digest_sink(s->digest);
+}
+
+void vic_stages_insist_on_order(struct vic_stages *s)
+{
+    vic_pipeline_insist_on_order(s->pipeline);
+}
+
+void vic_stages_stop(struct vic_stages *s)
+{
+    s->source->stop(s->source);
+    vic_pipeline_stop(s->pipeline);
+}
+
+void vic_stages_progress(struct vic_stages *s, struct vic_transfer_progress *progress)
+{
+    progress->received = atomic_load(&s->source->received);
+    progress->position = vic_pipeline_position(s->pipeline);
+    progress->capacity = vic_pipeline_capacity(s->pipeline);
+}
+
+int vic_stages_status(const struct vic_stages *s)
+{
+    return s->source->status;
+}
+
+const char *vic_stages_digest(const struct vic_stages *s, enum vic_algorithm algorithm)
+{
+    return vic_digest_hex(s->digest, algorithm);
+}
+
+struct vic_stages *vic_stages_new(const struct vic_transfer_opts *opts,
+                                  struct vic_output *output, struct vic_sink *ordered,
+                                  struct vic_error *err)
+{
+    struct vic_source *source = opts->file ? vic_file_source_new(opts->file)
+                                           : vic_http_source_new(&opts->http, err);
+    unsigned digests = opts->digests;
+    struct vic_batches *batches;
+    struct vic_stages *s;
+
+    if (!source)
+        return NULL;
+    s = vic_alloc(sizeof(*s));
+    s->source = source;
+    s->capacity = opts->capacity;
+    s->size = opts->size;
+    s->expected_algorithm = opts->expected_algorithm;
+    s->expected = vic_strdup(opts->expected);
+    if (opts->expected)
+        digests |= 1u << opts->expected_algorithm;
+    s->pipeline = vic_pipeline_new(output, ordered);
+    batches = vic_pipeline_batches(s->pipeline);
+    if (opts->format == VIC_DISK_VMDK)
+        s->vmdk = vic_vmdk_new(batches, opts->capacity);
+    else
+        s->plain = vic_plain_new(batches, opts->capacity);
+    s->digest = vic_digest_new(digests, s->vmdk ? vic_vmdk_sink(s->vmdk)
+                                                : vic_plain_sink(s->plain));
+    return s;
+}
+
+void vic_stages_free(struct vic_stages *s)
+{
+    if (!s)
+        return;
+    vic_pipeline_free(s->pipeline);
+    vic_vmdk_free(s->vmdk);
+    vic_plain_free(s->plain);
+    vic_digest_free(s->digest);
+    s->source->free(s->source);
+    free(s->expected);
+    free(s);
+}

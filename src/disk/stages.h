@@ -1,0 +1,47 @@
+/*
+ * stages: what a disk's stream passes, whatever becomes of the disk:
+ *
+ *   source ──▶ digest of the stream ──▶ decoder ──▶ pipeline ──▶ output, ordered sink
+ *
+ * run belongs to one thread; stop and progress may come from any.
+ */
+#ifndef VIC_STAGES_H
+#define VIC_STAGES_H
+
+#include "output.h"
+#include "transfer.h"
+
+struct vic_stages;
+
+/* Of `opts`, what describes the stream; it is copied. `ordered` may be NULL. NULL:
+ * nothing was begun, see *err. */
+struct vic_stages *vic_stages_new(const struct vic_transfer_opts *opts,
+                                  struct vic_output *output, struct vic_sink *ordered,
+                                  struct vic_error *err);
+void vic_stages_free(struct vic_stages *stages);
+
+/* Puts `sink` between the source and its digest: it has to pass on all it gets, to
+ * vic_stages_head(). Before run. */
+void vic_stages_tap(struct vic_stages *stages, struct vic_sink *sink);
+struct vic_sink *vic_stages_head(struct vic_stages *stages);
+
+/* Pieces that do not ascend are an error. Before run. */
+void vic_stages_insist_on_order(struct vic_stages *stages);
+
+/* 0: the stream has ended, soundly, and is what `opts` say. */
+int vic_stages_run(struct vic_stages *stages, struct vic_error *err);
+
+/* Makes run fail soon, with kind cancelled. */
+void vic_stages_stop(struct vic_stages *stages);
+
+void vic_stages_progress(struct vic_stages *stages,
+                         struct vic_transfer_progress *progress);
+
+/* HTTP status if that was the error, else 0. After run. */
+int vic_stages_status(const struct vic_stages *stages);
+
+/* Of the stream, "" where it was not asked for. After run. */
+const char *vic_stages_digest(const struct vic_stages *stages,
+                              enum vic_algorithm algorithm);
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * stream_box: a disk at its source as Lua holds it, for host.disk, which makes it, and
+ * host.images, which publishes it.
+ */
+#ifndef VIC_STREAM_BOX_H
+#define VIC_STREAM_BOX_H
+
+#include <lua.h>
+
+struct vic_image;
+
+/* Call once per state. */
+void vic_stream_register(lua_State *L);
+
+/* disk.stream, see stream_box.c. */
+int vic_l_disk_stream(lua_State *L);
+
+/* The image of the stream at `index`; throws if it is something else or closed. */
+struct vic_image *vic_stream_check(lua_State *L, int index);
+
+#endif
