@@ -1,7 +1,7 @@
 /*
  * feed: what waits to be read is the ring's bytes, then `zeros` zeros. Bytes that come
- * while there are such zeros wait until those are read; short runs of zeros are therefore
- * bytes of the ring like others.
+ * while there are such zeros wait until so few of those are left that they fit into the
+ * ring, as bytes like others; short runs of zeros are that from the beginning.
  */
 #include "feed.h"
 
@@ -61,10 +61,34 @@ static void wake(struct vic_feed *f)
     f->waiter.wake(f->waiter.arg);
 }
 
+/* Under the lock: puts `n` bytes behind those in the ring; NULL: zeros. */
+static void put(struct vic_feed *f, const unsigned char *data, size_t n)
+{
+    while (n) {
+        size_t at = (f->first + f->used) % RING;
+        size_t part = (size_t)least(RING - at, n);
+
+        if (data) {
+            memcpy(f->ring + at, data, part);
+            data += part;
+        } else {
+            memset(f->ring + at, 0, part);
+        }
+        f->used += part;
+        n -= part;
+    }
+}
+
 /* Under the lock: waits until bytes can be added; false: it was stopped. */
 static bool wait_for_room(struct vic_feed *f)
 {
-    while (!f->stopped && (f->zeros > 0 || f->used == RING)) {
+    while (!f->stopped) {
+        if (f->zeros > 0 && f->zeros < RING - f->used) {
+            put(f, NULL, (size_t)f->zeros);
+            f->zeros = 0;
+        }
+        if (f->zeros == 0 && f->used < RING)
+            break;
         if (f->waiting && available(f) > 0) {
             f->waiting = false;
             f->waiter.wake(f->waiter.arg);
@@ -79,19 +103,14 @@ static int add(struct vic_feed *f, const unsigned char *data, size_t size,
                struct vic_error *err)
 {
     while (size) {
-        size_t at, n;
+        size_t n;
 
         if (!wait_for_room(f))
             return vic_error_set(err, VIC_CANCELLED, "stopped");
-        at = (f->first + f->used) % RING;
-        n = (size_t)least(least(RING - f->used, RING - at), size);
-        if (data)
-            memcpy(f->ring + at, data, n);
-        else
-            memset(f->ring + at, 0, n);
+        n = (size_t)least(RING - f->used, size);
+        put(f, data, n);
         data = data ? data + n : NULL;
         size -= n;
-        f->used += n;
         f->written += n;
         wake(f);
     }

@@ -215,13 +215,14 @@ static ssize_t no_body(void *cls, uint64_t position, char *buffer, size_t max)
 static struct MHD_Response *from_image(struct vic_imagebody *body)
 {
     struct vic_image *image = body->image;
-    const char *etag = image->random ? image->etag : "";
+    bool random = image && image->random;
+    const char *etag = random ? image->etag : "";
     struct MHD_Response *response;
     struct body *out;
     uint64_t first;
     enum vic_range_kind kind = choose(body, etag, &first);
 
-    if (!image->random
+    if (!random
         && (kind != VIC_RANGE_PART || first > 0 || body->length > MOST_PREFIX)) {
         kind = VIC_RANGE_WHOLE;
         body->status = MHD_HTTP_OK;
@@ -230,7 +231,7 @@ static struct MHD_Response *from_image(struct vic_imagebody *body)
     }
     if (kind == VIC_RANGE_UNSATISFIABLE)
         return unsatisfiable(body);
-    if (body->waiter) {
+    if (image && body->waiter) {
         body->reader = image->open(image, first, body->length, body->waiter);
         if (!body->reader) {
             errno = EBUSY;
@@ -251,5 +252,5 @@ static struct MHD_Response *from_image(struct vic_imagebody *body)
 
 struct MHD_Response *vic_imagebody_response(struct vic_imagebody *body)
 {
-    return body->image ? from_image(body) : from_file(body);
+    return body->file ? from_file(body) : from_image(body);
 }

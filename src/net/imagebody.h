@@ -14,8 +14,9 @@ struct vic_image_waiter;
 #define VIC_IMAGEBODY_SUM 129 /* SHA-512 in hex, and its NUL */
 
 struct vic_imagebody {
-    const char *file;        /* a regular file, or ... */
-    struct vic_image *image; /* ... this; both live as long as the answer */
+    /* A regular file, or an image, or neither: for a HEAD. They outlive the answer. */
+    const char *file;
+    struct vic_image *image;
     uint64_t size;           /* bytes it must have */
     const char *range;       /* the request's Range, or NULL */
     const char *if_range;    /* the request's If-Range, or NULL */
