@@ -88,8 +88,9 @@ end
 --   opts.scenario   name of a built-in one, or a table
 --   opts.settings   table, optional
 --   opts.disks      folder of disk files, optional
+--   opts.password   of `user` (default pass)
 --   opts.flags      list of more flags, optional
---   sim.url, .ca_pem, .control, .fingerprint
+--   sim.url, .ca_pem, .control, .fingerprint, .password
 function M.simulator(folder, opts)
   local scenario = opts.scenario
   if type(scenario) == "table" then
@@ -97,7 +98,7 @@ function M.simulator(folder, opts)
     scenario = folder .. "/scenario.json"
   end
   local argv = { M.vsim, "--tls-dir", folder .. "/tls", "--scenario", scenario,
-    "--user", "user", "--password", "pass" }
+    "--user", "user", "--password", opts.password or "pass" }
   if opts.settings then
     table.move({ "--set", json.encode(opts.settings) }, 1, 2, #argv + 1, argv)
   end
@@ -118,6 +119,7 @@ function M.simulator(folder, opts)
   end)
   said.ca_pem = assert(file.read(said.ca))
   said.runner = runner
+  said.password = opts.password or "pass"
   return setmetatable(said, simulator_mt)
 end
 

@@ -4,6 +4,7 @@
 local digest = require "host.digest"
 local file = require "host.file"
 local harvester_of = require "support.harvester"
+local images = require "host.images"
 local json = require "host.json"
 local kinds = require "kinds"
 local kube = require "support.kube"
@@ -12,6 +13,9 @@ local process = require "host.process"
 local task = require "host.task"
 
 local M = {}
+
+-- Of the kubeconfigs' namespace.
+local LEASE_NAMESPACE, LEASE = "default", "vm-import-controller"
 
 local NETWORKS = [[
 apiVersion: k8s.cni.cncf.io/v1
@@ -124,7 +128,7 @@ end
 --   opts.spec    table: more for the source's spec
 function methods:source(namespace, name, sim, opts)
   opts = opts or {}
-  local secret = { username = "user", password = "pass", caCert = sim.ca_pem }
+  local secret = { username = "user", password = sim.password, caCert = sim.ca_pem }
   for key, value in pairs(opts.secret or {}) do
     secret[key] = value or nil
   end
@@ -171,6 +175,26 @@ end
 -- Does not wait for finalizers.
 function methods:delete(kind, namespace, name)
   self:kubectl({ "-n", namespace, "delete", kind:lower(), name, "--wait=false" })
+end
+
+--- site:leader() -> string                                              [waits]
+-- The identity that holds the Lease of the replicas; "" when nobody does.
+function methods:leader()
+  local lease = self:get("Lease", LEASE_NAMESPACE, LEASE)
+  return lease and lease.spec.holderIdentity or ""
+end
+
+--- site:bury()                                                          [waits]
+-- Takes the Lease from a replica that is known to be dead: the next one need not wait.
+function methods:bury()
+  self:patch("Lease", LEASE_NAMESPACE, LEASE, { spec = { holderIdentity = "" } })
+end
+
+--- site:free_address() -> "127.0.0.1:PORT"                              [waits]
+-- That nobody listens on now.
+function methods.free_address()
+  local server <close> = assert(images.serve({ host = "127.0.0.1", port = 0 }))
+  return "127.0.0.1:" .. server:port()
 end
 
 --- site:close()                                                         [waits]
@@ -252,8 +276,9 @@ local RUN = 'log=$1; echo $$ >"$2"; shift 2; exec "$@" 2>>"$log"'
 --   opts.env         table, more environment
 --   opts.kubeconfig  path (default the administrator's)
 --   opts.scratch     folder (default one of its own)
+--   opts.listen      "HOST:PORT" (default any port)
 --   opts.wait        boolean, false: return as soon as it runs
---   running.log_path, .scratch, .pid
+--   running.log_path, .scratch, .pid, .name: how its identity begins
 function methods:controller(opts)
   opts = opts or {}
   local id = digest.random(4)
@@ -271,12 +296,13 @@ function methods:controller(opts)
   local pid_path = ("%s/controller-%s.pid"):format(self.dir, id)
   local runner = task.spawn(process.run, {
     argv = { "sh", "-c", RUN, "sh", log_path, pid_path, lab.program, "controller",
-      "--listen", "127.0.0.1:0", "--scratch", scratch, table.unpack(opts.args or {}) },
+      "--listen", opts.listen or "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
+      "--scratch", scratch, table.unpack(opts.args or {}) },
     env = variables,
     timeout = 7200,
   })
-  local running = setmetatable({ runner = runner, scratch = scratch, log_path = log_path },
-    controller_mt)
+  local running = setmetatable({ runner = runner, scratch = scratch, log_path = log_path,
+    name = variables.HOSTNAME }, controller_mt)
   running.pid = lab.wait_for("the controller runs", function()
     return (file.read(pid_path) or ""):match("^(%d+)\n")
   end)
