@@ -1,6 +1,7 @@
 -- Which folder's files may require which. Files directly in lua/ and cli/ wire the rest;
 -- `values` is pure and anybody's.
 local MAY = {
+  disk = { disk = true, host = true },
   kube = { host = true, kube = true },
   flows = { host = true, kube = true, flows = true, policy = true },
   policy = { policy = true, ["host.json"] = true }, -- json.array alone

@@ -5,6 +5,7 @@
  * (leases aborted, sessions logged out), at most GRACE seconds; the second one
  * ends the process at once. A command that has called task.on_stop() is told instead.
  */
+#include "confine.h"
 #include "env.h"
 #include "error.h"
 #include "host.h"
@@ -186,6 +187,8 @@ int main(int argc, char **argv)
 
     if (argc == 2 && strcmp(argv[1], "--sandbox") == 0)
         return vic_sandbox_child();
+    if (vic_confine_asked(argc, argv))
+        return vic_confine_run(argc, argv);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     vic_env_args(argc, argv);
     signals_start(&p);

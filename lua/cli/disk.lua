@@ -1,8 +1,8 @@
 --- cli.disk: one disk alone through the same path as an import's.
 
 local command = require "cli.command"
-local disk = require "host.disk"
 local env = require "host.env"
+local fetch = require "disk.fetch"
 local file = require "host.file"
 local progress = require "cli.progress"
 
@@ -15,7 +15,10 @@ Fetches one disk image, checks all of it, writes it as a sparse raw file. The fi
 its name only when the disk is whole and sound; exit code 0 means just that.
 
   -o, --output FILE      the raw image to write
-      --format FORMAT    vmdk (stream-optimised; default) or raw
+      --format FORMAT    auto, vmdk, raw, qcow2, vdi, vhd or vhdx (default: auto for a
+                         file, vmdk for a URL). A stream-optimised VMDK and a raw disk
+                         go in one pass; others through qemu-img, and from a URL by way
+                         of FILE.raw.stream
       --sha512           print the SHA-512 of the raw image
       --idle-timeout S   give up when nothing comes for S seconds (60)
       --ca FILE          PEM of the CA that signed the server's certificate
@@ -43,18 +46,19 @@ local function source_of(where, values)
   return { url = where, tls = { ca = ca, thumbprint = values.thumbprint } }
 end
 
-local function fetch(values)
-  local transfer <close> = assert(disk.transfer({
-    source = source_of(values[1], values),
-    format = values.format or "vmdk",
+local function run(values)
+  local source = source_of(values[1], values)
+  local running <close> = fetch.start({
+    source = source,
+    format = values.format or (source.file and "auto" or "vmdk"),
     output = values.output,
     sha512 = values.sha512 or false,
     idle_timeout = values["idle-timeout"],
-  }))
+  })
   local bars <close> = progress.new()
-  bars:add(values.output:match("[^/]+$"), transfer)
-  local result, err = transfer:wait()
-  local seconds = bars:remove(transfer)
+  bars:add(values.output:match("[^/]+$"), running)
+  local result, err = running:wait()
+  local seconds = bars:remove(running)
   assert(result, err)
   env.stdout(("%s: whole, %s, received %s in %s\n"):format(values.output,
     progress.bytes_text(result.capacity), progress.bytes_text(result.received),
@@ -76,7 +80,7 @@ function M.run(args)
     usage = M.usage,
     options = OPTIONS,
     needs = needs,
-    work = fetch,
+    work = run,
   }, args)
 end
 

@@ -35,6 +35,13 @@ describe("host.file", function()
       assert.truthy(err.message:find("larger than 4 bytes", 1, true))
     end)
 
+    it("reads the first bytes alone of a file of any size", function()
+      assert(file.write(dir .. "/a", "12345"))
+      assert.equal("123", file.read(dir .. "/a", { first = 3, max = 1 }))
+      assert.equal("12345", file.read(dir .. "/a", { first = 9 }))
+      assert.equal("notfound", select(2, file.read(dir .. "/none", { first = 9 })).kind)
+    end)
+
     it("says what is wrong and with which file", function()
       local _, err = file.read(dir .. "/none")
       assert.equal("notfound", err.kind)

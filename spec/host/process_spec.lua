@@ -156,3 +156,89 @@ describe("host.process.run", function()
     end
   end)
 end)
+
+describe("host.process.run within limits", function()
+  local function limited(script, limits)
+    return assert(sh(script, { limits = limits or {}, timeout = 30 }))
+  end
+
+  it("runs the program with its arguments, input and output as without", function()
+    local argv = { "sh", "-c", 'read -r line; echo "$line"; echo "$1" >&2; exit 3', "sh", "a b" }
+    local result = assert(process.run({ argv = argv, stdin = "text\n", limits = {} }))
+    assert.same({ status = 3, stdout = "text\n", stderr = "a b\n" }, result)
+  end)
+
+  it("says that a program is missing", function()
+    local _, err = process.run({ argv = { "no-such-program-anywhere" }, limits = {} })
+    assert.equal("notfound", err.kind)
+    assert.equal("no-such-program-anywhere: no such program", err.message)
+  end)
+
+  it("starts no other process", function()
+    assert.equal(0, limited("exec /bin/true").status)
+    local result = limited("/bin/true; exit 0")
+    assert.not_equal(0, result.status)
+    assert.truthy(result.stderr:lower():find("fork", 1, true), result.stderr)
+  end)
+
+  it("opens no socket", function()
+    local argv = { "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/1" }
+    local result = assert(process.run({ argv = argv, limits = {} }))
+    assert.truthy(result.stderr:find("not permitted", 1, true), result.stderr)
+  end)
+
+  it("gets no more memory than it may have", function()
+    local script = "exec dd if=/dev/zero of=/dev/null bs=128M count=1"
+    assert.equal(0, limited(script, { memory = 1 << 30 }).status)
+    assert.truthy(limited(script, { memory = 64 << 20 }).stderr:find("memory", 1, true))
+  end)
+
+  it("gets no more time than it may have", function()
+    local result = limited("while :; do :; done", { cpu = 1 })
+    assert.is_true(result.signal == 24 or result.signal == 9, "SIGXCPU, then SIGKILL")
+  end)
+
+  it("writes no larger file than it may", function()
+    local path = os.tmpname()
+    local script = ("exec dd if=/dev/zero bs=1k count=9 of=%s 2>&1"):format(path)
+    assert.equal(0, limited(script, { file_size = 9216 }).status)
+    assert.equal(25, limited(script, { file_size = 9215 }).signal) -- SIGXFSZ
+    os.remove(path)
+  end)
+
+  it("is killed when the task is cancelled", function()
+    local path = os.tmpname()
+    local running = task.spawn(sh, ("echo $$ >%s; exec sleep 60"):format(path), { limits = {} })
+    local pid
+    assert.is_true(eventually(function()
+      pid = (file.read(path) or ""):match("^(%d+)\n")
+      return pid
+    end))
+    running:cancel()
+    assert.is_true(eventually(function()
+      return not runs(pid)
+    end))
+    os.remove(path)
+  end)
+end)
+
+describe("host.process.tail", function()
+  it("tells while a program runs what it has written last", function()
+    local tail = process.tail()
+    assert.equal("", tail:text())
+    local script = 'i=0; while [ $i -lt 99 ]; do echo "line $i"; i=$((i + 1)); done; exec sleep 60'
+    local running <close> = task.spawn(sh, script, { tail = tail })
+    assert.is_true(eventually(function()
+      return tail:text():match("line 98\n$")
+    end))
+    assert.equal(256, #tail:text())
+    assert.is_false(running:done())
+  end)
+
+  it("keeps the last of a large output, and outlives the run", function()
+    local tail = process.tail()
+    assert(sh("head -c 100000 /dev/zero | tr '\\0' x; echo end", { tail = tail }))
+    collectgarbage()
+    assert.equal(("x"):rep(252) .. "end\n", tail:text())
+  end)
+end)

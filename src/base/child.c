@@ -31,6 +31,7 @@ struct vic_child {
     double timeout;
     size_t max_output;
     void *arg;
+    void (*heard)(void *arg, const char *data, size_t size);
     void (*done)(void *arg);
 
     bool failed;
@@ -142,6 +143,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     struct vic_child *child = stream->data;
     bool is_out = stream == (uv_stream_t *)&child->out;
 
+    if (n > 0 && is_out && child->heard)
+        child->heard(child->arg, buf->base, (size_t)n);
     if (n > 0 && !child->failed)
         output_add(child, is_out ? &child->result.out : &child->result.err, buf->base,
                    (size_t)n);
@@ -214,9 +217,24 @@ static char **env_make(const struct vic_child_opts *opts)
     return list;
 }
 
+/* The launcher's and its own; only the list is to be freed. */
+static const char **argv_make(const struct vic_child_opts *opts)
+{
+    size_t before = list_count(opts->launcher), own = list_count(opts->argv);
+    const char **list = vic_alloc((before + own + 1) * sizeof(*list));
+    size_t i;
+
+    for (i = 0; i < before; i++)
+        list[i] = opts->launcher[i];
+    for (i = 0; i < own; i++)
+        list[before + i] = opts->argv[i];
+    return list;
+}
+
 static int child_spawn(struct vic_child *child, const struct vic_child_opts *opts)
 {
     char **env = env_make(opts);
+    const char **argv = argv_make(opts);
     size_t i;
     uv_stdio_container_t stdio[3] = {
         { .flags = UV_CREATE_PIPE | UV_READABLE_PIPE,
@@ -228,8 +246,8 @@ static int child_spawn(struct vic_child *child, const struct vic_child_opts *opt
     };
     uv_process_options_t options = {
         .exit_cb = on_ended,
-        .file = opts->argv[0],
-        .args = (char **)opts->argv,
+        .file = argv[0],
+        .args = (char **)argv,
         .env = env,
         .cwd = opts->cwd,
         .flags = UV_PROCESS_DETACHED, /* setsid() */
@@ -244,6 +262,7 @@ static int child_spawn(struct vic_child *child, const struct vic_child_opts *opt
     for (i = 0; env[i]; i++)
         free(env[i]);
     free(env);
+    free(argv);
     return problem;
 }
 
@@ -296,6 +315,7 @@ struct vic_child *vic_child_start(uv_loop_t *loop, const struct vic_child_opts *
     child->timeout = opts->timeout;
     child->max_output = opts->max_output;
     child->arg = opts->arg;
+    child->heard = opts->heard;
     child->done = opts->done;
 
     handles_init(child);

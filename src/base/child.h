@@ -19,7 +19,8 @@
 struct vic_child;
 
 struct vic_child_opts {
-    char *const *argv; /* ended by NULL; argv[0] is searched in PATH */
+    char *const *argv;     /* ended by NULL; argv[0] is searched in PATH */
+    char *const *launcher; /* what becomes argv's program, if not NULL */
     char *const *env;  /* "NAME=value", ended by NULL, besides the few that a program
                           needs (PATH, HOME, LANG ...); may be NULL */
     bool inherit;      /* all of our environment instead of the few */
@@ -29,6 +30,7 @@ struct vic_child_opts {
     double timeout;    /* seconds; 0: no limit */
     size_t max_output; /* bytes of both outputs together */
     void *arg;
+    void (*heard)(void *arg, const char *data, size_t size); /* stdout; may be NULL */
     void (*done)(void *arg);
 };
 

@@ -19,6 +19,10 @@
 int vic_file_read(const char *path, size_t most, const atomic_bool *stop, char **data,
                   size_t *size, struct vic_error *err);
 
+/* The first `most` bytes of a file, or all if it has less. free() *data. */
+int vic_file_head(const char *path, size_t most, char **data, size_t *size,
+                  struct vic_error *err);
+
 /* Puts a whole new file in the place of `path`, durably: whoever looks, also after a
  * power cut, finds all of the old or all of the new one. While it is made it has no
  * name, or where the file system cannot do that, ".NAME.XXXXXX.new" beside `path`. */

@@ -27,6 +27,7 @@ struct vic_raw {
     char *part; /* path + ".part" */
     int fd;
     int direct; /* the same file past the page cache, or -1 */
+    bool any; /* content: the first bytes are not looked at */
     bool committed;
     atomic_uint_least64_t written;
 };
@@ -123,7 +124,7 @@ static int raw_put(struct vic_output *output, uint64_t offset, const unsigned ch
     struct vic_raw *raw = (struct vic_raw *)output;
     size_t at = 0;
 
-    if (offset == 0 && vic_magic_refuse(data, size, err))
+    if (offset == 0 && !raw->any && vic_magic_refuse(data, size, err))
         return -1;
     while (at < size) {
         size_t from = at;
@@ -180,6 +181,11 @@ struct vic_raw *vic_raw_create(const char *path, struct vic_error *err)
 fail:
     vic_raw_free(raw);
     return NULL;
+}
+
+void vic_raw_take_any(struct vic_raw *raw)
+{
+    raw->any = true;
 }
 
 /* The .part is still the file that we write, and not one that took its name. */

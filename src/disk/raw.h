@@ -18,6 +18,9 @@ struct vic_raw;
  * transfer writes it now). */
 struct vic_raw *vic_raw_create(const char *path, struct vic_error *err);
 
+/* It is no raw disk: its first bytes may be those of another format. */
+void vic_raw_take_any(struct vic_raw *raw);
+
 /* Removes what is not committed. */
 void vic_raw_free(struct vic_raw *raw);
 

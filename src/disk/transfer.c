@@ -201,6 +201,8 @@ static int parts_new(struct vic_transfer *t, struct vic_error *err)
     t->raw = vic_raw_create(t->opts.output, err);
     if (!t->raw)
         return -1;
+    if (t->opts.format == VIC_DISK_STREAM)
+        vic_raw_take_any(t->raw);
     if (t->opts.sha512)
         t->disk_digest = vic_digest_new(1u << VIC_SHA512, NULL);
     t->pipeline = vic_pipeline_new(

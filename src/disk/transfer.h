@@ -15,7 +15,8 @@
 #include "error.h"
 #include "source.h"
 
-enum vic_disk_format { VIC_DISK_VMDK, VIC_DISK_RAW };
+/* VIC_DISK_STREAM: any bytes, kept as they come, for somebody else to decode. */
+enum vic_disk_format { VIC_DISK_VMDK, VIC_DISK_RAW, VIC_DISK_STREAM };
 
 struct vic_transfer_opts {
     const char *file;                 /* the stream is this file, or ... */

@@ -8,6 +8,7 @@
 #include "disk_options.h"
 #include "fail.h"
 #include "host.h"
+#include "magic.h"
 #include "stream_box.h"
 #include "sync.h"
 #include "transfer.h"
@@ -85,7 +86,8 @@ static void on_thread_end(void *arg)
  *                                   leaf), or learn                (the system's CAs)
  *   opts.source.connect_to string   "host:port" to connect to instead of the URL's
  *   opts.source.file       string   a file, in place of url
- *   opts.format            string   "vmdk" (stream-optimised) or "raw"
+ *   opts.format            string   "vmdk" (stream-optimised), "raw", or "stream": any
+ *                                   bytes, kept as they come for somebody to decode
  *   opts.output            string   path of the raw file; one that exists is replaced
  *   opts.capacity          bytes    that the disk must have                     (any)
  *   opts.size              bytes    that the stream must have                   (any)
@@ -258,6 +260,22 @@ static int l_transfer_gc(lua_State *L)
     return 0;
 }
 
+/*
+ * disk.magic(bytes) -> name | nil
+ *
+ *   bytes  string  the first of a disk image, 512 or more
+ *   name   string  of the format that begins so ("qcow2", "VMDK" ...); a raw disk that
+ *                  has one is no raw disk to others
+ */
+static int l_disk_magic(lua_State *L)
+{
+    size_t size;
+    const char *bytes = luaL_checklstring(L, 1, &size);
+
+    lua_pushstring(L, vic_magic_name((const unsigned char *)bytes, size));
+    return 1;
+}
+
 static void register_transfer(lua_State *L)
 {
     static const luaL_Reg meta[] = {
@@ -282,6 +300,7 @@ static void register_transfer(lua_State *L)
 int vic_open_disk(lua_State *L)
 {
     static const luaL_Reg functions[] = {
+        { "magic", l_disk_magic },
         { "stream", vic_l_disk_stream },
         { "transfer", l_disk_transfer },
         { NULL, NULL },

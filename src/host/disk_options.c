@@ -159,8 +159,10 @@ void vic_disk_options(lua_State *L, int index, struct vic_transfer_opts *opts)
         opts->format = VIC_DISK_VMDK;
     else if (strcmp(given.format, "raw") == 0)
         opts->format = VIC_DISK_RAW;
+    else if (strcmp(given.format, "stream") == 0)
+        opts->format = VIC_DISK_STREAM;
     else
-        luaL_error(L, "option 'format': vmdk or raw, not '%s'", given.format);
+        luaL_error(L, "option 'format': vmdk, raw or stream, not '%s'", given.format);
     opts->output = given.output;
     opts->capacity = given.capacity;
     opts->size = given.size;

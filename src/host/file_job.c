@@ -50,6 +50,7 @@ void vic_file_read_opts(lua_State *L, int index, struct vic_file_opts *opts)
 #define FIELD(name) offsetof(struct vic_file_opts, name)
     static const struct vic_option options[] = {
         { "max", VIC_OPTION_SIZE, FIELD(max) },
+        { "first", VIC_OPTION_SIZE, FIELD(first) },
         { "mode", VIC_OPTION_UNSIGNED, FIELD(mode) },
         { "parents", VIC_OPTION_BOOL, FIELD(parents) },
         { "missing_ok", VIC_OPTION_BOOL, FIELD(missing_ok) },

@@ -15,6 +15,7 @@
 
 struct vic_file_opts {
     size_t max;
+    size_t first;
     unsigned mode;
     bool parents;
     bool missing_ok;

@@ -3,6 +3,7 @@
  */
 #include "alloc.h"
 #include "child.h"
+#include "confine.h"
 #include "fail.h"
 #include "host.h"
 #include "options.h"
@@ -16,12 +17,23 @@
 #include <string.h>
 
 #define MAX_OUTPUT ((size_t)1024 * 1024)
+#define TAIL_SIZE  256
+#define TAIL_TYPE  "vic.process.tail"
+
+/* The end of what a program wrote, while it runs: shared by the run and Lua's box. */
+struct tail {
+    unsigned refs;
+    size_t size;
+    char data[TAIL_SIZE];
+};
 
 struct run {
     struct vic_wait wait; /* first, so that a vic_wait * is a run * */
     struct vic_child *child;
-    char **argv; /* these two until the child is started */
+    char **argv; /* these three until the child is started */
     char **env;
+    char **launcher;
+    struct tail *tail; /* NULL: nobody listens */
 };
 
 struct run_opts {
@@ -41,6 +53,29 @@ static void list_free(char **list)
     free(list);
 }
 
+static void tail_unref(struct tail *tail)
+{
+    if (tail && --tail->refs == 0)
+        free(tail);
+}
+
+static void run_heard(void *arg, const char *data, size_t size)
+{
+    struct tail *tail = ((struct run *)arg)->tail;
+    size_t keep;
+
+    if (!tail)
+        return;
+    if (size > TAIL_SIZE) {
+        data += size - TAIL_SIZE;
+        size = TAIL_SIZE;
+    }
+    keep = tail->size < TAIL_SIZE - size ? tail->size : TAIL_SIZE - size;
+    memmove(tail->data, tail->data + tail->size - keep, keep);
+    memcpy(tail->data + keep, data, size);
+    tail->size = keep + size;
+}
+
 static void run_done(void *arg)
 {
     vic_wait_done(&((struct run *)arg)->wait);
@@ -58,6 +93,8 @@ static void run_free(struct vic_wait *wait)
     vic_child_free(run->child);
     list_free(run->argv);
     list_free(run->env);
+    list_free(run->launcher);
+    tail_unref(run->tail);
     free(run);
 }
 
@@ -76,6 +113,8 @@ static int run_result(lua_State *L, int status, lua_KContext ctx)
     (void)status;
     if (vic_child_error(run->child))
         return vic_fail_error(L, vic_child_error(run->child));
+    if (run->launcher && result->status == VIC_CONFINE_MISSING)
+        return vic_fail(L, "notfound", "%s: no such program", run->argv[0]);
     lua_createtable(L, 0, 4);
     lua_pushinteger(L, result->status);
     lua_setfield(L, -2, "status");
@@ -102,6 +141,8 @@ static void read_opts(lua_State *L, struct run_opts *opts)
         FIELD("inherit", VIC_OPTION_BOOL, inherit),
         { "argv", VIC_OPTION_OTHER, 0 },
         { "env", VIC_OPTION_OTHER, 0 },
+        { "limits", VIC_OPTION_OTHER, 0 },
+        { "tail", VIC_OPTION_OTHER, 0 },
         { NULL, 0, 0 },
     };
 #undef FIELD
@@ -161,6 +202,36 @@ static void read_env(lua_State *L, struct run *run)
     lua_pop(L, 1);
 }
 
+/* opts.limits */
+static void read_limits(lua_State *L, struct run *run)
+{
+#define FIELD(name) offsetof(struct vic_confine, name)
+    static const struct vic_option options[] = {
+        { "memory", VIC_OPTION_SIZE, FIELD(memory) },
+        { "cpu", VIC_OPTION_SIZE, FIELD(cpu) },
+        { "file_size", VIC_OPTION_SIZE, FIELD(file_size) },
+        { NULL, 0, 0 },
+    };
+#undef FIELD
+    struct vic_confine limits = { 0 };
+
+    if (lua_getfield(L, 1, "limits") != LUA_TNIL) {
+        luaL_checktype(L, -1, LUA_TTABLE);
+        vic_options_read(L, lua_gettop(L), options, &limits);
+        run->launcher = vic_confine_launcher(&limits);
+    }
+    lua_pop(L, 1);
+}
+
+static void read_tail(lua_State *L, struct run *run)
+{
+    if (lua_getfield(L, 1, "tail") != LUA_TNIL) {
+        run->tail = *(struct tail **)luaL_checkudata(L, -1, TAIL_TYPE);
+        run->tail->refs++;
+    }
+    lua_pop(L, 1);
+}
+
 /*
  * process.run(opts) -> result | nil, err                                      [waits]
  *
@@ -171,6 +242,11 @@ static void read_env(lua_State *L, struct run *run)
  *   opts.env         table    name -> value, besides PATH, HOME, LANG, LC_ALL, TMPDIR, TZ
  *   opts.inherit     bool     besides all of our environment instead  (default false)
  *   opts.cwd         string   the folder it starts in                   (default: ours)
+ *   opts.limits      table    memory (bytes of addresses), cpu (seconds) and file_size
+ *                             (bytes), of 0 or none: no limit. With the table, however
+ *                             empty, it can open no socket and start no process, and
+ *                             ends when we do                         (default: none)
+ *   opts.tail        tail     of process.tail(): hears what it writes     (default: none)
  *   result.status    int      its exit code; not 0 is no err
  *   result.signal    int      what ended it instead, else nil
  *   result.stdout    string   all that it wrote
@@ -197,8 +273,11 @@ static int l_process_run(lua_State *L)
     run->wait.free = run_free;
     read_argv(L, run);
     read_env(L, run);
+    read_limits(L, run);
+    read_tail(L, run);
 
     child_opts.argv = run->argv;
+    child_opts.launcher = run->launcher;
     child_opts.env = run->env;
     child_opts.inherit = opts.inherit;
     child_opts.cwd = opts.cwd;
@@ -207,18 +286,69 @@ static int l_process_run(lua_State *L)
     child_opts.timeout = opts.timeout;
     child_opts.max_output = opts.max_output;
     child_opts.arg = run;
+    child_opts.heard = run_heard;
     child_opts.done = run_done;
     run->child = vic_child_start(uv_default_loop(), &child_opts);
     return vic_wait_for(L, box, run_result);
+}
+
+/*
+ * process.tail() -> tail
+ * What a program has written last, for a look while it runs: give it to process.run().
+ */
+static int l_process_tail(lua_State *L)
+{
+    struct tail **box = lua_newuserdatauv(L, sizeof(*box), 0);
+
+    *box = NULL;
+    luaL_setmetatable(L, TAIL_TYPE);
+    *box = vic_alloc(sizeof(**box));
+    (*box)->refs = 1;
+    return 1;
+}
+
+/*
+ * tail:text() -> string
+ * The last bytes of its stdout, at most 256; "" while there are none. Never waits.
+ */
+static int l_tail_text(lua_State *L)
+{
+    const struct tail *tail = *(struct tail **)luaL_checkudata(L, 1, TAIL_TYPE);
+
+    lua_pushlstring(L, tail->data, tail->size);
+    return 1;
+}
+
+static int l_tail_gc(lua_State *L)
+{
+    struct tail **box = luaL_checkudata(L, 1, TAIL_TYPE);
+
+    tail_unref(*box);
+    *box = NULL;
+    return 0;
+}
+
+static void register_tail(lua_State *L)
+{
+    luaL_newmetatable(L, TAIL_TYPE);
+    lua_pushcfunction(L, l_tail_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, l_tail_text);
+    lua_setfield(L, -2, "text");
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
 }
 
 int vic_open_process(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         { "run", l_process_run },
+        { "tail", l_process_tail },
         { NULL, NULL },
     };
 
+    register_tail(L);
     luaL_newlib(L, functions);
     return 1;
 }

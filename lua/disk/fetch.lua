@@ -1,0 +1,154 @@
+--- disk.fetch: one disk, of any format we know, from a server or a file to a sparse raw
+-- file.
+--
+-- A stream-optimised VMDK and a raw disk go in one pass (host.disk). Any other image must
+-- be read back and forth: from a server it first goes to OUTPUT.stream, which is removed,
+-- and then through qemu-img (disk.convert).
+
+local convert = require "disk.convert"
+local disk = require "host.disk"
+local errors = require "host.error"
+local file = require "host.file"
+local formats = require "disk.formats"
+local http = require "host.http"
+local task = require "host.task"
+
+local methods = {}
+local mt = { __name = "disk.fetch", __index = methods }
+
+local M = {}
+
+-- The first bytes at a URL, by a range of it; only for a format that nobody stated.
+local function head_at(source)
+  if source.connect_to then
+    return nil, errors.new("unsupported", "the format of this source must be stated")
+  end
+  local headers = { Range = ("bytes=0-%d"):format(formats.HEAD_BYTES - 1) }
+  for name, value in pairs(source.headers or {}) do
+    headers[name] = value
+  end
+  local pool <close> = http.pool({ tls = source.tls })
+  local answer, err = pool:request({
+    url = source.url, headers = headers, max_body = formats.HEAD_BYTES,
+  })
+  if answer and (answer.status == 206 or answer.status == 200) then
+    return answer.body
+  elseif answer and answer.status ~= 416 then
+    return nil, errors.new("http", ("HTTP status %d"):format(answer.status),
+      { status = answer.status })
+  end
+  return nil, errors.new("unsupported",
+    ("no first bytes to tell the format by (%s); state it"):format(
+      answer and "the server has none" or err.message))
+end
+
+local function format_of(opts)
+  local format = assert(formats.canonical(opts.format))
+  if opts.source.file then
+    local head = assert(file.read(opts.source.file, { first = formats.HEAD_BYTES }))
+    if format == "auto" then
+      format = assert(formats.guess(head))
+    end
+    -- A VMDK that is no stream of grains is for qemu-img, but only from a file: in a
+    -- stream our decoder says what is wrong.
+    return format, formats.streams(format, head)
+      or format == "vmdk" and disk.magic(head) ~= "VMDK"
+  elseif format == "auto" then
+    format = assert(formats.guess(assert(head_at(opts.source))))
+  end
+  return format, format == "vmdk" or format == "raw"
+end
+
+-- Waits for a transfer or conversion, which progress() and close() then speak of.
+local function through(self, part)
+  local running <close> = part
+  self.part = running
+  return assert(running:wait())
+end
+
+local TRANSFERRED = {
+  "source", "size", "digest", "digests", "idle_timeout", "connect_timeout",
+}
+
+local function transfer(opts, format, output)
+  local wanted = { format = format, output = output }
+  for _, name in ipairs(TRANSFERRED) do
+    wanted[name] = opts[name]
+  end
+  if format ~= "stream" then
+    wanted.capacity, wanted.sha512 = opts.capacity, opts.sha512
+  end
+  return assert(disk.transfer(wanted))
+end
+
+local function conversion(opts, format, input)
+  return convert.start({
+    input = input, format = format, output = opts.output, capacity = opts.capacity,
+    max_capacity = opts.max_capacity, sha512 = opts.sha512,
+  })
+end
+
+local function remover(path)
+  return setmetatable({}, { __close = function()
+    task.goodbye(file.remove, path, { missing_ok = true })
+  end })
+end
+
+local function run(self)
+  local opts = self.opts
+  local format, direct = format_of(opts)
+  if direct then
+    return through(self, transfer(opts, format, opts.output))
+  elseif opts.source.file and not opts.size and not opts.digest and not opts.digests then
+    return through(self, conversion(opts, format, opts.source.file))
+  end
+  local stream = opts.output .. ".stream"
+  local _ <close> = remover(stream)
+  local received = through(self, transfer(opts, "stream", stream))
+  local result = through(self, conversion(opts, format, stream))
+  result.digests, result.received = received.digests, received.received
+  return result
+end
+
+--- fetching:wait() -> result | nil, err                                 [waits]
+-- As transfer:wait() of host.disk and conversion:wait() of disk.convert.
+function methods:wait()
+  local ok, result = self.runner:join()
+  if ok then
+    return result
+  end
+  return nil, type(result) == "table" and result
+    or errors.new("internal", tostring(result))
+end
+
+--- fetching:progress() -> {received, position, capacity, rate}
+-- Of what is under way now; never waits.
+function methods:progress()
+  if self.part then
+    return self.part:progress()
+  end
+  return { received = 0, position = 0, capacity = 0, rate = 0 }
+end
+
+--- fetching:close()
+-- Cancels what is under way; fetching:wait() tells when nothing of it is left.
+function methods:close()
+  self.runner:cancel(0)
+end
+
+mt.__close = methods.close
+
+--- fetch.start(opts) -> fetching, to be closed
+--
+--   opts  as those of host.disk.transfer, but:
+--   opts.format        string  "auto" (by the first bytes: only if nobody stated it),
+--                              "vmdk", "raw", "qcow2", "vdi", "vhd" or "vhdx"; "vpc" and
+--                              "iso" as OpenStack has them
+--   opts.max_capacity  bytes   that a disk may have that qemu-img decodes     (64 TiB)
+function M.start(opts)
+  local self = setmetatable({ opts = opts }, mt)
+  self.runner = task.spawn(run, self)
+  return self
+end
+
+return M

@@ -1,0 +1,127 @@
+--- disk.fetch: whatever the format and wherever from, the same raw file.
+
+local disks = require "support.disks"
+local fetch = require "disk.fetch"
+local httpd = require "httpd"
+local web = require "support.web"
+
+local images, remove_images = disks.folder()
+local folder, remove = disks.folder()
+local output = folder .. "/disk.raw"
+local sample = disks.sample()
+local raw = disks.write_raw(images .. "/disk.img", sample)
+local size = sample.capacity * 512
+local vmdk = disks.footer_style(sample)
+
+local function image(name, format)
+  local path = images .. "/" .. name
+  disks.run(("qemu-img convert -q -c -f raw -O %s '%s' '%s' 2>/dev/null || "
+    .. "qemu-img convert -q -f raw -O %s '%s' '%s'"):format(format, raw, path, format, raw, path))
+  return path
+end
+
+local function bytes_of(path)
+  local f <close> = assert(io.open(path, "rb"))
+  return f:read("a")
+end
+
+local function run(source, format, changes)
+  local opts = { source = source, format = format, output = output }
+  for key, value in pairs(changes or {}) do
+    opts[key] = value
+  end
+  local running <close> = fetch.start(opts)
+  return running:wait()
+end
+
+local function whole(result, err)
+  assert(result, err)
+  assert.equal(size, result.capacity)
+  assert.equal("disk.raw", disks.names(folder))
+  assert.equal(disks.digest("sha256", raw), disks.digest("sha256", output))
+  return result
+end
+
+local function refused(kind, text, got, err)
+  web.refused(kind, text, got, err)
+  assert.equal("", disks.names(folder))
+end
+
+teardown(function()
+  remove()
+  remove_images()
+end)
+
+after_each(function()
+  os.execute("rm -rf '" .. folder .. "'/*")
+end)
+
+describe("disk.fetch from a file", function()
+  it("finds out the format when nobody states it", function()
+    whole(run({ file = raw }, "auto"))
+    whole(run({ file = disks.write(images .. "/a.vmdk", vmdk) }, "auto"))
+    whole(run({ file = image("a.qcow2", "qcow2") }, "auto"))
+    whole(run({ file = image("sparse.vmdk", "vmdk") }, "auto"))
+  end)
+
+  it("does not guess again what was stated", function()
+    refused("unsupported", "header of another image format",
+      run({ file = image("a.qcow2", "qcow2") }, "raw"))
+    refused("format", "no vdi begins so", run({ file = image("a.qcow2", "qcow2") }, "vdi"))
+    refused("invalid", "no format 'tape'", run({ file = raw }, "tape"))
+  end)
+
+  it("says what is missing", function()
+    refused("notfound", "", run({ file = images .. "/none" }, "auto"))
+  end)
+end)
+
+describe("disk.fetch from a server", function()
+  local server, url
+
+  before_each(function()
+    server = httpd.new()
+    url = ("http://127.0.0.1:%d/disk"):format(server:port())
+  end)
+
+  after_each(function()
+    server:close()
+  end)
+
+  it("brings an image here and converts it; digests are of what came", function()
+    local path = image("a.qcow2", "qcow2")
+    server:on("/disk", { web.answer(bytes_of(path)) })
+    local result = whole(run({ url = url }, "qcow2", {
+      digests = { "sha256" }, capacity = size, sha512 = true,
+      digest = { algorithm = "sha512", value = disks.digest("sha512", path) },
+    }))
+    assert.equal(disks.digest("sha256", path), result.digests.sha256)
+    assert.equal(disks.digest("sha512", raw), result.sha512)
+    assert.equal(#bytes_of(path), result.received)
+  end)
+
+  it("leaves nothing of an image that is not what was announced", function()
+    server:on("/disk", { web.answer(bytes_of(image("a.qcow2", "qcow2"))) })
+    refused("format", "sha256", run({ url = url }, "qcow2", {
+      digest = { algorithm = "sha256", value = ("0"):rep(64) },
+    }))
+  end)
+
+  it("takes a VMDK in one pass", function()
+    server:on("/disk", { web.answer(vmdk) })
+    whole(run({ url = url }, "vmdk"))
+    assert.equal(1, #server:requests())
+  end)
+
+  it("asks for the first bytes when nobody states the format", function()
+    local head = "HTTP/1.1 206 Partial Content\r\nContent-Length: 4096\r\n\r\n"
+    server:on("/disk", { head .. vmdk:sub(1, 4096) }, { web.answer(vmdk) })
+    whole(run({ url = url }, "auto"))
+    assert.matches("\r\nRange: bytes=0%-4095\r\n", server:requests()[1])
+  end)
+
+  it("wants the format stated where the server has no ranges", function()
+    server:on("/disk", { web.answer(vmdk) })
+    refused("unsupported", "state it", run({ url = url }, "auto"))
+  end)
+end)
