@@ -86,7 +86,8 @@ local function look(self)
     { timeout = INFO_TIMEOUT, cpu = INFO_TIMEOUT, file_size = 1 })
   local info = assert(json.decode(text))
   self.capacity = assert(formats.check_info(info, opts.format, path, opts))
-  -- What is cut off an image reads as zeros, and is missed by nothing but this.
+  -- What is cut off an image reads as zeros, and is missed by nothing but this (and less
+  -- than a block not even by this: only the digest of the whole image tells that).
   if formats.has_check(opts.format) then
     qemu_img({ "check", "--output=json", "--image-opts", source },
       { cpu = LEAST_CPU, timeout = LEAST_CPU, file_size = 1, sound = LEAKS })

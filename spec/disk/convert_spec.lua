@@ -190,11 +190,13 @@ describe("disk.convert of a hostile image", function()
   end)
 
   it("refuses a file that is cut, and not just in its header", function()
-    for _, format in ipairs({ "qcow2", "vdi", "vmdk", "vhdx", "vpc" }) do
+    -- A part of the last block can be missing unseen where a block may be shorter.
+    local TAILS = {
+      qcow2 = 64 << 10, vdi = 512, vmdk = 64 << 10, vhdx = 16 << 20, vpc = 64 << 10,
+    }
+    for format, tail in pairs(TAILS) do
       local path = image("cut." .. format, format)
       local length = file.stat(path).size
-      -- Of a VHDX, the block that begins last must be missing whole.
-      local tail = format == "vhdx" and 16 << 20 or 4096
       for _, rest in ipairs({ 300, length - tail }) do
         path = image("cut." .. format, format)
         disks.run(("truncate -s %d '%s'"):format(rest, path))
