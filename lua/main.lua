@@ -8,6 +8,7 @@ local COMMANDS = {
   disk = "cli.disk",
   import = "cli.import",
   plan = "cli.plan",
+  release = "cli.release",
   script = "cli.script",
   serve = "cli.serve",
 }
@@ -23,6 +24,7 @@ controller of a cluster.
   check    try a site's scripts on a machine; no server needed
   serve    serve the disk images of a directory to a cluster
   disk     fetch one disk image, check it, write it as a raw file
+  release  before it is uninstalled: cancel, clean up, let go of every object
   controller  the controller, as without a command; its options
   script   run a Lua file with this program's modules
 

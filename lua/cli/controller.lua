@@ -1,23 +1,15 @@
 --- cli.controller: the controller of a cluster; what runs without a subcommand.
 
-local client = require "kube.client"
 local command = require "cli.command"
 local config = require "kube.config"
-local crds = require "crds"
-local digest = require "host.digest"
 local env = require "host.env"
 local errors = require "host.error"
-local events = require "kube.events"
 local file = require "host.file"
 local images = require "host.images"
-local kinds = require "kinds"
-local leader = require "kube.leader"
-local log = require "host.log"
-local manager = require "manager"
 local observed = require "observed"
+local replica = require "replica"
 local scripts = require "scripts"
 local site_of = require "cli.site"
-local task = require "host.task"
 local time = require "host.time"
 
 local M = {}
@@ -38,7 +30,8 @@ Runs the controller, in a pod or against the cluster of KUBECONFIG.
       --max-per-source N          of them from one source                    (default 4)
 
 Environment: KUBECONFIG; SVC_ADDRESS, the host (or host:port) under which the cluster
-reaches the images; DEBUG=true.
+reaches the images; POD_IP, under which other replicas send downloads to this one while
+it leads; DEBUG=true.
 ]]
 
 local OPTIONS = {
@@ -53,8 +46,6 @@ local OPTIONS = {
 }
 
 local SERVICE = "harvester-vm-import-controller"
-local LEASE = "vm-import-controller"
-local CONTROLLER = "migration.harvesterhci.io/vm-import-controller"
 
 -- host or nil, port of "HOST:PORT", ":PORT" or "[V6]:PORT".
 local function parse_listen(text)
@@ -87,26 +78,20 @@ local function base_url(namespace, port)
   return "http://" .. address
 end
 
-local function connect(cluster, fence, on_request)
-  return assert(client.new({
-    config = cluster,
-    kinds = kinds,
-    fence = fence,
-    on_request = on_request,
-  }))
-end
-
 local function observe(values, scratch)
   local host, port = parse_listen(values["metrics-listen"] or ":8081")
   return observed.serve({ host = host, port = port, scratch = scratch,
     clock = time.monotonic })
 end
 
--- One term as the leader.
-local function lead(world)
-  assert(crds.ensure(world.client))
-  local running = manager.new(world)
-  running:run()
+-- Where other replicas send those who download from us, or nil.
+local function own_url(port)
+  local address = env.get("POD_IP")
+  if not address or address == "" then
+    return nil
+  end
+  return ("http://%s:%d"):format(address:find(":", 1, true) and "[" .. address .. "]"
+    or address, port)
 end
 
 local function run_controller(values)
@@ -115,64 +100,23 @@ local function run_controller(values)
   local scratch = values.scratch or "/tmp/vm-import-controller"
   assert(file.mkdir(scratch, { parents = true }))
   local server <close> = assert(images.serve({ host = host, port = port }))
-  local identity = ("%s-%s"):format(env.get("HOSTNAME") or "vm-import-controller",
-    digest.random(4))
-
-  -- Not closed here: goodbyes (the lease given back) still need them.
-  local lease_client = assert(client.new({ config = cluster, kinds = kinds,
-    deadline = 5 }))
-  local election = leader.new({
-    client = lease_client,
-    namespace = cluster.namespace,
-    name = LEASE,
-    identity = identity,
-  })
-  local function fence()
-    return election:may_write()
-  end
-  local seen = observe(values, scratch)
-  seen:ready(false, "standing by: another replica leads, or none yet")
-  local api = connect(cluster, fence, function(method, _, status)
-    seen:request(method, status)
-  end)
   local site <close> = scripts.new()
   site_of.use(site, values.scripts, "controller")
-  local world = {
-    client = api,
-    scripts = site,
-    namespace = not values.scripts and cluster.namespace or nil,
+  replica.run({
+    cluster = cluster,
     server = server,
     base_url = base_url(cluster.namespace, server:port()),
-    events = events.new({ client = api, controller = CONTROLLER, instance = identity }),
-    fence = fence,
-    observer = seen,
-    on_synced = function()
-      seen:ready(true, nil, true)
-    end,
+    own_url = own_url(server:port()),
+    observer = observe(values, scratch),
+    scripts = site,
+    watch_scripts = not values.scripts,
     options = {
       scratch = scratch,
       strict_tls = values["strict-tls"] or false,
       max_imports = count(values, "max-imports", 8),
       max_per_source = count(values, "max-per-source", 4),
     },
-  }
-  log.info("starting", { version = env.version(), api = cluster.url,
-    images = world.base_url })
-  election:run(function()
-    local lost <close> = setmetatable({}, { __close = function()
-      seen:ready(false, "standing by: the lease was lost or given back")
-    end })
-    assert(lost)
-    while true do
-      -- A task: the next term begins when all of this one has said goodbye.
-      local term <close> = task.spawn(lead, world)
-      local ok, err = term:join()
-      if not ok then
-        log.error(errors.of(err).message)
-        task.sleep(5)
-      end
-    end
-  end)
+  })
 end
 
 --- controller.run(args) -> exit code                                    [waits]

@@ -88,7 +88,7 @@ local function take_over(self, lease, asked_at)
   return taken and remember(self, taken, asked_at), err
 end
 
--- True; nil: another holds it; nil, err.
+-- True; nil, nil, lease: another holds it; nil, err.
 local function acquire(self)
   local asked_at = self.boottime()
   local lease, err = self.client:get(KIND, self.namespace, self.name)
@@ -98,7 +98,7 @@ local function acquire(self)
     end
     return nil, err
   elseif is_alive(self, lease) and lease.spec.holderIdentity ~= self.identity then
-    return nil
+    return nil, nil, lease
   end
   return take_over(self, lease, asked_at)
 end
@@ -226,12 +226,14 @@ end
 function methods:run(lead)
   local said
   while true do
-    local ok, err = acquire(self)
+    local ok, err, other = acquire(self)
     if ok then
       log.info("leading", { lease = self.name, identity = self.identity })
       lead_once(self, lead)
       said = nil
-    elseif err and err.kind ~= "conflict" and said ~= err.message then
+    elseif not err then
+      self.on_other(other.metadata.annotations or {})
+    elseif err.kind ~= "conflict" and said ~= err.message then
       said = err.message
       log.warn("acquiring the lease: " .. err.message)
     end
@@ -245,6 +247,8 @@ end
 --   opts.namespace, opts.name of the Lease
 --   opts.identity             string, of this replica
 --   opts.annotations          table, on the Lease while we hold it
+--   opts.on_other             function (annotations), optional: another holds the Lease,
+--                             on which it has put these; called at each look
 --   opts.boottime             function () -> seconds (default time.boottime)
 --   opts.timing               {duration, deadline, renew, look}, seconds, for specs
 function M.new(opts)
@@ -254,6 +258,7 @@ function M.new(opts)
     name = opts.name,
     identity = opts.identity,
     annotations = opts.annotations,
+    on_other = opts.on_other or function() end,
     boottime = opts.boottime or time.boottime,
     timing = opts.timing or TIMING,
   }, mt)

@@ -36,6 +36,47 @@ describe("host.images", function()
     server:publish(path, { file = site:put(name, text), size = #text })
   end
 
+  describe("of several replicas", function()
+    it("the one that stands by sends every path to the one that leads", function()
+      publish(PATH, "a", "old")
+      server:stand_by("http://192.0.2.1:8080")
+      for _, path in ipairs { PATH, OTHER } do
+        for _, method in ipairs { "GET", "HEAD" } do
+          local answer = assert(site:get(path, nil, method))
+          assert.equal(307, answer.status)
+          assert.equal("http://192.0.2.1:8080" .. path, answer.headers.location)
+          assert.equal("", answer.body)
+        end
+      end
+      assert.equal(405, assert(site:get(PATH, nil, "POST")).status)
+    end)
+
+    it("one that does not know who leads lets requests wait, and then sends them on", function()
+      local patient <close> = served.open({ wait = 30 })
+      patient.server:ready()
+      patient.server:stand_by()
+      local asked = task.spawn(patient.get, patient, PATH)
+      task.sleep(0.05)
+      assert.is_false(asked:done())
+      patient.server:stand_by("http://192.0.2.1:8080")
+      local ok, answer = asked:join(10)
+      assert.is_true(ok)
+      assert.equal(307, answer.status)
+    end)
+
+    it("one that leads has what it publishes, and nothing of an earlier term", function()
+      publish(PATH, "a", "old")
+      server:ready()
+      server:stand_by("http://192.0.2.1:8080")
+      server:lead()
+      assert.equal(503, assert(site:get(PATH)).status)
+      publish(OTHER, "b", "new")
+      server:ready()
+      assert.equal("new", assert(site:get(OTHER)).body)
+      assert.equal(404, assert(site:get(PATH)).status)
+    end)
+  end)
+
   describe("an image", function()
     it("is there as a whole, and is not text", function()
       local text = noise(1 << 20)

@@ -37,7 +37,7 @@ describe("kube.leader", function()
     local self = { name = name, leads = false, slept = 0, goodbye = opts.goodbye }
     self.leader = leader.new({
       client = opts.client or store, namespace = "n", name = "l", identity = name,
-      annotations = opts.annotations, timing = opts.timing or TIMING,
+      annotations = opts.annotations, on_other = opts.on_other, timing = opts.timing or TIMING,
       boottime = function()
         return time.boottime() + self.slept
       end,
@@ -80,6 +80,22 @@ describe("kube.leader", function()
     local ok, err = b.leader:may_write()
     assert.is_nil(ok)
     assert.equal("NotLeader", err.reason)
+  end)
+
+  it("is told what another that leads says of itself", function()
+    local first <close> = replica("a", { annotations = { where = "there" } })
+    eventually(function() return first.leads end)
+    local said
+    local second <close> = replica("b", { on_other = function(annotations)
+      said = annotations
+    end })
+    eventually(function() return said end)
+    assert.equal("there", said.where)
+    assert.is_false(second.leads)
+    said = nil
+    first.task:cancel()
+    eventually(function() return second.leads end)
+    assert.is_nil(said)
   end)
 
   it("takes over from one that has died, not before the lease has ended", function()

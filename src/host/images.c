@@ -159,6 +159,31 @@ static int l_server_ready(lua_State *L)
 }
 
 /*
+ * server:stand_by(base?)
+ * This replica has no images: what was published is forgotten.
+ *
+ *   base  string  "http://HOST:PORT": they are there, every path is redirected (307);
+ *                 nil: that is not known, requests wait for opts.wait seconds
+ */
+static int l_server_stand_by(lua_State *L)
+{
+    struct vic_imageserver *s = check_server(L);
+
+    vic_imageserver_stand_by(s, luaL_optstring(L, 2, NULL));
+    return 0;
+}
+
+/*
+ * server:lead()
+ * The images are here: they are published from now on, then ready() is called.
+ */
+static int l_server_lead(lua_State *L)
+{
+    vic_imageserver_lead(check_server(L));
+    return 0;
+}
+
+/*
  * server:stats(path) -> {requests, full_reads, bytes, active, sha512} | nil
  *
  *   requests    integer  answered with the image or a part of it
@@ -207,9 +232,11 @@ int vic_open_images(lua_State *L)
         { "close", l_server_close },
         { "forget", l_server_forget },
         { "hold", l_server_hold },
+        { "lead", l_server_lead },
         { "port", l_server_port },
         { "publish", l_server_publish },
         { "ready", l_server_ready },
+        { "stand_by", l_server_stand_by },
         { "stats", l_server_stats },
         { "__close", l_server_close },
         { "__gc", l_server_close },

@@ -7,6 +7,7 @@
 #include "imageserver.h"
 
 #include "alloc.h"
+#include "elsewhere.h"
 #include "error.h"
 #include "image.h"
 #include "imagebody.h"
@@ -33,6 +34,7 @@ struct vic_imageserver {
     struct MHD_Daemon *daemon;
     int socket; /* the daemon's */
     struct vic_routes *routes;
+    struct vic_elsewhere elsewhere;
     struct vic_metric *requests_total, *bytes_total;
     bool sha512;
 
@@ -174,6 +176,10 @@ static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
 static enum MHD_Result answer(struct vic_imageserver *s, struct exchange *x,
                               const char *path)
 {
+    struct MHD_Response *elsewhere = vic_elsewhere_response(&s->elsewhere, path);
+
+    if (elsewhere) /* 307: the method stays */
+        return send_answer(s, x->connection, MHD_HTTP_TEMPORARY_REDIRECT, elsewhere);
     switch (vic_routes_ask(s->routes, &x->waiter, path, &x->route)) {
     case VIC_ROUTE_FOUND:
         return send_image(s, x);
@@ -325,6 +331,7 @@ struct vic_imageserver *vic_imageserver_start(const struct vic_imageserver_opts 
     s->sha512 = opts->sha512;
     pthread_mutex_init(&s->lock, NULL);
     s->routes = vic_routes_new(&routes);
+    vic_elsewhere_init(&s->elsewhere);
     register_metrics(s);
     s->daemon = start_daemon(s, opts);
     if (!s->daemon) {
@@ -356,6 +363,7 @@ void vic_imageserver_stop(struct vic_imageserver *s)
     if (s->daemon)
         MHD_stop_daemon(s->daemon);
     vic_routes_free(s->routes);
+    vic_elsewhere_fini(&s->elsewhere);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -394,6 +402,17 @@ void vic_imageserver_forget(struct vic_imageserver *s, const char *path)
 void vic_imageserver_ready(struct vic_imageserver *s)
 {
     vic_routes_complete(s->routes);
+}
+
+void vic_imageserver_stand_by(struct vic_imageserver *s, const char *base)
+{
+    vic_elsewhere_set(&s->elsewhere, base);
+    vic_routes_clear(s->routes);
+}
+
+void vic_imageserver_lead(struct vic_imageserver *s)
+{
+    vic_imageserver_stand_by(s, NULL);
 }
 
 bool vic_imageserver_stats(struct vic_imageserver *s, const char *path,

@@ -7,7 +7,7 @@
  * GET and HEAD, single ranges, exact lengths, keep-alive. A path is the bytes of the
  * request line, nothing is decoded; there is no listing. Until vic_imageserver_ready(), a
  * request for an unknown path waits, because after a restart its route may be about to
- * come; then it is 404.
+ * come; then it is 404. Of several replicas one has the images; the others redirect to it.
  *
  * Counts vm_import_image_requests_total{code} and vm_import_image_bytes_total.
  */
@@ -69,6 +69,13 @@ void vic_imageserver_forget(struct vic_imageserver *s, const char *path);
 
 /* All routes there are have been published: unknown paths are 404 from now on. */
 void vic_imageserver_ready(struct vic_imageserver *s);
+
+/* This replica does not lead. `base` ("http://HOST:PORT"): the images are there, every path
+ * is answered with 307; NULL: not known yet, requests wait. What was published is forgotten. */
+void vic_imageserver_stand_by(struct vic_imageserver *s, const char *base);
+
+/* The images are here: what is published from now on, and vic_imageserver_ready() again. */
+void vic_imageserver_lead(struct vic_imageserver *s);
 
 /* False: no such path. */
 bool vic_imageserver_stats(struct vic_imageserver *s, const char *path,

@@ -215,6 +215,23 @@ void vic_routes_remove(struct vic_routes *routes, const char *path)
     pthread_mutex_unlock(&routes->lock);
 }
 
+void vic_routes_clear(struct vic_routes *routes)
+{
+    struct vic_route_waiter *waiting, *next;
+
+    pthread_mutex_lock(&routes->lock);
+    tdestroy(routes->root, node_unref);
+    routes->root = NULL;
+    routes->complete = false;
+    waiting = routes->waiting;
+    routes->waiting = NULL;
+    for (; waiting; waiting = next) {
+        next = waiting->next;
+        routes->opts.resume(waiting);
+    }
+    pthread_mutex_unlock(&routes->lock);
+}
+
 void vic_routes_complete(struct vic_routes *routes)
 {
     pthread_mutex_lock(&routes->lock);

@@ -67,6 +67,9 @@ void vic_routes_put(struct vic_routes *routes, const struct vic_route *route);
 void vic_routes_hold(struct vic_routes *routes, const char *path, uint64_t size);
 void vic_routes_remove(struct vic_routes *routes, const char *path);
 
+/* Nothing is in the table any more, and it is not complete; all who wait ask again. */
+void vic_routes_clear(struct vic_routes *routes);
+
 /* The table is complete: what is not in it is unknown from now on. */
 void vic_routes_complete(struct vic_routes *routes);
 

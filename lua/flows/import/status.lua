@@ -11,7 +11,6 @@ local task = require "host.task"
 local time = require "host.time"
 
 local KIND = "VirtualMachineImport"
-local FINALIZER = "migration.harvesterhci.io/vm-import-controller"
 local REPORT_EVERY = 2 -- seconds
 local TRIES = 5        -- of a write that meets other writers
 
@@ -19,6 +18,9 @@ local methods = {}
 local mt = { __name = "flows.import.status", __index = methods }
 
 local M = {}
+
+--- status.FINALIZER: on an import that has made something which would have to be removed.
+M.FINALIZER = "migration.harvesterhci.io/vm-import-controller"
 
 --- status.OLD_DEFINITION: err.reason when the store does not keep fields of ours.
 M.OLD_DEFINITION = "OldCustomResourceDefinition"
@@ -98,14 +100,14 @@ local function set_finalizer(self, wanted)
   local function list(import)
     local result, present = json.array({}), false
     for _, name in ipairs(import.metadata.finalizers or {}) do
-      if name == FINALIZER then
+      if name == M.FINALIZER then
         present = true
       else
         result[#result + 1] = name
       end
     end
     if wanted then
-      result[#result + 1] = FINALIZER
+      result[#result + 1] = M.FINALIZER
     end
     return result, present
   end
