@@ -27,8 +27,9 @@
 --   source:power_state(id) -> "on" | "off" | "suspended" | nil, err
 --   source:shutdown_guest(id) -> true | nil, err    asked for; does not wait for it
 --   source:power_off(id) -> true | nil, err         done, or it was off already
---   source:export(machine, {recorded, record, waiting}) -> export | nil, err
---   source:cleanup(recorded) -> remaining | nil, err     idempotent
+--   source:export(machine, {id, recorded, record, waiting, report}) -> export | nil, err
+--   source:cleanup(recorded) -> remaining | nil, err     idempotent; beside what remains
+--                                        it may say in an err why
 --   source:close()
 --
 --   export:stream(disk_id) -> {url, headers, tls, connect_to, format, size, capacity,
@@ -38,17 +39,20 @@
 --   export:complete() -> {[disk_id] = {algorithm, value, size}} | nil, err
 --   export:close()                aborts unless completed
 --
+-- `id` is the import's uid: what is made remotely is named by it and the disk.
 -- `recorded` is a list of entries {kind, name, id, ...}: what exists remotely because of
 -- this import, as earlier runs recorded it. record(entry) writes one down and returns
 -- when the store has it, or throws; it replaces the one of its kind and name, and
 -- {kind, name, gone = true} removes that one. waiting(message, until_time), if given,
--- is told what the export waits for, until when (RFC 3339) at the latest.
+-- is told what the export waits for, until when (RFC 3339) at the latest;
+-- report(message), if given, what goes on at the source while a disk is made readable.
 --
 -- An err of kind busy passes by itself; err.after, if set, says in how many seconds.
 
 local errors = require "host.error"
 
 local PROVIDERS = {
+  OpenstackSource = "providers.openstack",
   VmwareSource = "providers.vmware",
 }
 

@@ -43,6 +43,7 @@ function methods:put(plan, disk, stream)
     },
     format = stream.format,
     size = stream.size,
+    digest = stream.digest,
     output = self:path(plan, disk),
     capacity = disk.capacity_bytes,
     digests = { "sha1", "sha256" },

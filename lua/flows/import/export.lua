@@ -183,6 +183,10 @@ local function fetch_all(import, ctx, missing)
   local source <close> = assert(ctx.open_source(origin.of(import)))
   ctx.writer:working("Exporting", "opening the export of " .. import.status.machine.name)
   local export <close> = assert(source:export(import.status.machine, {
+    id = import.metadata.uid,
+    report = function(message)
+      ctx.writer:working("Exporting", message)
+    end,
     recorded = import.status.recorded or {},
     record = function(entry)
       if entry.gone then

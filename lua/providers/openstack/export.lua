@@ -1,0 +1,273 @@
+--- providers.openstack.export: the disks of one stopped server, readable as images.
+--
+-- Nothing is made before a disk is asked for. All that is made is recorded first, and
+-- removed by complete(), or later by source:cleanup().
+
+local compute = require "providers.openstack.compute"
+local errors = require "host.error"
+local hardware = require "providers.openstack.hardware"
+local remote = require "providers.openstack.remote"
+local task = require "host.task"
+local volumes = require "providers.openstack.volumes"
+
+local methods = {}
+local mt = { __name = "openstack.export", __index = methods }
+local job_methods = {}
+local job_mt = { __index = job_methods }
+
+local M = {}
+
+M.methods = methods
+
+-- What host.disk reads as it comes.
+local FORMATS = { raw = true }
+local DIGESTS = { sha512 = true, sha256 = true, sha1 = true }
+
+local function key(entry)
+  return entry.kind .. "/" .. entry.name
+end
+
+-- A record of its own: what is written down must not change afterwards.
+local function copy(entry)
+  return { kind = entry.kind, name = entry.name, id = entry.id, diskID = entry.diskID,
+    since = entry.since }
+end
+
+-- What the disk's remote things are called.
+function job_methods:name(disk)
+  return ("vm-import-%s-%s"):format(self.id, disk.id)
+end
+
+function job_methods:knows(entry)
+  return self.entries[key(entry)] ~= nil
+end
+
+function job_methods:record(entry)
+  self.entries[key(entry)] = copy(entry)
+  self.tell(copy(entry))
+end
+
+function job_methods:forget(entry)
+  self.entries[key(entry)] = nil
+  self.tell { kind = entry.kind, name = entry.name, gone = true }
+end
+
+function job_methods:report(disk, text)
+  if self.say then
+    self.say(("disk %s: %s"):format(disk.name, text))
+  end
+end
+
+function job_methods:server()
+  return compute.server(self.session, self.machine.id)
+end
+
+--- export.remove(session, entries, opts) -> remaining, err              [waits]
+-- Removes what the entries stand for. err: why the first of the remaining stays.
+--
+--   opts.forget  function (entry): it is gone; optional
+function M.remove(session, entries, opts)
+  local remaining, problem = {}, nil
+  for _, kind in ipairs(remote.ORDER) do
+    for _, entry in ipairs(entries) do
+      if entry.kind == kind then
+        local ok, err = remote.remove_entry(session, entry, opts)
+        if not ok then
+          remaining[#remaining + 1] = entry
+          problem = problem or err
+        elseif opts.forget then
+          opts.forget(entry)
+        end
+      end
+    end
+  end
+  return remaining, problem
+end
+
+-- What earlier runs left of an older state of the machine must not be imported: it goes.
+local function settle(job, recorded)
+  local stale = {}
+  for _, entry in ipairs(recorded or {}) do
+    if remote.KINDS[entry.kind] then
+      job.entries[key(entry)] = copy(entry)
+      if entry.since ~= job.stamp then
+        stale[#stale + 1] = entry
+      end
+    end
+  end
+  local left, err = M.remove(job.session, stale, {
+    poll = job.waits.poll, delete_timeout = job.waits.delete_timeout,
+    forget = function(entry)
+      job:forget(entry)
+    end,
+  })
+  if #left > 0 then
+    return nil, errors.wrap(err, "removing what an earlier run has made")
+  end
+  return true
+end
+
+--- export.open(session, machine, opts) -> export | nil, err             [waits]
+--
+--   machine        table     the Machine that was inspected
+--   opts.id        string    of the import; what is made is named by it
+--   opts.tls       table     for downloads
+--   opts.recorded  list      entries of earlier runs
+--   opts.record    function(entry)
+--   opts.report    function(message), or nil
+--   opts.waits     {poll, delete_timeout, retry_count, retry_delay} seconds
+--   err  busy  the server is not stopped; gone: it does not exist any more
+function M.open(session, machine, opts)
+  local server, err = compute.server(session, machine.id)
+  if not server then
+    return nil, err
+  elseif hardware.power_state(server) ~= "off" then
+    return nil, errors.new("busy", ("server %s is %s, not SHUTOFF"):format(machine.id,
+      tostring(server.status)))
+  end
+  local stamp
+  stamp, err = compute.stamp(session, server)
+  if not stamp then
+    return nil, err
+  end
+  local job = setmetatable({
+    session = session, machine = machine, id = opts.id, root = hardware.ROOT,
+    stamp = stamp, entries = {}, tell = opts.record, say = opts.report,
+    waits = opts.waits,
+  }, job_mt)
+  local ok, why = settle(job, opts.recorded)
+  if not ok then
+    return nil, why
+  end
+  return setmetatable({
+    job = job, session = session, machine = machine, tls = opts.tls,
+    images = {}, gates = {},
+  }, mt)
+end
+
+local function disk_of(machine, id)
+  for _, disk in ipairs(machine.disks) do
+    if disk.id == id then
+      return disk
+    end
+  end
+  error("the machine has no disk " .. tostring(id), 3)
+end
+
+-- The image of a disk, one task at a time: a second reader finds it made.
+local function image_of(self, disk)
+  self.gates[disk.id] = self.gates[disk.id] or task.semaphore(1)
+  local permit <close> = assert(self.gates[disk.id]:acquire())
+  assert(permit)
+  local image = self.images[disk.id]
+  if image then
+    local now, err = remote.get(self.session, "image", image.id)
+    if now and now.status == "active" then
+      return now
+    elseif not now and err.kind ~= "notfound" then
+      return nil, err
+    end
+  end
+  local err
+  image, err = volumes.image(self.job, disk)
+  self.images[disk.id] = image
+  return image, err
+end
+
+local function digest_of(image)
+  if DIGESTS[image.os_hash_algo] and type(image.os_hash_value) == "string" then
+    return { algorithm = image.os_hash_algo, value = image.os_hash_value:lower() }
+  end
+  return nil
+end
+
+--- export:stream(disk_id) -> stream | nil, err                          [waits]
+-- Where a disk can be read, as often as need be; makes what that takes.
+--
+--   stream.url        string
+--   stream.headers    table    holds the token: do not log it
+--   stream.tls        table
+--   stream.format     "raw"
+--   stream.size       bytes    of the stream
+--   stream.capacity   bytes    that the disk must have
+--   stream.digest     {algorithm, value} of the stream, from Glance; or nil
+--   stream.resumable  true     Glance serves ranges
+--   err  unsupported  the image came in a format that cannot be read as it comes
+-- Throws for a disk that the machine has not.
+function methods:stream(disk_id)
+  local disk = disk_of(self.machine, disk_id)
+  local image, err = image_of(self, disk)
+  if not image then
+    return nil, err
+  elseif not FORMATS[image.disk_format] then
+    return nil, errors.final(errors.new("unsupported", ("OpenStack gives disk %s as %s; "
+      .. "only raw can be read"):format(disk.id, tostring(image.disk_format)),
+      { code = "FormatUnsupported" }))
+  end
+  local token
+  token, err = self.session:fresh_token()
+  if not token then
+    return nil, err
+  end
+  return {
+    url = ("%s/images/%s/file"):format(self.session.urls.image, image.id),
+    headers = { ["X-Auth-Token"] = token },
+    tls = self.tls,
+    format = image.disk_format,
+    size = math.tointeger(image.size),
+    capacity = disk.capacity_bytes,
+    digest = digest_of(image),
+    resumable = true,
+  }
+end
+
+--- export:progress(fraction)
+-- OpenStack does not ask.
+function methods.progress()
+end
+
+--- export:lost() -> nil
+-- Images stay until they are removed.
+function methods.lost()
+  return nil
+end
+
+--- export:complete() -> digests | nil, err                              [waits]
+-- All disks have been read: removes what was made for that. What cannot be removed now
+-- stays recorded.
+--
+--   digests  table  disk id -> {algorithm, value, size}
+function methods:complete()
+  local entries = {}
+  for _, entry in pairs(self.job.entries) do
+    entries[#entries + 1] = entry
+  end
+  table.sort(entries, function(a, b)
+    return a.name < b.name
+  end)
+  M.remove(self.session, entries, {
+    poll = self.job.waits.poll, delete_timeout = self.job.waits.delete_timeout,
+    forget = function(entry)
+      self.job:forget(entry)
+    end,
+  })
+  local digests = {}
+  for id, image in pairs(self.images) do
+    local digest = digest_of(image)
+    if digest then
+      digest.size = math.tointeger(image.size)
+      digests[id] = digest
+    end
+  end
+  return digests
+end
+
+--- export:close()
+-- What was made and is not complete stays recorded: the next run goes on from there, or
+-- source:cleanup() removes it.
+function methods.close()
+end
+
+mt.__close = methods.close
+
+return M

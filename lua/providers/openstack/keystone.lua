@@ -1,0 +1,229 @@
+--- providers.openstack.keystone: a token and the catalogue that comes with it.
+
+local answer = require "providers.openstack.answer"
+local credentials_of = require "providers.openstack.credentials"
+local errors = require "host.error"
+local json = require "host.json"
+local time = require "host.time"
+
+local M = {}
+
+local MOST_NAMED = 10 -- projects or regions in a message
+
+-- Service -> catalogue types, best first, and what its URLs must end in.
+local SERVICES = {
+  compute = { types = { "compute" } },
+  volume = { types = { "volumev3", "block-storage", "block-store", "volume" } },
+  image = { types = { "image" }, version = "/v2" },
+  network = { types = { "network" }, version = "/v2.0" },
+}
+
+--- keystone.endpoint(text) -> url | nil, err
+-- spec.endpoint -> ".../v3": "https://cloud:5000", ".../identity", ".../v3/" will do.
+--
+--   err  invalid  final; no URL, or one with a user name in it
+function M.endpoint(text)
+  text = (text or ""):match("^%s*(.-)%s*$")
+  local function invalid(message)
+    return nil, errors.final(errors.new("invalid", message, { check = "endpoint" }))
+  end
+  if text == "" then
+    return invalid("spec.endpoint is empty; it is Keystone's URL, https://HOST:5000/v3")
+  end
+  if not text:find("^%a[%w+.-]*://") then
+    text = "https://" .. text
+  end
+  local scheme, authority, path = text:match("^(%a+)://([^/?#]*)([^?#]*)")
+  scheme = (scheme or ""):lower()
+  if scheme ~= "https" and scheme ~= "http" or not authority:find("^[%w%[]") then
+    return invalid(("spec.endpoint %q is no URL of a Keystone, https://HOST:5000/v3")
+      :format(text))
+  elseif authority:find("@", 1, true) then
+    return invalid("spec.endpoint holds a user name; it belongs into the Secret")
+  end
+  path = path:gsub("/+$", ""):gsub("/v[%d.]+$", "")
+  return ("%s://%s%s/v3"):format(scheme, authority, path)
+end
+
+local function post(pool, url, body)
+  return pool:request {
+    method = "POST", url = url .. "/auth/tokens", timeout = 60,
+    headers = { ["Content-Type"] = "application/json", Accept = "application/json" },
+    body = json.encode(body),
+  }
+end
+
+local function list_names(items)
+  local names = {}
+  for i, item in ipairs(items) do
+    names[i] = i <= MOST_NAMED and (item.name or item.id) or nil
+  end
+  table.sort(names)
+  if #items > MOST_NAMED then
+    names[#names + 1] = "..."
+  end
+  return names
+end
+
+-- Projects that the account may use, or nil: it cannot even log in.
+local function projects(pool, url, found)
+  local response = post(pool, url, credentials_of.request(found, true))
+  local token = response and response.status == 201
+    and response.headers["x-subject-token"]
+  if not token then
+    return nil
+  end
+  response = pool:request {
+    url = url .. "/auth/projects", timeout = 60, headers = { ["X-Auth-Token"] = token },
+  }
+  local document = response and response.status == 200 and answer.document(response, "")
+  return document and list_names(document.projects or {}) or {}
+end
+
+-- Keystone says the same of a wrong password and of a wrong project.
+local function refused(pool, url, found, response)
+  local what = ("logging in to %s"):format(url)
+  local names = not found.credential_secret and projects(pool, url, found)
+  if names then
+    return errors.final(errors.new("denied", ("%s: the user name and password are right, "
+      .. "but the account has no role in project %s; it has one in: %s"):format(what,
+      credentials_of.project(found), #names > 0 and table.concat(names, ", ") or "none"),
+      { check = "project", code = "ProjectRefused", candidates = names }))
+  end
+  local err = answer.failure(response, what)
+  return errors.final(errors.new("denied", err.message .. " (" .. (found.credential_secret
+    and "is the application credential right, and not expired?"
+    or "are user name, password and domain right?") .. ")",
+    { check = "login", code = "LoginRefused" }))
+end
+
+--- keystone.log_in(pool, url, credentials) -> token | nil, err          [waits]
+--
+--   token.id       string   X-Auth-Token; a secret
+--   token.ends     seconds since the epoch
+--   token.life     seconds that it was given for
+--   token.catalog  list
+--   token.project  {id, name}
+--   err  denied  final; err.code = LoginRefused or ProjectRefused (with err.candidates)
+--        notfound  there is no Keystone at this URL
+function M.log_in(pool, url, credentials)
+  local response, err = post(pool, url, credentials_of.request(credentials))
+  if not response then
+    return nil, errors.wrap(err, "logging in to " .. url)
+  elseif response.status == 401 or response.status == 403 then
+    return nil, refused(pool, url, credentials, response)
+  elseif response.status ~= 201 then
+    err = answer.failure(response, "logging in to " .. url)
+    err.check = "login"
+    return nil, err
+  end
+  local document
+  document, err = answer.document(response, url)
+  local token = document and document.token
+  local id = response.headers["x-subject-token"]
+  if type(token) ~= "table" or not id then
+    return nil, err or errors.new("format", url .. ": the answer holds no token")
+  end
+  local now = time.now()
+  local ends = time.parse(token.expires_at or "") or now + 3600
+  return {
+    id = id, ends = ends, life = math.max(ends - now, 0), catalog = token.catalog or {},
+    project = token.project or {},
+  }
+end
+
+local function services_of(catalog, kind)
+  local found = {}
+  for _, service in ipairs(catalog) do
+    if service.type == kind then
+      found[#found + 1] = service
+    end
+  end
+  return found
+end
+
+--- keystone.regions(catalog) -> names, sorted
+function M.regions(catalog)
+  local seen, names = {}, {}
+  for _, service in ipairs(catalog) do
+    for _, endpoint in ipairs(service.endpoints or {}) do
+      local region = endpoint.region or endpoint.region_id
+      if region and not seen[region] then
+        seen[region] = true
+        names[#names + 1] = region
+      end
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+local function url_in(catalog, service, region, interface)
+  for _, kind in ipairs(service.types) do
+    for _, entry in ipairs(services_of(catalog, kind)) do
+      for _, endpoint in ipairs(entry.endpoints or {}) do
+        if (endpoint.region or endpoint.region_id) == region
+          and endpoint.interface == interface and type(endpoint.url) == "string" then
+          return endpoint.url
+        end
+      end
+    end
+  end
+  return nil
+end
+
+-- With the version that is spoken, once.
+local function versioned(url, version)
+  url = url:gsub("/+$", "")
+  if version and not url:find("/v%d[%d.]*$") then
+    return url .. version
+  end
+  return version and url:gsub("/v%d[%d.]*$", version) or url
+end
+
+-- The region meant: the one named, or the only one.
+local function region_of(catalog, region)
+  local names = M.regions(catalog)
+  if not region and #names == 1 then
+    return names[1]
+  end
+  for _, name in ipairs(names) do
+    if name == region then
+      return name
+    end
+  end
+  return nil, errors.final(errors.new("notfound", ("%s; the catalogue has: %s"):format(
+    region and ("there is no region %s"):format(region) or "spec.region is not set",
+    table.concat(names, ", ")), {
+    check = "region", code = "RegionNotFound", candidates = names,
+  }))
+end
+
+--- keystone.services(catalog, region, interface) -> urls | nil, err
+--
+--   region     string  or nil: the only one
+--   interface  string  "public", "internal" or "admin"; "publicURL" as well
+--   urls       {compute, volume, image, network} without a slash at the end
+--   err  notfound  final; err.code = RegionNotFound or ServiceNotFound
+function M.services(catalog, region, interface)
+  local err
+  region, err = region_of(catalog, region)
+  if not region then
+    return nil, err
+  end
+  interface = (interface or "public"):gsub("URL$", "")
+  local urls = {}
+  for name, service in pairs(SERVICES) do
+    local url = url_in(catalog, service, region, interface)
+    if not url then
+      return nil, errors.final(errors.new("notfound", ("the catalogue has no %s service "
+        .. "(%s) with interface %s in region %s"):format(name,
+        table.concat(service.types, ", "), interface, region),
+        { check = "catalogue", code = "ServiceNotFound" }))
+    end
+    urls[name] = versioned(url, service.version)
+  end
+  return urls
+end
+
+return M

@@ -1,0 +1,135 @@
+--- providers.openstack.preflight: what stands in the way of an export at this moment.
+--
+-- Reads the server's and the volumes' state afresh and changes nothing.
+
+local compute = require "providers.openstack.compute"
+local errors = require "host.error"
+local hardware = require "providers.openstack.hardware"
+local remote = require "providers.openstack.remote"
+
+local M = {}
+
+local GIB = 2 ^ 30
+
+local READY = { ACTIVE = true, SHUTOFF = true }
+
+local function sayer(findings)
+  return function(code, severity, subject, message, action)
+    findings[#findings + 1] = { code = code, severity = severity, subject = subject,
+      message = message, action = action }
+  end
+end
+
+--- preflight.check_server(server, say)
+-- Pure.
+function M.check_server(server, say)
+  local doing = server["OS-EXT-STS:task_state"]
+  if server.status == "SUSPENDED" or server.status == "PAUSED" then
+    say("Suspended", "Blocks", "machine", ("the server is %s; what it has in memory "
+      .. "cannot be imported"):format(server.status), "resume it and shut it down")
+  elseif not READY[server.status] then
+    say("ServerStatus", "Blocks", "machine", ("the server is %s; only one that is ACTIVE "
+      .. "or SHUTOFF can be imported"):format(tostring(server.status)),
+      "bring it to one of these")
+  elseif type(doing) == "string" and not doing:find("^power") then
+    say("ServerBusy", "Blocks", "machine", "Nova is doing something with the server: "
+      .. doing, "wait until it is done")
+  end
+  if server.locked == true and server.status ~= "SHUTOFF" then
+    say("ServerLocked", "Blocks", "machine", "the server is locked and runs; it may be "
+      .. "that Nova does not stop it", "unlock it, or stop it yourself")
+  end
+end
+
+--- preflight.check_volume(volume, say)
+-- Pure.
+function M.check_volume(volume, say)
+  if volume.status ~= "in-use" and volume.status ~= "available" then
+    say("VolumeStatus", "Blocks", "disk " .. volume.id, ("the volume is %s, so no "
+      .. "snapshot can be made of it"):format(tostring(volume.status)),
+      "bring it back to in-use")
+  end
+end
+
+-- What is left under a limit; nil: there is none.
+local function left(limits, most, used)
+  most, used = tonumber(limits[most]), tonumber(limits[used])
+  if not most or most < 0 then
+    return nil
+  end
+  return most - (used or 0)
+end
+
+--- preflight.check_quota(disks, limits, say)
+-- Whether a snapshot and a volume of the largest disk still fit. Pure.
+--
+--   disks   list   those that are volumes
+--   limits  table  `absolute` of Cinder's limits
+function M.check_quota(disks, limits, say)
+  local largest = 0
+  for _, disk in ipairs(disks) do
+    largest = math.max(largest, math.ceil(disk.capacity_bytes / GIB))
+  end
+  if largest == 0 then
+    return
+  end
+  local function need(amount, what, most, used)
+    local have = left(limits, most, used)
+    if have and have < amount then
+      say("QuotaExceeded", "Blocks", "project", ("exporting needs %d %s more than the "
+        .. "project has; %d are left of its quota"):format(amount, what, have),
+        "raise the quota, or remove what is not needed")
+    end
+  end
+  need(1, "volume", "maxTotalVolumes", "totalVolumesUsed")
+  need(1, "snapshot", "maxTotalSnapshots", "totalSnapshotsUsed")
+  need(largest, "GiB of volumes", "maxTotalVolumeGigabytes", "totalGigabytesUsed")
+end
+
+local function volume_disks(machine)
+  local list = {}
+  for _, disk in ipairs(machine.disks) do
+    if disk.id ~= hardware.ROOT then
+      list[#list + 1] = disk
+    end
+  end
+  return list
+end
+
+local function check_volumes(session, disks, say)
+  for _, disk in ipairs(disks) do
+    local volume, err = remote.get(session, "volume", disk.id)
+    if not volume then
+      return nil, errors.wrap(err, "looking at volume " .. disk.id)
+    end
+    M.check_volume(volume, say)
+  end
+  return true
+end
+
+--- preflight.findings(session, machine) -> findings | nil, err          [waits]
+--
+--   err  gone  the server does not exist any more
+function M.findings(session, machine)
+  local findings = {}
+  local say = sayer(findings)
+  local server, err = compute.server(session, machine.id)
+  if not server then
+    return nil, err
+  end
+  M.check_server(server, say)
+  local disks = volume_disks(machine)
+  local ok
+  ok, err = check_volumes(session, disks, say)
+  if not ok then
+    return nil, err
+  end
+  local document = #disks > 0 and session:call("volume", "GET", "/limits")
+  local limits = document and document.limits
+  if type(limits) == "table" and type(limits.absolute) == "table" then
+    M.check_quota(disks, limits.absolute, say)
+  end
+  return findings
+end
+
+return M

@@ -1,0 +1,221 @@
+--- providers.openstack.session: calls to the services, in the name of one log-in.
+--
+-- The token is renewed before it ends, and when a service does not take it any more.
+
+local answer = require "providers.openstack.answer"
+local errors = require "host.error"
+local json = require "host.json"
+local keystone = require "providers.openstack.keystone"
+local task = require "host.task"
+local time = require "host.time"
+
+local BACKOFF = { 0.5, 1, 2, 4, 8 } -- seconds between tries of what may be tried again
+local EARLY = 300                   -- seconds before its end that a token is renewed
+local MOST_PAGES = 1000
+
+local methods = {}
+local mt = { __name = "openstack.session", __index = methods }
+
+local M = {}
+
+local function take(session, token)
+  local urls, err = keystone.services(token.catalog, session.region, session.interface)
+  if not urls then
+    return nil, err
+  end
+  session.token, session.urls = token, urls
+  session.generation = session.generation + 1
+  return true
+end
+
+local function log_in(session)
+  local token, err = keystone.log_in(session.pool, session.url, session.credentials)
+  if not token then
+    return nil, err
+  end
+  return take(session, token)
+end
+
+--- session.open(opts) -> session | nil, err                             [waits]
+--
+--   opts.pool         host.http pool; the session closes it
+--   opts.url          string  Keystone's, ".../v3"
+--   opts.credentials  credentials.read's
+--   opts.region       string  or nil: the only one
+--   opts.backoff      list of seconds, for tests
+--   err  of keystone.log_in and keystone.services
+function M.open(opts)
+  local session = setmetatable({
+    pool = opts.pool,
+    url = opts.url,
+    credentials = opts.credentials,
+    region = opts.region,
+    interface = opts.credentials.interface,
+    backoff = opts.backoff or BACKOFF,
+    gate = task.semaphore(1),
+    generation = 0, -- how often it has logged in
+    closed = false,
+  }, mt)
+  local ok, err = log_in(session)
+  if not ok then
+    return nil, err
+  end
+  return session
+end
+
+-- Logs in again, unless another task already has since `generation`.
+local function renew(session, generation)
+  local permit <close> = assert(session.gate:acquire())
+  assert(permit)
+  if session.generation ~= generation then
+    return true
+  end
+  return log_in(session)
+end
+
+--- session:fresh_token() -> token id | nil, err                         [waits]
+-- One that lives for a while yet.
+function methods:fresh_token()
+  local early = math.min(EARLY, self.token.life / 5)
+  if time.now() > self.token.ends - early then
+    local ok, err = renew(self, self.generation)
+    if not ok and time.now() > self.token.ends then
+      return nil, err
+    end
+  end
+  return self.token.id
+end
+
+local function send(session, request)
+  local token, err = session:fresh_token()
+  if not token then
+    return nil, err
+  end
+  local headers = { ["X-Auth-Token"] = token, Accept = "application/json" }
+  if request.body then
+    headers["Content-Type"] = "application/json"
+  end
+  if request.version then
+    headers["OpenStack-API-Version"] = request.version
+    -- Nova before microversion 2.27 knows only this name.
+    headers["X-OpenStack-Nova-API-Version"] = request.version:match("^compute (.+)$")
+  end
+  return session.pool:request {
+    method = request.method, url = request.url, headers = headers,
+    body = request.body and json.encode(request.body), timeout = request.timeout or 60,
+  }
+end
+
+-- Sends; a token that is not taken is renewed, once.
+local function send_known(session, request)
+  local generation = session.generation
+  local response, err = send(session, request)
+  if response and response.status == 401 then
+    local ok, why = renew(session, generation)
+    if not ok then
+      return nil, why
+    end
+    response, err = send(session, request)
+  end
+  return response, err
+end
+
+local PASSING = { busy = true, connect = true, timeout = true, http = true }
+
+--- session.passing(err) -> boolean
+-- Whether the same call may well succeed a little later.
+function M.passing(err)
+  return PASSING[err.kind] and (err.kind ~= "http" or not err.status) or false
+end
+
+-- One try: document and headers, or an err.
+local function try(session, request, what)
+  local response, err = send_known(session, request)
+  if not response then
+    return nil, errors.wrap(err, what)
+  elseif response.status >= 300 then
+    return nil, answer.failure(response, what)
+  end
+  local document
+  document, err = answer.document(response, what)
+  return document, err or response
+end
+
+--- session:call(service, method, path, opts) -> document, response | nil, err  [waits]
+-- GET and DELETE are tried again while a failure may pass; a POST only when the service
+-- said that it did nothing (429, 503): whoever creates looks by name afterwards.
+--
+--   service       "compute" | "volume" | "image" | "network"
+--   path          string  below the service's URL, or a whole URL
+--   opts.body     table   sent as JSON
+--   opts.version  string  a microversion: "compute 2.47"
+--   opts.once     boolean never try again
+--   err  kind by the answer's status; err.status, err.code, err.after
+function methods:call(service, method, path, opts)
+  opts = opts or {}
+  local request = {
+    method = method, body = opts.body, version = opts.version, timeout = opts.timeout,
+  }
+  local document, result
+  for i = 0, opts.once and 0 or #self.backoff do
+    if i > 0 then
+      task.sleep(math.max(self.backoff[i], math.min(result.after or 0, 30)))
+    end
+    request.url = path:find("^https?://") and path or self.urls[service] .. path
+    local what = ("%s %s"):format(method, request.url:match("^[^?]*"))
+    document, result = try(self, request, what)
+    if document or not M.passing(result)
+      or (method == "POST" and result.status ~= 503 and result.status ~= 429) then
+      break
+    end
+  end
+  return document, result
+end
+
+--- session.next_page(document, key) -> query | nil
+-- Of the page after this one: Glance says `next`, the others `KEY_links`. Nothing but
+-- its query is believed: behind a proxy the rest of it is often another's.
+function M.next_page(document, key)
+  local target = document.next
+  for _, link in ipairs(document[key .. "_links"] or {}) do
+    if link.rel == "next" then
+      target = link.href
+    end
+  end
+  return type(target) == "string" and target:match("%?(.+)$") or nil
+end
+
+--- session:list(service, path, key, opts) -> items | nil, err           [waits]
+-- All pages of a list; `key` names it in each document.
+function methods:list(service, path, key, opts)
+  local items = json.array({})
+  local bare = path:match("^[^?]*")
+  for _ = 1, MOST_PAGES do
+    local document, err = self:call(service, "GET", path, opts)
+    if not document then
+      return nil, err
+    end
+    for _, item in ipairs(document[key] or {}) do
+      items[#items + 1] = item
+    end
+    local query = M.next_page(document, key)
+    if not query then
+      return items
+    end
+    path = bare .. "?" .. query
+  end
+  return nil, errors.new("format", bare .. ": a list without end")
+end
+
+--- session:close()
+-- Forgets the token. It is not revoked: its downloads may be under way.
+function methods:close()
+  if not self.closed then
+    self.closed = true
+    self.pool:close()
+  end
+end
+
+mt.__close = methods.close
+
+return M

@@ -1,0 +1,221 @@
+-- Machines of a real OpenStack imported into a directory by the command.
+
+local env = require "host.env"
+local file = require "host.file"
+local json = require "host.json"
+local lab = require "support.lab"
+local openstack = require "support.openstack"
+
+local function status_of(folder)
+  return lab.read_object(folder.path .. "/out", "VirtualMachineImport", "vm").status
+end
+
+local function check_disks(sums, status)
+  assert.equal(#sums, #status.diskImportStatus)
+  for i, disk in ipairs(status.diskImportStatus) do
+    assert.equal(sums[i], lab.sha512(disk.diskLocalPath), "disk " .. i)
+  end
+  assert.same({}, status.recorded or {})
+end
+
+describe("import --output from OpenStack", function()
+  local cloud, before
+
+  lazy_setup(function()
+    cloud = openstack.cloud()
+    before = cloud:inventory()
+  end)
+
+  before_each(function()
+    cloud:reset()
+  end)
+
+  it("moves a server with two volumes and two ports, as they were", function()
+    local folder <close> = lab.folder()
+    cloud:start("openstack-demo")
+    local result = cloud:import(folder.path, { machine = "openstack-demo" })
+    assert.equal(0, result.status, result.stderr)
+    local status = status_of(folder)
+    check_disks(cloud.disks["openstack-demo"], status)
+    assert.equal("SHUTOFF", cloud:status("openstack-demo"))
+    assert.same(before, cloud:inventory())
+
+    local machine = lab.read_object(folder.path .. "/out", "VirtualMachine",
+      "openstack-demo")
+    local spec = machine.spec.template.spec
+    assert.equal("default/vlan1", spec.networks[1].multus.networkName)
+    assert.equal("default/vlan2", spec.networks[2].multus.networkName)
+    assert.equal("512Mi", spec.domain.memory.guest)
+    assert.equal(false, spec.domain.firmware.bootloader.efi.secureBoot)
+    assert.equal("the demo, ö", machine.metadata.annotations["field.cattle.io/description"])
+    local ports = cloud:call("GET", "network", "/ports?device_id="
+      .. cloud.servers["openstack-demo"]).ports
+    for _, port in ipairs(ports) do
+      local place = tonumber(port.name:match("(%d)$")) + 1
+      assert.equal(port.mac_address, spec.domain.devices.interfaces[place].macAddress)
+    end
+  end)
+
+  it("moves a root disk that is no volume; keeps the token out of all it writes", function()
+    local folder <close> = lab.folder()
+    local result = cloud:import(folder.path, { machine = cloud.servers["from-image"] })
+    assert.equal(0, result.status, result.stderr)
+    check_disks(cloud.disks["from-image"], status_of(folder))
+    assert.same(before, cloud:inventory())
+    local everything = result.stdout .. result.stderr
+    for _, path in ipairs(lab.files(folder.path .. "/out")) do
+      if path:find("%.yaml$") then
+        everything = everything .. assert(file.read(folder.path .. "/out/" .. path))
+      end
+    end
+    local tokens = cloud:seen().tokens
+    assert.truthy(#tokens > 0)
+    for _, token in ipairs(tokens) do
+      assert.falsy(everything:find(token, 1, true))
+    end
+    assert.falsy(everything:find(cloud.password .. "\n", 1, true))
+  end)
+
+  it("goes on after tokens that were revoked, answers of 503 and a broken download",
+    function()
+      local folder <close> = lab.folder()
+      cloud:fault { match = "POST /volume/.*/snapshots", status = 503,
+        headers = { ["Retry-After"] = "1" } }
+      cloud:fault { match = "GET /image/v2/images/", status = 503, times = 2 }
+      cloud:fault { match = "GET /image/.*/file", cut = 300 * 2 ^ 20 | 0 }
+      -- What Cinder does takes the token along: it is revoked between two requests.
+      cloud:fault { match = "POST /volume/.*/action", hold = 2 }
+      local revoker = require("host.task").spawn(function()
+        lab.wait_for("a snapshot is asked for", function()
+          for _, line in ipairs(cloud:seen().requests) do
+            if line:find("^GET /volume/.*/snapshots/") then
+              return true
+            end
+          end
+        end, 120)
+        for _, token in ipairs(cloud:seen().tokens) do
+          cloud:revoke(token)
+        end
+      end)
+      local result = cloud:import(folder.path, { machine = "lone" })
+      assert.equal(0, result.status, result.stderr)
+      local done, why = revoker:join(1)
+      assert(done, why)
+      check_disks(cloud.disks.lone, status_of(folder))
+      assert.truthy(#cloud:seen().tokens > 1)
+      assert.same(before, cloud:inventory())
+    end)
+end)
+
+describe("import from OpenStack that cannot be:", function()
+  local cloud, before
+
+  lazy_setup(function()
+    cloud = openstack.cloud()
+    before = cloud:inventory()
+  end)
+
+  before_each(function()
+    cloud:reset()
+  end)
+
+  -- Fails, says all of `words`, leaves nothing.
+  local function refused(opts, ...)
+    local folder <close> = lab.folder()
+    opts.machine = opts.machine or "lone"
+    local result = cloud:import(folder.path, opts)
+    assert.equal(1, result.status, result.stderr)
+    for _, word in ipairs({ ... }) do
+      assert(result.stderr:find(word, 1, true), word .. " is not in: " .. result.stderr)
+    end
+    assert.same(before, cloud:inventory())
+  end
+
+  it("a wrong password", function()
+    refused({ secret = { password = "wrong" } }, "401", "password")
+  end)
+
+  it("a project that the account has no role in", function()
+    refused({ secret = { project_name = "elsewhere" } }, "no role in project elsewhere",
+      "admin")
+  end)
+
+  it("a region that there is not", function()
+    refused({ source = { region = "RegionTwo" } }, "no region RegionTwo", "RegionOne")
+  end)
+
+  it("a certificate that nothing vouches for", function()
+    refused({ secret = { ca_cert = false } }, "no known CA", "ca_cert")
+  end)
+
+  it("two servers of one name", function()
+    refused({ machine = "twin" }, cloud.twins[1], cloud.twins[2], "ACTIVE", "10.20.0.")
+  end)
+
+  it("a name that is only a part of others", function()
+    refused({ machine = "openstack-dem" }, "no server openstack-dem",
+      cloud.servers["openstack-demo"])
+  end)
+
+  it("a service that is down for long", function()
+    cloud:fault { match = "GET /volume/", status = 503, times = 0 }
+    refused({}, "503", "/volume/")
+  end)
+
+  it("no quota for another snapshot, before the server is stopped", function()
+    cloud:start("lone")
+    local path = "/os-quota-sets/" .. cloud.project_id
+    cloud:call("PUT", "volume", path, { quota_set = { snapshots = 0 } })
+    local ok, err = pcall(refused, {}, "QuotaExceeded", "snapshot")
+    cloud:call("PUT", "volume", path, { quota_set = { snapshots = 10 } })
+    assert(ok, err)
+    assert.equal("ACTIVE", cloud:status("lone"))
+  end)
+
+  it("a volume in an error state, before the server is stopped", function()
+    cloud:start("lone")
+    local path = ("/volumes/%s/action"):format(cloud.volumes["lone-boot"])
+    cloud:call("POST", "volume", path, { ["os-reset_status"] = { status = "error" } })
+    local ok, err = pcall(refused, {}, "the volume is error")
+    cloud:call("POST", "volume", path, { ["os-reset_status"] = { status = "in-use" } })
+    assert(ok, err)
+    assert.equal("ACTIVE", cloud:status("lone"))
+  end)
+end)
+
+-- The same against a real site, whose machine is stopped by it: the variables that
+-- `openstack` reads, and OS_VM_NAME.
+describe("import from the site of OS_AUTH_URL", function()
+  if not env.get("OS_AUTH_URL") then
+    return
+  end
+
+  it("moves the server OS_VM_NAME", function()
+    local folder <close> = lab.folder()
+    local secret = {}
+    for _, key in ipairs { "OS_USERNAME", "OS_PASSWORD", "OS_PROJECT_NAME",
+      "OS_USER_DOMAIN_NAME", "OS_PROJECT_DOMAIN_NAME", "OS_REGION_NAME" } do
+      secret[key] = env.get(key)
+    end
+    if env.get("OS_CACERT") then
+      secret.ca_cert = assert(file.read(env.get("OS_CACERT")))
+    end
+    local group = "migration.harvesterhci.io/v1beta1"
+    local site = { name = "site", namespace = "default" }
+    assert(file.write(folder.path .. "/vm.yaml", table.concat({
+      json.encode({ apiVersion = "v1", kind = "Secret", metadata = site,
+        stringData = secret }),
+      json.encode({ apiVersion = group, kind = "OpenstackSource", metadata = site,
+        spec = { endpoint = env.get("OS_AUTH_URL"), credentials = site } }),
+      json.encode({ apiVersion = group, kind = "VirtualMachineImport",
+        metadata = { name = "vm", namespace = "default" },
+        spec = { virtualMachineName = env.get("OS_VM_NAME"), sourceCluster = {
+          apiVersion = group, kind = "OpenstackSource", name = "site",
+          namespace = "default" } } }),
+    }, "\n---\n")))
+    local result = lab.run({ "import", "-f", folder.path .. "/vm.yaml", "--output",
+      folder.path .. "/out" }, { timeout = 7200 })
+    assert.equal(0, result.status, result.stderr)
+    assert.same({}, status_of(folder).recorded or {})
+  end)
+end)

@@ -1,0 +1,167 @@
+--- support.openstack: the OpenStack of spec/e2e/openstack, as the specs see it.
+
+local env = require "host.env"
+local file = require "host.file"
+local http = require "host.http"
+local json = require "host.json"
+local support = require "support.lab"
+
+local M = {}
+
+local BUILD = env.get("VIC_BUILD") or "build"
+
+local methods = {}
+local mt = { __name = "support.openstack", __index = methods }
+
+local PATHS = { identity = "/v3", image = "/v2", network = "/v2.0", compute = "/v2.1" }
+
+local function exchange(method, url, body, headers)
+  headers = headers or {}
+  headers["Content-Type"] = "application/json"
+  local answer = assert(http.request({ method = method, url = url, headers = headers,
+    body = body and json.encode(body), timeout = 120 }))
+  assert(answer.status < 300, ("%s %s: %d %s"):format(method, url, answer.status,
+    answer.body))
+  return answer.body ~= "" and json.decode(answer.body) or {}, answer
+end
+
+--- cloud:call(method, service, path, body) -> document                  [waits]
+-- As the project's administrator, not through the proxy; throws what is no success.
+function methods:call(method, service, path, body)
+  if not self.token then
+    local _, answer = exchange("POST", self.urls.identity .. "/v3/auth/tokens", {
+      auth = {
+        identity = { methods = { "password" }, password = { user = {
+          name = self.admin, domain = { id = "default" }, password = self.password } } },
+        scope = { project = { id = self.project_id } },
+      },
+    })
+    self.token = answer.headers["x-subject-token"]
+  end
+  local prefix = PATHS[service] or "/v3/" .. self.project_id
+  return (exchange(method, self.urls[service] .. prefix .. path, body,
+    { ["X-Auth-Token"] = self.token }))
+end
+
+--- cloud:inventory() -> sorted list of "kind id name"                   [waits]
+-- All volumes, snapshots and images there are.
+function methods:inventory()
+  local list = {}
+  for kind, place in pairs {
+    volumes = { "volume", "/volumes/detail" }, snapshots = { "volume", "/snapshots/detail" },
+    images = { "image", "/images?limit=500" },
+  } do
+    for _, object in ipairs(self:call("GET", place[1], place[2])[kind]) do
+      list[#list + 1] = ("%s %s %s"):format(kind, object.id, object.name)
+    end
+  end
+  table.sort(list)
+  return list
+end
+
+--- cloud:status(server) -> text                                         [waits]
+function methods:status(server)
+  return self:call("GET", "compute", "/servers/" .. self.servers[server]).server.status
+end
+
+--- cloud:start(server)                                                  [waits]
+-- Until it is ACTIVE.
+function methods:start(server)
+  if self:status(server) ~= "ACTIVE" then
+    self:call("POST", "compute", ("/servers/%s/action"):format(self.servers[server]),
+      { ["os-start"] = json.null })
+    support.wait_for(server .. " is ACTIVE", function()
+      return self:status(server) == "ACTIVE"
+    end, 60)
+  end
+end
+
+--- cloud:fault(fault), cloud:reset(), cloud:seen() -> {requests, tokens, ranges}  [waits]
+-- The proxy's control port (spec/e2e/openstack/services/proxy.py).
+function methods:fault(fault)
+  exchange("POST", self.control .. "/faults", fault)
+end
+
+function methods:reset()
+  exchange("POST", self.control .. "/reset")
+end
+
+function methods:seen()
+  return (exchange("GET", self.control .. "/state"))
+end
+
+--- cloud:revoke(token)                                                 [waits]
+-- No service takes it any more.
+function methods:revoke(token)
+  local admin = self.token or self:inventory() and self.token
+  exchange("DELETE", self.urls.identity .. "/v3/auth/tokens", nil,
+    { ["X-Auth-Token"] = admin, ["X-Subject-Token"] = token })
+end
+
+local function with(base, more)
+  for key, value in pairs(more or {}) do
+    base[key] = value or nil
+  end
+  return base
+end
+
+--- cloud:secret(more) -> table, cloud:source(more) -> table
+-- stringData and spec, as upstream's example has them; `more` replaces fields, false
+-- removes one.
+function methods:secret(more)
+  return with({ username = self.username, password = self.password,
+    project_name = self.project, domain_name = "default", ca_cert = self.ca }, more)
+end
+
+function methods:source(more)
+  return with({ endpoint = self.auth_url, region = self.region,
+    credentials = { name = "devstack-credentials", namespace = "default" } }, more)
+end
+
+--- cloud:objects(opts) -> YAML text
+--
+--   opts.machine  virtualMachineName
+--   opts.secret, opts.source, opts.spec  tables: more, or false
+function methods:objects(opts)
+  local group = "migration.harvesterhci.io/v1beta1"
+  local function object(api_version, kind, name, fields)
+    return json.encode(with({ apiVersion = api_version, kind = kind,
+      metadata = { name = name, namespace = "default" } }, fields))
+  end
+  return table.concat({
+    object("v1", "Secret", "devstack-credentials",
+      { stringData = self:secret(opts.secret) }),
+    object(group, "OpenstackSource", "devstack", { spec = self:source(opts.source) }),
+    object(group, "VirtualMachineImport", opts.name or "vm", { spec = with({
+      virtualMachineName = opts.machine,
+      networkMapping = {
+        { sourceNetwork = "shared", destinationNetwork = "default/vlan1" },
+        { sourceNetwork = "public", destinationNetwork = "default/vlan2" },
+      },
+      sourceCluster = { apiVersion = group, kind = "OpenstackSource", name = "devstack",
+        namespace = "default" },
+    }, opts.spec) }),
+  }, "\n---\n") .. "\n"
+end
+
+--- cloud:args(folder, opts) -> list of arguments                        [waits]
+-- Of `import` into folder/out; opts as cloud:objects has them.
+function methods:args(folder, opts)
+  assert(file.write(folder .. "/vm.yaml", self:objects(opts)))
+  return { "import", "-f", folder .. "/vm.yaml", "--output", folder .. "/out" }
+end
+
+--- cloud:import(folder, opts) -> {status, signal, stdout, stderr}       [waits]
+function methods:import(folder, opts)
+  return support.run(self:args(folder, opts), { timeout = 600 })
+end
+
+--- openstack.cloud() -> cloud                                           [waits]
+-- The one that `spec/e2e/openstack/up BUILD/openstack` has started; its lab.json.
+function M.cloud()
+  local path = BUILD .. "/openstack/lab.json"
+  local cloud = assert(json.decode(assert(file.read(path))))
+  return setmetatable(cloud, mt)
+end
+
+return M
