@@ -1,0 +1,58 @@
+local answer = require "providers.openstack.answer"
+local rest = require "support.rest"
+
+local function failure(status, body, headers)
+  return answer.failure(rest.answer(status, body, headers), "POST https://x/volumes")
+end
+
+describe("answer.failure", function()
+  it("quotes the service, whichever way it says it", function()
+    for _, body in ipairs {
+      { itemNotFound = { code = 404, message = "Instance x could not be found." } },
+      { error = { code = 404, message = "Instance x could not be found.", title = "N" } },
+      { NeutronError = { type = "N", message = "Instance x could not be found.",
+        detail = "" } },
+      "<html><head><title>404</title></head><body>Instance x could not be found."
+        .. "</body></html>",
+    } do
+      local err = failure(404, body)
+      assert.equal("notfound", err.kind)
+      assert.equal("POST https://x/volumes: 404: Instance x could not be found.",
+        err.message)
+    end
+  end)
+
+  it("knows a quota by its words", function()
+    for status, text in pairs {
+      [413] = "VolumeLimitExceeded: Maximum number of volumes allowed (10) exceeded",
+      [403] = "Quota exceeded for instances: Requested 1, but already used 10",
+    } do
+      local err = failure(status, { overLimit = { code = status, message = text } })
+      assert.equal("nospace", err.kind)
+      assert.equal("QuotaExceeded", err.code)
+    end
+    assert.equal("denied", failure(403, { forbidden = { message = "Policy" } }).kind)
+  end)
+
+  it("takes Retry-After, within reason", function()
+    assert.equal(7, failure(503, "", { ["retry-after"] = "7" }).after)
+    assert.equal(300, failure(503, "", { ["retry-after"] = "999999" }).after)
+    assert.is_nil(failure(503, "", { ["retry-after"] = "Wed, 21 Oct" }).after)
+  end)
+
+  it("keeps a hostile answer short and on one line", function()
+    local err = failure(500, { error = { message = ("a\n\27[31m"):rep(1000) } })
+    assert.truthy(#err.message < 500)
+    assert.is_nil(err.message:find("%c"))
+  end)
+end)
+
+describe("answer.document", function()
+  it("refuses what is no object", function()
+    for _, body in ipairs { "[", "\"x\"", "<html>", "1" } do
+      local document, err = answer.document({ body = body }, "GET x")
+      assert.is_nil(document)
+      assert.equal("format", err.kind)
+    end
+  end)
+end)

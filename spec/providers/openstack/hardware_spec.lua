@@ -1,0 +1,156 @@
+local hardware = require "providers.openstack.hardware"
+local machine = require "providers.machine"
+local rest = require "support.rest"
+
+local function found(more)
+  local server = rest.data("server_volumes").server
+  local names = {}
+  for _, network in ipairs(rest.data("networks").networks) do
+    names[network.id] = network.name
+  end
+  local boot = rest.data("volume_boot").volume
+  local all = {
+    server = server, text = rest.text("server_volumes"), flavor = server.flavor,
+    image = boot.volume_image_metadata, has_root = false,
+    volumes = { boot, rest.data("volume_data").volume },
+    ports = rest.data("interfaces").interfaceAttachments, networks = names,
+    project = "admin",
+  }
+  for key, value in pairs(more or {}) do
+    all[key] = value
+  end
+  return all
+end
+
+local function codes(m)
+  local list = {}
+  for i, concern in ipairs(m.concerns) do
+    list[i] = concern.code
+  end
+  return list
+end
+
+describe("hardware.machine", function()
+  it("is the neutral Machine of a recorded server", function()
+    local m = assert(machine.check(hardware.machine(found())))
+    assert.equal("openstack-demo", m.name)
+    assert.equal("the demo, ö", m.description)
+    assert.equal("admin/openstack-demo", m.path)
+    assert.equal(m.id, m.uuid)
+    assert.same({ sockets = 1, cores = 2 }, m.cpu)
+    assert.equal(512 * 2 ^ 20, m.memory_bytes)
+    assert.same({ uefi = true, secure_boot = false, tpm = false }, m.firmware)
+    assert.equal("debian", m.guest.id)
+    assert.equal("off", m.power_state)
+    assert.same({ "demo-boot", "demo-data" }, { m.disks[1].name, m.disks[2].name })
+    assert.equal(2 ^ 30, m.disks[1].capacity_bytes)
+    assert.equal(1, m.disks[1].boot_order)
+    assert.is_nil(m.disks[2].boot_order)
+    assert.same({}, codes(m))
+  end)
+
+  it("has a NIC per port, in the guest's order and not in Neutron's", function()
+    local all = found()
+    local m = hardware.machine(all)
+    assert.equal("public", all.networks[all.ports[1].net_id])
+    assert.same({ "shared", "public" }, { m.nics[1].network.name, m.nics[2].network.name })
+    assert.same({ "10.20.0.156" }, m.nics[1].addresses)
+  end)
+
+  it("orders ports without an address by their age", function()
+    local ports = hardware.order_ports({
+      { port_id = "c", mac_addr = "FA:00:00:00:00:03", created_at = "2026-01-03" },
+      { port_id = "b", mac_addr = "fa:00:00:00:00:02", created_at = "2026-01-02" },
+      { port_id = "a", mac_addr = "fa:00:00:00:00:01" },
+    }, '"OS-EXT-IPS-MAC:mac_addr":"fa:00:00:00:00:01"')
+    assert.same({ "a", "b", "c" },
+      { ports[1].port_id, ports[2].port_id, ports[3].port_id })
+  end)
+
+  it("has one NIC for a port of two addresses", function()
+    local all = found { ports = { {
+      port_id = "p", net_id = "n", mac_addr = "FA:16:3E:00:00:01",
+      fixed_ips = { { ip_address = "10.0.0.1" }, { ip_address = "fd00::1" } },
+    } } }
+    local m = hardware.machine(all)
+    assert.equal(1, #m.nics)
+    assert.equal("fa:16:3e:00:00:01", m.nics[1].mac)
+    assert.same({ "10.0.0.1", "fd00::1" }, m.nics[1].addresses)
+  end)
+
+  it("orders disks by device name, vdz before vdaa", function()
+    local volumes = {}
+    for i, device in ipairs { "/dev/vdaa", "/dev/vdb", "/dev/vda", "/dev/vdz" } do
+      volumes[i] = { id = device, name = "", size = 1,
+        attachments = { { server_id = found().server.id, device = device } } }
+    end
+    local m = hardware.machine(found { volumes = volumes })
+    local ids = {}
+    for i, disk in ipairs(m.disks) do
+      ids[i] = disk.id
+    end
+    assert.same({ "/dev/vda", "/dev/vdb", "/dev/vdz", "/dev/vdaa" }, ids)
+    assert.equal("virtio", m.disks[1].bus)
+  end)
+
+  it("gives secure boot only with UEFI, and TPM from image or flavor", function()
+    local m = hardware.machine(found { image = { hw_firmware_type = "bios",
+      os_secure_boot = "required" } })
+    assert.same({ uefi = false, secure_boot = false, tpm = false }, m.firmware)
+    local flavor = { vcpus = 4, ram = 1024, disk = 0,
+      extra_specs = { ["hw:tpm_version"] = "2.0", ["os:secure_boot"] = "required" } }
+    m = hardware.machine(found { flavor = flavor, image = { hw_firmware_type = "uefi",
+      hw_cpu_sockets = "2", hw_disk_bus = "scsi", hw_scsi_model = "virtio-scsi",
+      hw_vif_model = "e1000", os_type = "windows" } })
+    assert.same({ uefi = true, secure_boot = true, tpm = true }, m.firmware)
+    assert.same({ sockets = 2, cores = 2 }, m.cpu)
+    assert.equal("windows", m.guest.family)
+    assert.same({ "scsi", "virtio-scsi0:0" }, { m.disks[1].bus, m.disks[1].controller })
+    assert.equal("e1000", m.nics[1].model)
+  end)
+
+  it("has a root disk that is no volume first, as large as the flavor says", function()
+    local server = rest.data("server_image").server
+    local m = assert(machine.check(hardware.machine(found { server = server,
+      text = rest.text("server_image"), flavor = server.flavor, volumes = {},
+      image = rest.data("image"), has_root = true, ports = {} })))
+    assert.equal("root", m.disks[1].id)
+    assert.equal(2 ^ 30, m.disks[1].capacity_bytes)
+  end)
+
+  it("says what of the machine cannot be had", function()
+    local flavor = { vcpus = 1, ram = 1024, disk = 0, ephemeral = 20, swap = "512" }
+    local volume = rest.data("volume_boot").volume
+    volume.encrypted, volume.multiattach = true, true
+    volume.attachments[2] = { server_id = "other", device = "/dev/vdb" }
+    local m = hardware.machine(found { flavor = flavor, volumes = { volume },
+      has_root = true, image = { disk_format = "qcow2" } })
+    assert.same({ "EphemeralDiskNotExported", "SwapDiskNotExported",
+      "RootDiskSizeUnknown", "DiskEncrypted", "DiskShared" }, codes(m))
+  end)
+
+  it("tells of floating addresses", function()
+    local all = found()
+    all.server.addresses.shared[2] = { addr = "192.0.2.7",
+      ["OS-EXT-IPS:type"] = "floating" }
+    local m = hardware.machine(all)
+    assert.same({ "FloatingAddresses" }, codes(m))
+    assert.truthy(m.concerns[1].message:find("192.0.2.7", 1, true))
+  end)
+end)
+
+describe("hardware.power_state", function()
+  for status, wanted in pairs { ACTIVE = "on", SHUTOFF = "off", SUSPENDED = "suspended",
+    PAUSED = "suspended" } do
+    it("reads " .. status, function()
+      assert.equal(wanted, hardware.power_state { status = status })
+    end)
+  end
+
+  it("does not believe in off while Nova is starting it", function()
+    assert.equal("on", hardware.power_state { status = "SHUTOFF",
+      ["OS-EXT-STS:task_state"] = "powering-on" })
+    assert.equal("off", hardware.power_state { status = "SHUTOFF",
+      ["OS-EXT-STS:task_state"] = "image_uploading" })
+  end)
+end)

@@ -1,0 +1,112 @@
+local credentials = require "providers.openstack.credentials"
+local keystone = require "providers.openstack.keystone"
+local rest = require "support.rest"
+
+local SECRET = { username = "demo", password = "s3cret", project_name = "admin",
+  domain_name = "default" }
+
+local function log_in(answers)
+  local pool = rest.pool(answers)
+  local token, err = keystone.log_in(pool, "https://cloud/identity/v3",
+    assert(credentials.read(SECRET)))
+  return token, err, pool
+end
+
+describe("keystone.endpoint", function()
+  for typed, wanted in pairs {
+    ["https://devstack/identity"] = "https://devstack/identity/v3",
+    ["https://devstack/identity/v3/"] = "https://devstack/identity/v3",
+    [" http://10.0.0.1:5000/v2.0 "] = "http://10.0.0.1:5000/v3",
+    ["cloud.example.com:5000"] = "https://cloud.example.com:5000/v3",
+  } do
+    it("reads " .. typed, function()
+      assert.equal(wanted, keystone.endpoint(typed))
+    end)
+  end
+
+  for _, typed in ipairs { "", "ftp://x/v3", "https://user:pw@host/v3", "https://" } do
+    it("refuses \"" .. typed .. "\"", function()
+      local url, err = keystone.endpoint(typed)
+      assert.is_nil(url)
+      assert.equal("endpoint", err.check)
+      assert.is_nil(err.message:find("user:pw", 1, true))
+    end)
+  end
+end)
+
+describe("keystone.log_in", function()
+  it("gives token, its end and the catalogue", function()
+    local token = assert(log_in { ["POST /identity/v3/auth/tokens"] = rest.token() })
+    assert.equal("gAAAAA-secret", token.id)
+    assert.truthy(token.ends > 0)
+    assert.equal("admin", token.project.name)
+  end)
+
+  it("tells a wrong password, without saying it", function()
+    local token, err = log_in {
+      ["POST /identity/v3/auth/tokens"] = rest.answer(401, rest.data("login_refused")),
+    }
+    assert.is_nil(token)
+    assert.equal("LoginRefused", err.code)
+    assert.truthy(err.message:find("requires authentication", 1, true))
+    assert.is_nil(err.message:find("s3cret", 1, true))
+  end)
+
+  it("tells a wrong project from it, and names the right ones", function()
+    local token, err = log_in {
+      ["POST /identity/v3/auth/tokens"] = function(request)
+        if request.body:find('"scope"', 1, true) then
+          return rest.answer(401, rest.data("login_refused"))
+        end
+        return rest.token()
+      end,
+      ["GET /identity/v3/auth/projects"] = rest.answer(200,
+        { projects = { { name = "web" }, { name = "db" } } }),
+    }
+    assert.is_nil(token)
+    assert.equal("ProjectRefused", err.code)
+    assert.same({ "db", "web" }, err.candidates)
+  end)
+
+  it("says so when there is something else at the URL", function()
+    local token, err = log_in {
+      ["POST /identity/v3/auth/tokens"] = rest.answer(404, "<html><h1>Not Found</h1></html>"),
+    }
+    assert.is_nil(token)
+    assert.equal("notfound", err.kind)
+    assert.truthy(err.message:find("404: Not Found", 1, true))
+  end)
+end)
+
+describe("keystone.services", function()
+  local catalog = rest.data("token").token.catalog
+
+  it("takes region and interface, and adds the versions spoken", function()
+    local urls = assert(keystone.services(catalog, "RegionOne", "public"))
+    assert.truthy(urls.compute:find("^https://.*/compute/v2%.1$"))
+    assert.truthy(urls.volume:find("^https://.*/volume/v3/%x+$"))
+    assert.truthy(urls.image:find("/image/v2$"))
+    assert.truthy(urls.network:find("/network/v2%.0$"))
+    assert.truthy(keystone.services(catalog, "RegionOne", "internalURL").compute
+      :find("^http://"))
+  end)
+
+  it("says which regions there are", function()
+    local urls, err = keystone.services(catalog, "Nowhere")
+    assert.is_nil(urls)
+    assert.equal("RegionNotFound", err.code)
+    assert.same({ "Direct", "RegionOne" }, err.candidates)
+    urls, err = keystone.services(catalog, nil)
+    assert.is_nil(urls)
+    assert.truthy(err.message:find("spec.region is not set", 1, true))
+  end)
+
+  it("takes the only region there is, and says which service lacks", function()
+    local one = { { type = "compute", endpoints = {
+      { region = "R", interface = "public", url = "https://c/v2.1/" } } } }
+    local urls, err = keystone.services(one, nil)
+    assert.is_nil(urls)
+    assert.equal("ServiceNotFound", err.code)
+    assert.truthy(err.message:find("in region R", 1, true))
+  end)
+end)

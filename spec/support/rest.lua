@@ -1,0 +1,62 @@
+--- support.rest: a pool that answers from a table, and recorded answers of OpenStack.
+
+local json = require "host.json"
+
+local M = {}
+
+--- rest.text(name) -> text; rest.data(name) -> document
+-- A recorded answer, spec/data/openstack/NAME.json.
+function M.text(name)
+  local file = assert(io.open(("spec/data/openstack/%s.json"):format(name)))
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+function M.data(name)
+  return assert(json.decode(M.text(name)))
+end
+
+--- rest.answer(status, document, headers) -> answer
+function M.answer(status, document, headers)
+  return { status = status, headers = headers or {},
+    body = type(document) == "table" and json.encode(document) or document or "" }
+end
+
+--- rest.token(more) -> answer
+-- Of Keystone, with the recorded catalogue.
+function M.token(more)
+  local document = M.data("token")
+  for key, value in pairs(more or {}) do
+    document.token[key] = value
+  end
+  return M.answer(201, document, { ["x-subject-token"] = "gAAAAA-secret" })
+end
+
+--- rest.pool(answers) -> pool
+--
+--   answers     "METHOD path" -> an answer; a list of them, the last one stays; or
+--               function (request) -> answer | nil, err. Paths are without host, port
+--               and query; the query is in request.url
+--   pool.calls  list of requests
+function M.pool(answers)
+  local pool = { calls = {} }
+  function pool:request(request)
+    request.method = request.method or "GET"
+    self.calls[#self.calls + 1] = request
+    local key = request.method .. " " .. request.url:match("^https?://[^/]*([^?]*)")
+    local found = assert(answers[key], "nothing answers to " .. key)
+    if type(found) == "function" then
+      return found(request)
+    elseif found.status then
+      return found
+    end
+    return #found > 1 and table.remove(found, 1) or found[1]
+  end
+  function pool:close()
+    self.closed = true
+  end
+  return pool
+end
+
+return M
