@@ -37,6 +37,7 @@ kind("kubevirt.io", "v1", "VirtualMachine", "virtualmachines")
 kind("kubevirt.io", "v1", "VirtualMachineInstance", "virtualmachineinstances")
 kind("harvesterhci.io", "v1beta1", "VirtualMachineImage", "virtualmachineimages")
 kind("harvesterhci.io", "v1beta1", "Setting", "settings")
+kind("longhorn.io", "v1beta2", "BackingImage", "backingimages")
 
 -- Kinds are found in any case, as upstream takes spec.sourceCluster.kind.
 setmetatable(M, { __index = function(_, name)

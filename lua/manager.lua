@@ -352,6 +352,7 @@ function M.new(opts)
     server = opts.server,
     base_url = opts.base_url,
     scratch = options.scratch,
+    idle_timeout = options.idle_timeout,
   })
   self.sessions = sessions.new({
     store = opts.client,

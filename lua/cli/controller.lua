@@ -28,6 +28,9 @@ Runs the controller, in a pod or against the cluster of KUBECONFIG.
                                   vm-import-scripts of our namespace
       --max-imports N             that move disks at once                    (default 8)
       --max-per-source N          of them from one source                    (default 4)
+      --idle-timeout SECONDS      a source may send nothing                 (default 60)
+      --verify-images=false       do not compare the SHA-512 of what was sent with that of
+                                  the image that Longhorn made of it
 
 Environment: KUBECONFIG; SVC_ADDRESS, the host (or host:port) under which the cluster
 reaches the images; POD_IP, under which other replicas send downloads to this one while
@@ -42,6 +45,8 @@ local OPTIONS = {
   scripts = { value = "DIR" },
   ["max-imports"] = { value = "N" },
   ["max-per-source"] = { value = "N" },
+  ["idle-timeout"] = { value = "SECONDS", number = true },
+  ["verify-images"] = { value = "BOOL" },
   help = { short = "h" },
 }
 
@@ -64,6 +69,15 @@ local function count(values, name, default)
       ("--%s %s: must be 1 or more"):format(name, values[name])))
   end
   return n
+end
+
+-- As flags of the earlier controller are written: --verify-images=false.
+local function boolean(values, name, default)
+  local value = values[name] or tostring(default)
+  if value ~= "true" and value ~= "false" then
+    error(errors.new("invalid", ("--%s %s: must be true or false"):format(name, value)))
+  end
+  return value == "true"
 end
 
 -- Where the cluster finds the images: the Service's name is fixed, upstream's.
@@ -99,7 +113,8 @@ local function run_controller(values)
   local cluster = assert(config.load())
   local scratch = values.scratch or "/tmp/vm-import-controller"
   assert(file.mkdir(scratch, { parents = true }))
-  local server <close> = assert(images.serve({ host = host, port = port }))
+  local server <close> = assert(images.serve({ host = host, port = port,
+    sha512 = boolean(values, "verify-images", true) }))
   local site <close> = scripts.new()
   site_of.use(site, values.scripts, "controller")
   replica.run({
@@ -115,6 +130,7 @@ local function run_controller(values)
       strict_tls = values["strict-tls"] or false,
       max_imports = count(values, "max-imports", 8),
       max_per_source = count(values, "max-per-source", 4),
+      idle_timeout = values["idle-timeout"] or 60,
     },
   })
 end

@@ -1,14 +1,17 @@
 --- targets.harvester: disks become images and claims of a Harvester cluster, the
 -- machine a VirtualMachine.
 --
--- Disks wait as raw files in scratch (targets.raw_files), served by the image server
--- under unguessable routes; Harvester downloads them as VirtualMachineImages. Everything
+-- Disks wait as raw files in scratch (targets.raw_files), or are passed on as they are
+-- read; the image server has them under unguessable routes, and Harvester downloads them
+-- as VirtualMachineImages. Everything
 -- made here has a name derived from the import's uid: a second try finds it and goes on.
 
 local checks = require "targets.checks"
+local disk_image = require "host.disk"
 local errors = require "host.error"
 local json = require "host.json"
 local raw_files = require "targets.raw_files"
+local stream_options = require "targets.stream_options"
 
 local methods = {}
 local mt = { __name = "targets.harvester", __index = methods }
@@ -18,6 +21,7 @@ local M = {}
 local IMPORTED = "migration.harvesterhci.io/imported"
 local IMPORT_UID = "migration.harvesterhci.io/import-uid"
 local IMPORT = "migration.harvesterhci.io/import" -- manager.lua finds the import by it
+local LONGHORN = "longhorn-system"
 
 local function condition(object, type)
   for _, c in ipairs(object.status and object.status.conditions or {}) do
@@ -134,7 +138,6 @@ function methods:check(plan, import)
   local found = self.checks:run(plan)
   found[#found + 1] = check_machine(self, plan, import)
   found[#found + 1] = check_admission(self, plan)
-  found[#found + 1] = self.disks:space_finding(plan)
   return found
 end
 
@@ -150,6 +153,31 @@ function methods:publish(plan, disk, route)
     file = self.disks:path(plan, disk),
     size = disk.capacity_bytes,
   })
+end
+
+--- target:hold(disk, route)
+-- The image server knows the disk's size, but its bytes only later: who asks waits.
+function methods:hold(disk, route)
+  self.server:hold(route, disk.capacity_bytes)
+end
+
+--- target:publish_stream(disk, route, stream) -> reads, to be closed | nil, err
+-- From now on whoever asks for this route causes a read at the source.
+--
+--   stream  as a provider's export:stream() returns it
+--   reads   host.disk's stream: progress(), close()
+function methods:publish_stream(disk, route, stream)
+  local reads, err = disk_image.stream(stream_options(stream, disk, self.idle_timeout))
+  if reads then
+    self.server:publish(route, { stream = reads })
+  end
+  return reads, err
+end
+
+--- target:served(route) -> {requests, full_reads, bytes, active, sha512} | nil
+-- What the image server has sent; sha512: of the last that went out whole, or nil.
+function methods:served(route)
+  return self.server:stats(route)
 end
 
 --- target:forget(route)
@@ -173,6 +201,20 @@ local function volume_message(self, namespace, name)
   return volume.status and volume.status.progress
 end
 
+-- The SHA-512 that Longhorn has computed of an image, or nil: there is none (CDI), or it
+-- may not be read. Harvester names backing images so; earlier versions by name.
+local function checksum(self, image)
+  local names = { "vmi-" .. image.metadata.uid,
+    ("%s-%s"):format(image.metadata.namespace, image.metadata.name) }
+  for _, name in ipairs(image.spec.backend == "cdi" and {} or names) do
+    local backing = self.client:get("BackingImage", LONGHORN, name)
+    local sum = backing and backing.status and backing.status.checksum or ""
+    if sum ~= "" then
+      return sum
+    end
+  end
+end
+
 --- target:image_state(namespace, name) -> state | nil, err              [waits]
 --
 --   state.phase     "importing" | "ready" | "failed"
@@ -180,6 +222,7 @@ end
 --   state.progress  per cent or nil
 --   state.backend   "backingimage" | "cdi"
 --   state.storage_class, .size  once it is ready: the class and bytes its claims need
+--   state.sha512    then, where Longhorn has computed it: of what it received
 --   err             notfound: it is not there any more
 function methods:image_state(namespace, name)
   local image, err = self.client:get("VirtualMachineImage", namespace, name)
@@ -195,6 +238,7 @@ function methods:image_state(namespace, name)
       storage_class = status.storageClassName,
       size = math.max(status.size or 0, status.virtualSize or 0),
       backend = image.spec.backend,
+      sha512 = checksum(self, image),
     }
   elseif limit.status == "True" then
     return { phase = "failed", message = limit.message or imported.message or "" }
@@ -337,6 +381,7 @@ function M.new(opts)
     can = { images = true, run = true },
     checks = checks.new(opts.client),
     disks = raw_files.new(opts.scratch, opts),
+    idle_timeout = opts.idle_timeout,
   }, mt)
 end
 

@@ -4,6 +4,7 @@
 
 local disk_image = require "host.disk"
 local file = require "host.file"
+local stream_options = require "targets.stream_options"
 
 local methods = {}
 local mt = { __name = "targets.raw_files", __index = methods }
@@ -34,22 +35,10 @@ function methods:put(plan, disk, stream)
   if not ok then
     return nil, err
   end
-  return disk_image.transfer({
-    source = {
-      url = stream.url,
-      headers = stream.headers,
-      tls = stream.tls,
-      connect_to = stream.connect_to,
-    },
-    format = stream.format,
-    size = stream.size,
-    digest = stream.digest,
-    output = self:path(plan, disk),
-    capacity = disk.capacity_bytes,
-    digests = { "sha1", "sha256" },
-    sha512 = self.sha512,
-    idle_timeout = self.idle_timeout,
-  })
+  local options = stream_options(stream, disk, self.idle_timeout)
+  options.output = self:path(plan, disk)
+  options.sha512 = self.sha512
+  return disk_image.transfer(options)
 end
 
 --- raw_files:remove(plan, disk)                                         [waits]
@@ -68,19 +57,27 @@ function methods:remove_file(name)
   assert(file.remove(self.dir .. "/" .. name, { missing_ok = true }))
 end
 
---- raw_files:space_finding(plan) -> finding | nil                       [waits]
--- Warns where well filled disks would not fit.
-function methods:space_finding(plan)
+--- raw_files:room(plan) -> free, needed                                 [waits]
+-- Bytes; free is nil where nobody can tell. Well filled disks need so much; what others
+-- are still going to write is not counted.
+function methods:room(plan)
   local space = file.statfs(self.dir)
   local needed = 0
   for _, disk in ipairs(plan.disks) do
     needed = needed + disk.capacity_bytes
   end
-  if space and space.free_bytes < needed then
+  return space and space.free_bytes, needed
+end
+
+--- raw_files:space_finding(plan) -> finding | nil                       [waits]
+-- Warns where well filled disks would not fit.
+function methods:space_finding(plan)
+  local free, needed = self:room(plan)
+  if free and free < needed then
     return {
       code = "SpaceMayRunOut", severity = "Warns", subject = self.dir,
       message = ("%d MiB are free in %s; the disks hold up to %d MiB, zeros take none")
-        :format(space.free_bytes // 2 ^ 20, self.dir, needed // 2 ^ 20),
+        :format(free // 2 ^ 20, self.dir, needed // 2 ^ 20),
       action = "make room if the disks are well filled",
     }
   end

@@ -17,6 +17,7 @@ local function fake_disks()
   function disks:state(_, disk) return self.whole[disk.id] end
   function disks:remove(_, disk) self.whole[disk.id] = nil end
   function disks.space_finding() end
+  function disks.room() return 1 << 40, 1 end
   function disks:put(_, disk)
     self.fetched = self.fetched + 1
     local transfer = setmetatable({}, { __close = function() end })
@@ -35,6 +36,8 @@ local function fake_server()
   local server = { routes = {} }
   function server:publish(route, entry) self.routes[route] = entry end
   function server:forget(route) self.routes[route] = nil end
+  function server:hold(route, size) self.routes[route] = { held = size } end
+  function server.stats() return server.sent end
   return server
 end
 

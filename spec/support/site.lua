@@ -274,6 +274,7 @@ local RUN = 'log=$1; echo $$ >"$2"; shift 2; exec "$@" 2>>"$log"'
 --
 --   opts.args        list of more arguments
 --   opts.env         table, more environment
+--   opts.through     list of words before the program's own: who runs it
 --   opts.kubeconfig  path (default the administrator's)
 --   opts.scratch     folder (default one of its own)
 --   opts.listen      "HOST:PORT" (default any port)
@@ -294,10 +295,14 @@ function methods:controller(opts)
   end
   local log_path = ("%s/controller-%s.log"):format(self.dir, id)
   local pid_path = ("%s/controller-%s.pid"):format(self.dir, id)
+  local command = table.move(opts.through or {}, 1, #(opts.through or {}), 1, {})
+  for _, word in ipairs { lab.program, "controller",
+    "--listen", opts.listen or "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
+    "--scratch", scratch, table.unpack(opts.args or {}) } do
+    command[#command + 1] = word
+  end
   local runner = task.spawn(process.run, {
-    argv = { "sh", "-c", RUN, "sh", log_path, pid_path, lab.program, "controller",
-      "--listen", opts.listen or "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
-      "--scratch", scratch, table.unpack(opts.args or {}) },
+    argv = { "sh", "-c", RUN, "sh", log_path, pid_path, table.unpack(command) },
     env = variables,
     timeout = 7200,
   })

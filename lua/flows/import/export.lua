@@ -5,13 +5,15 @@
 -- compared with what came. One that was not completed is opened again, if only for
 -- that: it waits out what an interrupted run has left at the source.
 
-local cleanup = require "flows.import.cleanup"
 local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
+local exports = require "flows.import.exports"
 local images = require "flows.import.images"
 local origin = require "flows.import.origin"
+local pass_on = require "flows.import.pass_on"
 local power_off = require "flows.import.power_off"
 local task = require "host.task"
+local way = require "flows.import.transfer"
 
 local M = {}
 
@@ -22,56 +24,14 @@ local PARALLEL = 2      -- disks of one machine at once
 -- Trying the same disk again helps with these; with the rest the attempt is over.
 local AGAIN = { connect = true, timeout = true, http = true, format = true, dns = true }
 
-local function human(bytes)
-  if bytes >= 1e9 then
-    return ("%.1f GB"):format(bytes / 1e9)
-  end
-  return ("%.0f MB"):format(bytes / 1e6)
-end
-
--- "disk 1/2 43 %, 118 MB/s", of all transfers under way.
-local function describe(disks, running)
-  local parts = {}
-  for i, disk in ipairs(disks) do
-    local transfer = running[disk.id]
-    if transfer then
-      local p = transfer:progress()
-      parts[#parts + 1] = ("disk %d/%d %d %% %s/s"):format(i, #disks,
-        disk.capacity_bytes > 0 and p.position * 100 // disk.capacity_bytes or 0,
-        human(p.rate or 0))
-    end
-  end
-  return table.concat(parts, ", ")
-end
-
-local function fraction(disks, running, whole)
-  local passed, all = 0, 0
-  for _, disk in ipairs(disks) do
-    all = all + disk.capacity_bytes
-    if whole[disk.id] then
-      passed = passed + disk.capacity_bytes
-    elseif running[disk.id] then
-      passed = passed + running[disk.id]:progress().position
-    end
-  end
-  return all > 0 and passed / all or 0
-end
-
 local function watch(ctx, job)
   while true do
     task.sleep(LOOK_EVERY)
-    local text = describe(job.disks, job.running)
+    local text = exports.describe(job.disks, job.running)
     if text ~= "" then
       ctx.writer:progress(text)
     end
-    job.export:progress(fraction(job.disks, job.running, job.whole))
-  end
-end
-
-local function observe(ctx, event, ...)
-  local observer = ctx.observer
-  if observer and observer[event] then
-    observer[event](observer, ...)
+    job.export:progress(exports.fraction(job.disks, job.running, job.whole))
   end
 end
 
@@ -87,11 +47,11 @@ local function fetch_once(import, ctx, job, disk)
   end
   local running <close> = transfer
   job.running[disk.id] = transfer
-  observe(ctx, "disk_started", import, disk, transfer)
+  exports.observe(ctx, "disk_started", import, disk, transfer)
   local result
   result, err = running:wait()
   job.running[disk.id] = nil
-  observe(ctx, "disk_ended", import, disk, transfer, result, err)
+  exports.observe(ctx, "disk_ended", import, disk, transfer, result, err)
   return result, err
 end
 
@@ -139,20 +99,13 @@ local function for_all(items, f)
   end
 end
 
--- Whether what came is what the source says it sent; nil where it does not say.
-local function differs(result, said)
-  local have = result and said and said.algorithm and result.digests[said.algorithm]
-  return have and said.value and have:lower() ~= said.value:lower()
-    and ("%s of what came is %s, the source says it sent %s"):format(said.algorithm, have,
-      said.value)
-end
-
 -- Bytes that the source says it sent must be the bytes that came; disks of which that is
 -- not so are given up, all of them, before the attempt fails.
 local function compare(import, ctx, job, sent)
   local problem
   for _, disk in ipairs(job.disks) do
-    local text = differs(job.whole[disk.id], sent[disk.id])
+    local result = job.whole[disk.id]
+    local text = exports.differs(result and result.digests, sent[disk.id])
     if text then
       ctx.target.disks:remove(import.status.plan, disk)
       problem = problem or ("disk %s of %s: %s"):format(disk.id,
@@ -181,24 +134,7 @@ end
 
 local function fetch_all(import, ctx, missing)
   local source <close> = assert(ctx.open_source(origin.of(import)))
-  ctx.writer:working("Exporting", "opening the export of " .. import.status.machine.name)
-  local export <close> = assert(source:export(import.status.machine, {
-    id = import.metadata.uid,
-    report = function(message)
-      ctx.writer:working("Exporting", message)
-    end,
-    recorded = import.status.recorded or {},
-    record = function(entry)
-      if entry.gone then
-        ctx.writer:forget(entry)
-      else
-        ctx.writer:remember(entry)
-      end
-    end,
-    waiting = function(message, until_time)
-      ctx.writer:working("SourceBusy", message, { nextAttemptTime = until_time })
-    end,
-  }))
+  local export <close> = assert(exports.open(import, ctx, source))
   local job = {
     export = export,
     disks = import.status.plan.disks,
@@ -235,20 +171,13 @@ local function fetch_missing(import, ctx, missing)
   end
 end
 
--- Did an interrupted run leave an export open at the source?
-local function is_open(import)
-  for _, entry in ipairs(import.status.recorded or {}) do
-    if not cleanup.is_ours(entry) then
-      return true
-    end
-  end
-  return false
-end
-
---- export.run(import, ctx) -> state                                     [waits]
+--- export.run(import, ctx) -> outcome                                   [waits]
 function M.run(import, ctx)
+  if way.is_streamed(import) then
+    return pass_on.run(import, ctx)
+  end
   local missing = missing_disks(import, ctx)
-  if #missing > 0 or is_open(import) then
+  if #missing > 0 or exports.is_open(import) then
     fetch_missing(import, ctx, missing)
   end
   ctx.writer:condition("VMExported", "True", "Exported",
@@ -260,10 +189,14 @@ function M.run(import, ctx)
 end
 
 --- export.refill: the step for a state in which the disks should be here: it fetches
--- again what has gone since (scratch that did not outlive a restart).
+-- again what has gone since (scratch that did not outlive a restart). Those that are
+-- passed on as they are read are never here.
 M.refill = {}
 
 function M.refill.run(import, ctx)
+  if way.is_streamed(import) then
+    return pass_on.run(import, ctx)
+  end
   local missing = missing_disks(import, ctx)
   if #missing > 0 then
     power_off.run(import, ctx)

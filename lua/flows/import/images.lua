@@ -5,6 +5,7 @@ local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
 local image = require "policy.image"
 local time = require "host.time"
+local transfer = require "flows.import.transfer"
 
 local M = {}
 
@@ -30,7 +31,10 @@ local function name_of(import, disk)
   return disk_status.of(import, disk).VirtualMachineImage or image.name(disk)
 end
 
-local function submit(import, ctx, disk)
+--- images.submit(import, ctx, disk)                                     [waits]
+-- Makes the disk's image, or takes the one that is there. Recorded before; what becomes
+-- of it is for images.mark_submitted().
+function M.submit(import, ctx, disk)
   local plan = import.status.plan
   local manifest = image.build(disk, plan, {
     url = ctx.target:image_url(disk_status.of(import, disk).diskRoute),
@@ -50,37 +54,68 @@ local function submit_all(import, ctx)
   M.publish(import, ctx)
   for _, disk in ipairs(import.status.plan.disks) do
     if not M.is_ready(disk_status.of(import, disk)) then
-      submit(import, ctx, disk)
+      M.submit(import, ctx, disk)
     end
   end
+  M.mark_submitted(import, ctx, function()
+    return true
+  end)
+  return "diskImageSubmitted"
+end
+
+--- images.mark_submitted(import, ctx, which)                            [waits]
+--
+--   which  function (disk) -> boolean: the image of that disk was submitted
+function M.mark_submitted(import, ctx, which)
   disk_status.change(import, ctx, function(entry, disk)
-    if not M.is_ready(entry) then
+    if not M.is_ready(entry) and which(disk) then
       entry.VirtualMachineImage = image.name(disk)
       disk_status.set(entry, ctx, "VirtualMachineImageSubmitted", "True")
       disk_status.set(entry, ctx, "VirtualMachineImageFailed", "False")
     end
   end)
-  return "diskImageSubmitted"
 end
 
--- What Harvester says of each image: states by disk id.
-local function look(import, ctx)
+-- Longhorn's checksum of an image that has come is the one of what was sent. Where it is
+-- not, the image goes at once: nobody must ever take it for good.
+local function check_sum(import, ctx, disk, state)
+  local entry = disk_status.of(import, disk)
+  local sent = entry.diskRoute and ctx.target:served(entry.diskRoute)
+  if state.phase ~= "ready" or M.is_ready(entry) or not state.sha512
+    or not (sent and sent.sha512) or sent.sha512 == state.sha512:lower() then
+    return state
+  end
+  ctx.target:delete(KIND, import.status.plan.namespace, name_of(import, disk), import)
+  return { phase = "failed", message = ("its SHA-512 is %s, of what was sent it is %s: "
+    .. "the image was deleted"):format(state.sha512, sent.sha512) }
+end
+
+--- images.look(import, ctx, which) -> {[disk id] = state}                [waits]
+-- What Harvester says of each image (target:image_state); one whose checksum is not that
+-- of what was sent is deleted, and has failed.
+--
+--   which  function (disk) -> boolean: of these; nil: of all
+function M.look(import, ctx, which)
   local states = {}
   for _, disk in ipairs(import.status.plan.disks) do
-    local namespace = import.status.plan.namespace
-    local state, err = ctx.target:image_state(namespace, name_of(import, disk))
-    if not state and err.kind == "notfound" then
-      state = { phase = "failed", message = "the image was deleted" }
+    if not which or which(disk) then
+      local namespace = import.status.plan.namespace
+      local state, err = ctx.target:image_state(namespace, name_of(import, disk))
+      if not state and err.kind == "notfound" then
+        state = { phase = "failed", message = "the image was deleted" }
+      end
+      states[disk.id] = check_sum(import, ctx, disk, state or error(err))
     end
-    states[disk.id] = state or error(err)
   end
   return states
 end
 
-local function write_states(import, ctx, states)
+--- images.write_states(import, ctx, states)                             [waits]
+-- Writes down which images have become ready, or have failed.
+function M.write_states(import, ctx, states)
   local changed = false
   for _, disk in ipairs(import.status.plan.disks) do
-    local entry, phase = disk_status.of(import, disk), states[disk.id].phase
+    local entry, phase = disk_status.of(import, disk), (states[disk.id] or {}).phase
     changed = changed
       or phase == "ready" and not M.is_ready(entry)
       or phase == "failed" and not conditions.is_true(entry.diskConditions,
@@ -90,7 +125,7 @@ local function write_states(import, ctx, states)
     return
   end
   disk_status.change(import, ctx, function(entry, disk)
-    local state = states[disk.id]
+    local state = states[disk.id] or {}
     if state.phase == "ready" then
       disk_status.set(entry, ctx, "VirtualMachineImageReady", "True", "Imported")
     elseif state.phase == "failed" then
@@ -100,10 +135,12 @@ local function write_states(import, ctx, states)
   end)
 end
 
-local function describe(plan, states)
+--- images.describe(plan, states) -> text
+-- "image 1/2 43 %", of all that are on their way.
+function M.describe(plan, states)
   local parts = {}
   for i, disk in ipairs(plan.disks) do
-    local state = states[disk.id]
+    local state = states[disk.id] or {}
     if state.phase == "importing" then
       local text = ("image %d/%d"):format(i, #plan.disks)
       if math.type(state.progress) == "integer" then
@@ -118,8 +155,9 @@ local function describe(plan, states)
   return table.concat(parts, ", ")
 end
 
+--- images.all_ready(import, ctx) -> state                               [waits]
 -- All images are there: what they were made from is needed no longer.
-local function all_ready(import, ctx)
+function M.all_ready(import, ctx)
   local files = {}
   for i, disk in ipairs(import.status.plan.disks) do
     local route = disk_status.of(import, disk).diskRoute
@@ -158,8 +196,8 @@ end
 
 local function wait_for_images(import, ctx)
   M.publish(import, ctx)
-  local plan, states = import.status.plan, look(import, ctx)
-  write_states(import, ctx, states)
+  local plan, states = import.status.plan, M.look(import, ctx)
+  M.write_states(import, ctx, states)
   local failed, importing, after = {}, false, LOOK_EVERY
   for _, disk in ipairs(plan.disks) do
     local state = states[disk.id]
@@ -173,9 +211,9 @@ local function wait_for_images(import, ctx)
   if #failed > 0 then
     return M.failed(import, ctx, failed)
   elseif importing then
-    return { wait = "ImagesImporting", after = after, message = describe(plan, states) }
+    return { wait = "ImagesImporting", after = after, message = M.describe(plan, states) }
   end
-  return all_ready(import, ctx)
+  return M.all_ready(import, ctx)
 end
 
 -- Not before the time of the next attempt: an image that fails fails in no time.
@@ -190,13 +228,15 @@ local function not_yet(import, ctx)
     message = said and said.message or "" }
 end
 
--- Deletes what failed; makes all again once it is gone.
-local function submit_again(import, ctx)
+--- images.delete_failed(import, ctx) -> outcome | nil                   [waits]
+-- Of an import whose images have failed: those go, when it is time for another attempt.
+-- An outcome: it is not yet, or they are not gone yet.
+function M.delete_failed(import, ctx)
   local early = not_yet(import, ctx)
   if early then
     return early
   end
-  local plan, states = import.status.plan, look(import, ctx)
+  local plan, states = import.status.plan, M.look(import, ctx)
   for _, disk in ipairs(plan.disks) do
     local name = name_of(import, disk)
     if states[disk.id].phase == "failed" then
@@ -208,7 +248,10 @@ local function submit_again(import, ctx)
       end
     end
   end
-  return submit_all(import, ctx)
+end
+
+local function submit_again(import, ctx)
+  return M.delete_failed(import, ctx) or submit_all(import, ctx)
 end
 
 --- images.is_ready(entry) -> boolean
@@ -218,13 +261,16 @@ function M.is_ready(entry)
 end
 
 --- images.publish(import, ctx)                                          [waits]
--- The image server answers for every disk whose image is not ready. Again does no harm;
--- needed after each start.
+-- The image server answers for every disk whose image is not ready; for those that are
+-- passed on as they are read, once their export is open. Again does no harm; needed after
+-- each start.
 function M.publish(import, ctx)
   disk_status.ensure_routes(import, ctx)
   for _, disk in ipairs(import.status.plan.disks) do
     local entry = disk_status.of(import, disk)
-    if not M.is_ready(entry) then
+    if transfer.is_streamed(import) and not M.is_ready(entry) then
+      ctx.target:hold(disk, entry.diskRoute)
+    elseif not M.is_ready(entry) then
       ctx.target:publish(import.status.plan, disk, entry.diskRoute)
     end
   end

@@ -293,6 +293,12 @@ end
 
 -- One step, and what it said or threw written down.
 local function take(import, ctx, steps)
+  -- For a step that goes on: the next state, written down before it returns.
+  ctx.advance = function(state)
+    if import.status.importStatus ~= state then
+      advance(import, ctx, { state = state })
+    end
+  end
   local ok, outcome = xpcall(walk, explain, import, ctx, steps)
   local result
   if ok then

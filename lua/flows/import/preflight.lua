@@ -6,6 +6,7 @@ local findings = require "flows.import.findings"
 local json = require "host.json"
 local origin = require "flows.import.origin"
 local policy = require "policy.plan"
+local transfer = require "flows.import.transfer"
 
 local M = {}
 
@@ -39,10 +40,6 @@ local function check_spec(import)
   check_api_version((spec.sourceCluster or {}).apiVersion, found)
   if (spec.virtualMachineName or "") == "" then
     missing("spec.virtualMachineName", "name the machine as the source does")
-  end
-  if spec.transferMode == "Stream" then
-    found[#found + 1] = block("TransferModeUnsupported", "spec.transferMode",
-      "transferMode Stream cannot be had yet", "use Auto or Spool")
   end
   if spec.onFailure == "RestorePower" then
     found[#found + 1] = block("OnFailureUnsupported", "spec.onFailure",
@@ -125,7 +122,9 @@ local function check(import, ctx, source)
   append(found, ctx.target:check(plan, import))
   append(found, { too_large("machine", machine, MOST_MACHINE) })
   append(found, { too_large("plan", plan, MOST_PLAN) })
-  return found, machine, plan
+  local way, problem = transfer.decide(import, ctx, source, plan)
+  append(found, { problem })
+  return found, machine, plan, way
 end
 
 -- The source opened, or an outcome. One that does not exist may come yet, but nothing
@@ -141,13 +140,14 @@ local function open_source(import, ctx)
   return nil, { wait = "SourceNotReady", after = AGAIN, message = err.message }
 end
 
-local function write(import, ctx, found, machine, plan)
+local function write(import, ctx, found, machine, plan, way)
   local list = findings.arrange(found, { skip = import.spec.skipPreflightChecks })
   local problem = findings.blocking(list)
   ctx.record({
     findings = list,
     machine = machine and not problem and machine or json.null,
     plan = plan and not problem and plan or json.null,
+    transfer = way and not problem and way or json.null,
     scriptGeneration = ctx.script_generation or json.null,
     observedGeneration = import.metadata.generation,
   })

@@ -1,0 +1,228 @@
+--- flows.import.pass_on: every disk of the machine, passed on to Harvester while it is
+-- read: no scratch space at all (transferMode Stream).
+--
+-- One step, from the export's opening to its end: the routes are published, the images
+-- made, and each GET of Harvester reads the disk at the source anew, without us. The
+-- export is held until every image is there. If it is lost, it is opened again, and who
+-- asks meanwhile waits. A restart comes here again and keeps the images.
+
+local disk_status = require "flows.import.disk_status"
+local errors = require "host.error"
+local exports = require "flows.import.exports"
+local images = require "flows.import.images"
+local origin = require "flows.import.origin"
+local power_off = require "flows.import.power_off"
+local task = require "host.task"
+
+local M = {}
+
+local LOOK_EVERY = 2 -- seconds between two looks at images and progress
+local PARALLEL = 2   -- disks of one machine at once
+
+-- Disks whose images Harvester has not got.
+local function missing_disks(import)
+  local missing = {}
+  for _, disk in ipairs(import.status.plan.disks) do
+    if not images.is_ready(disk_status.of(import, disk)) then
+      missing[#missing + 1] = disk
+    end
+  end
+  return missing
+end
+
+-- An image of this disk was asked for, and has not failed.
+local function is_submitted(import, disk)
+  local entry = disk_status.of(import, disk)
+  return (entry.VirtualMachineImage or "") ~= ""
+end
+
+-- Asks for as many images as may be read at once, the first ones first.
+local function submit_next(import, ctx)
+  local most, fresh, under_way = ctx.options.parallel_disks or PARALLEL, {}, 0
+  for _, disk in ipairs(missing_disks(import)) do
+    if under_way < most and not is_submitted(import, disk) then
+      images.submit(import, ctx, disk)
+      fresh[disk.id] = true
+    end
+    under_way = under_way + 1
+  end
+  if next(fresh) then
+    images.mark_submitted(import, ctx, function(disk)
+      return fresh[disk.id]
+    end)
+  end
+end
+
+-- Why reading a disk has failed, if it has: Harvester only knows that it broke off.
+local function trouble(job, disk)
+  local reads = job.reads[disk.id]
+  local err = reads and reads:progress().error
+  return err and ("reading the disk: %s"):format(err.message)
+end
+
+local function failures(import, job, states)
+  local texts = {}
+  for _, disk in ipairs(job.disks) do
+    local state = states[disk.id]
+    if state and state.phase == "failed" then
+      local why = trouble(job, disk)
+      texts[#texts + 1] = ("image %s: %s%s"):format(
+        disk_status.of(import, disk).VirtualMachineImage, state.message,
+        why and "; " .. why or "")
+    end
+  end
+  return texts
+end
+
+-- What the source has read and what Harvester says of it, and what went wrong so far.
+local function report(ctx, job, states)
+  local running, whole, parts = {}, {}, {}
+  for id, reads in pairs(job.reads) do
+    whole[id] = states[id] and states[id].phase == "ready"
+    running[id] = reads:progress().reading > 0 and reads or nil
+  end
+  for _, text in ipairs { exports.describe(job.disks, running),
+    images.describe({ disks = job.disks }, states) } do
+    parts[#parts + 1] = text ~= "" and text or nil
+  end
+  for _, disk in ipairs(job.disks) do
+    local why = not whole[disk.id] and trouble(job, disk)
+    parts[#parts + 1] = why and ("disk %s is read again: %s"):format(disk.id, why) or nil
+  end
+  ctx.writer:progress(#parts > 0 and table.concat(parts, "; ")
+    or "waiting for Harvester to ask for the disks")
+  job.export:progress(exports.fraction(job.disks, running, whole))
+end
+
+-- The export has ended well; what the source says it has sent is what came.
+local function complete(import, ctx, job)
+  local sent = assert(job.export:complete())
+  local texts = {}
+  for _, disk in ipairs(job.disks) do
+    local reads = job.reads[disk.id]
+    local text = exports.differs(reads and reads:progress().digests, sent[disk.id])
+    if text then
+      ctx.target:delete("VirtualMachineImage", import.status.plan.namespace,
+        disk_status.of(import, disk).VirtualMachineImage, import)
+      texts[#texts + 1] = ("disk %s: %s: the image was deleted"):format(disk.id, text)
+    end
+  end
+  if #texts > 0 then
+    images.verify(import, ctx)
+    return images.failed(import, ctx, texts)
+  end
+  ctx.writer:condition("VMExported", "True", "Exported",
+    ("all %d disks were passed on whole"):format(#job.disks))
+  return images.all_ready(import, ctx)
+end
+
+-- Until all images are there, or one has failed; nil: the export is lost.
+local function follow(import, ctx, job)
+  while true do
+    submit_next(import, ctx)
+    ctx.advance("diskImageSubmitted")
+    local states = images.look(import, ctx, function(disk)
+      return is_submitted(import, disk)
+    end)
+    images.write_states(import, ctx, states)
+    local failed = failures(import, job, states)
+    if #failed > 0 then
+      return images.failed(import, ctx, failed)
+    elseif #missing_disks(import) == 0 then
+      return complete(import, ctx, job)
+    elseif job.export:lost() then
+      return nil
+    end
+    report(ctx, job, states)
+    task.sleep(ctx.options.poll or LOOK_EVERY)
+  end
+end
+
+-- Whoever asks for a disk reads it from now on. Closing the group ends that.
+local function publish(import, ctx, job)
+  for _, disk in ipairs(missing_disks(import)) do
+    local stream = assert(job.export:stream(disk.id))
+    local route = disk_status.of(import, disk).diskRoute
+    local reads = assert(ctx.target:publish_stream(disk, route, stream))
+    job.reads[disk.id] = reads
+    exports.observe(ctx, "disk_started", import, disk, reads)
+  end
+end
+
+local function let_go(import, ctx, job)
+  for _, disk in ipairs(job.disks) do
+    local reads = job.reads[disk.id]
+    if reads then
+      local ready = images.is_ready(disk_status.of(import, disk))
+      exports.observe(ctx, "disk_ended", import, disk, reads, ready and {} or nil)
+      if not ready then -- who asks now waits for another export
+        ctx.target:hold(disk, disk_status.of(import, disk).diskRoute)
+      end
+      reads:close()
+    end
+  end
+end
+
+-- With one export: an outcome, or nil: it was lost on the way.
+local function pass_on(import, ctx, source)
+  local export <close> = assert(exports.open(import, ctx, source))
+  local job = { export = export, disks = import.status.plan.disks, reads = {} }
+  local group <close> = setmetatable({}, { __close = function()
+    let_go(import, ctx, job)
+  end })
+  assert(group)
+  publish(import, ctx, job)
+  local outcome = follow(import, ctx, job)
+  if not outcome then
+    ctx.writer:event("Warning", "ExportLost", export:lost().message)
+  end
+  return outcome
+end
+
+local function pass_all_on(import, ctx)
+  local source <close> = assert(ctx.open_source(origin.of(import)))
+  local outcome
+  repeat
+    outcome = pass_on(import, ctx, source)
+  until outcome
+  return outcome
+end
+
+-- Images that have failed go first; those of disks that are missing were not asked for.
+local function begin_again(import, ctx)
+  local early = images.delete_failed(import, ctx)
+  if early then
+    return early
+  end
+  disk_status.change(import, ctx, function(entry)
+    if not images.is_ready(entry) then
+      entry.VirtualMachineImage = nil
+    end
+  end)
+end
+
+--- pass_on.run(import, ctx) -> outcome                                  [waits]
+function M.run(import, ctx)
+  local state = import.status.importStatus
+  local early = state == "diskImageFailed" and begin_again(import, ctx)
+  if early then
+    return early
+  end
+  images.verify(import, ctx)
+  images.publish(import, ctx)
+  if state ~= "sourceReady" and #missing_disks(import) > 0 then
+    power_off.run(import, ctx)
+  end
+  if #missing_disks(import) == 0 and not exports.is_open(import) then
+    return images.all_ready(import, ctx)
+  end
+  local ok, outcome = pcall(pass_all_on, import, ctx)
+  if not ok then
+    local err = errors.of(outcome)
+    ctx.writer:condition("VMExportFailed", "True", "ExportFailed", err.message)
+    error(err)
+  end
+  return outcome
+end
+
+return M

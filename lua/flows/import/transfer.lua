@@ -1,0 +1,60 @@
+--- flows.import.transfer: do a machine's disks wait here for their download, or are they
+-- passed on while they are read? Decided once, in preflight, and recorded with its reason
+-- in status.transfer.
+
+local M = {}
+
+local SPOOL, STREAM = "Spool", "Stream"
+
+local function mib(bytes)
+  return ("%d MiB"):format(bytes // 2 ^ 20)
+end
+
+-- With as much room as the disks can ever need nothing can go wrong half-way.
+local function by_room(ctx, plan)
+  local free, needed = ctx.target.disks:room(plan)
+  if free and free < needed then
+    return { mode = STREAM, reason = ("%s are free in scratch, the disks may need %s")
+      :format(mib(free), mib(needed)) }
+  elseif not free then
+    return { mode = STREAM, reason = "nobody can tell how much is free in scratch" }
+  end
+  return { mode = SPOOL, reason = ("%s are free in scratch, the disks need %s at most")
+    :format(mib(free), mib(needed)) }
+end
+
+--- transfer.decide(import, ctx, source, plan) -> way | nil, finding     [waits]
+--
+--   way      {mode = "Spool" | "Stream", reason}, or nil where disks end in files
+--   finding  what was asked for cannot be had, or may not end well
+function M.decide(import, ctx, source, plan)
+  local wanted = import.spec.transferMode
+  if not ctx.target.can.images then
+    return nil
+  elseif wanted == SPOOL then
+    return { mode = SPOOL, reason = "spec.transferMode" },
+      ctx.target.disks:space_finding(plan)
+  end
+  local rereads = source.can and source.can.reread
+  if wanted == STREAM and not rereads then
+    return nil, { code = "TransferModeUnsupported", severity = "Blocks",
+      subject = "spec.transferMode", message = "transferMode Stream is not possible: "
+      .. "this source cannot be read again if a download breaks off",
+      action = "use Auto or Spool" }
+  elseif wanted == STREAM then
+    return { mode = STREAM, reason = "spec.transferMode" }
+  elseif not rereads then
+    return { mode = SPOOL, reason = "the source cannot be read again if a download "
+      .. "breaks off" }, ctx.target.disks:space_finding(plan)
+  end
+  return by_room(ctx, plan)
+end
+
+--- transfer.is_streamed(import) -> boolean
+-- Are the disks passed on as they are read?
+function M.is_streamed(import)
+  local way = import.status and import.status.transfer
+  return way ~= nil and way.mode == STREAM
+end
+
+return M

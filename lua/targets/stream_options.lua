@@ -1,0 +1,25 @@
+--- targets.stream_options: what host.disk has to know to read a disk at its source.
+
+local DIGESTS = { "sha1", "sha256" } -- of the stream: what sources say they sent
+
+--- stream_options(stream, disk, idle_timeout) -> options of disk.transfer and disk.stream
+--
+--   stream        as a provider's export:stream() returns it
+--   disk          of the plan
+--   idle_timeout  seconds without a byte, or nil: host.disk's
+return function(stream, disk, idle_timeout)
+  return {
+    source = {
+      url = stream.url,
+      headers = stream.headers,
+      tls = stream.tls,
+      connect_to = stream.connect_to,
+    },
+    format = stream.format,
+    size = stream.size,
+    digest = stream.digest,
+    capacity = disk.capacity_bytes,
+    digests = DIGESTS,
+    idle_timeout = idle_timeout,
+  }
+end
