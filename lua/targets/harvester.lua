@@ -109,9 +109,11 @@ function methods:backend(name)
   return backend, err
 end
 
--- The value of one of Harvester's settings; nil too where it may not be read.
+-- The value of one of Harvester's settings; nil too where it may not be read, which
+-- `check` says.
 local function setting(self, name)
-  local object = self.client:get("Setting", nil, name)
+  local object, err = self.client:get("Setting", nil, name)
+  self.settings_denied = err and err.kind == "denied" and err.message or nil
   local value = object and object.value
   return object and ((value or "") ~= "" and value or object.default) or nil
 end
@@ -132,12 +134,23 @@ function methods:defaults()
   }
 end
 
+-- Without them the machine is planned for the oldest Harvester.
+local function settings_finding(self)
+  return self.settings_denied and {
+    code = "SettingsNotRead", severity = "Informs", subject = "settings",
+    message = "what this Harvester is was not looked up, it is taken to be 1.8 or older: "
+      .. self.settings_denied,
+    action = "allow the controller to get settings of harvesterhci.io",
+  }
+end
+
 --- target:check(plan, import) -> findings                               [waits]
 -- What stands in the way in this cluster, all of it.
 function methods:check(plan, import)
   local found = self.checks:run(plan)
   found[#found + 1] = check_machine(self, plan, import)
   found[#found + 1] = check_admission(self, plan)
+  found[#found + 1] = settings_finding(self)
   return found
 end
 

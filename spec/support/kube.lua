@@ -70,6 +70,7 @@ function methods:run(args, opts)
       table.unpack(args) },
     stdin = opts and opts.stdin,
     timeout = 120,
+    max_output = 64 << 20, -- the metrics of a server
   }))
 end
 

@@ -177,6 +177,13 @@ function methods:delete(kind, namespace, name)
   self:kubectl({ "-n", namespace, "delete", kind:lower(), name, "--wait=false" })
 end
 
+--- site:account() -> path                                               [waits]
+-- The kubeconfig of the ServiceAccount of deploy/role.yaml, which may do what that says.
+function methods:account()
+  self:kubectl({ "apply", "-f", "deploy/role.yaml" })
+  return self.cluster:service_account("harvester-system", "harvester-vm-import-controller")
+end
+
 --- site:leader() -> string                                              [waits]
 -- The identity that holds the Lease of the replicas; "" when nobody does.
 function methods:leader()
@@ -207,11 +214,12 @@ end
 --- site.open(opts) -> site, to be closed                                [waits]
 --
 --   opts.harvester  list of flags of the stand-in
+--   opts.kube       list of flags of kube-apiserver
 --   site.client     kube.client, an administrator's
 --   site.cluster    support.kube
 --   site.harvester  support.harvester
 function M.open(opts)
-  local cluster = kube.start()
+  local cluster = kube.start(table.unpack(opts and opts.kube or {}))
   cluster:install()
   local self = setmetatable({
     cluster = cluster,
