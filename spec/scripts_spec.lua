@@ -1,5 +1,6 @@
 local file = require "host.file"
 local lab = require "support.lab"
+local pace = require "support.pace"
 local plan = require "policy.plan"
 local sample = require "support.sample"
 local scripts = require "scripts"
@@ -21,7 +22,7 @@ describe("scripts", function()
   local site
 
   before_each(function()
-    site = scripts.new({ deadline = 0.2 })
+    site = scripts.new({ deadline = pace.seconds(1) })
   end)
 
   after_each(function()
@@ -81,6 +82,10 @@ describe("scripts", function()
     end
     local input = sample.input()
     local running, planned = true, {}
+    local guard <close> = setmetatable({}, { __close = function()
+      running = false -- also when this fails: nobody works on
+    end })
+    assert(guard)
     assert(site:use(texts(0)))
     local workers = {}
     for i = 1, 4 do
