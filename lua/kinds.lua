@@ -42,13 +42,37 @@ kind("longhorn.io", "v1beta2", "BackingImage", "backingimages")
 -- Kinds are found in any case, as upstream takes spec.sourceCluster.kind.
 setmetatable(M, { __index = function(_, name)
   for known, found in pairs(M) do
-    if type(name) == "string" and known:lower() == name:lower() then
+    if type(name) == "string" and known:lower() == name:lower() and known:find("^%u") then
       return found
     end
   end
 end })
 
+--- kinds.built_in: the kinds of source that there are without scripts.
+M.built_in = { M.VmwareSource, M.OpenstackSource, M.OvaSource }
+
+local added = {}
+
 --- kinds.sources: the kinds an import may name as its sourceCluster.
-M.sources = { M.VmwareSource, M.OpenstackSource, M.OvaSource }
+M.sources = M.built_in
+
+--- kinds.use(sources)
+-- The kinds of source that scripts in force add (code.lua), instead of those before.
+--
+--   sources  list of {kind, plural}; of our group
+function M.use(sources)
+  M.sources = table.move(M.built_in, 1, #M.built_in, 1, {})
+  for _, source in ipairs(sources) do
+    kind(OURS, "v1beta1", source.kind, source.plural)
+    added[source.kind:lower()] = true
+    table.insert(M.sources, M[source.kind])
+  end
+end
+
+--- kinds.is_added(name) -> boolean
+-- Whether a script has added it, now or earlier; objects of it are known from then on.
+function M.is_added(name)
+  return added[name:lower()] or false
+end
 
 return M

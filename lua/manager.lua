@@ -1,20 +1,18 @@
 --- manager: what the leading replica runs: informers that say which key changed, and the
 -- controller that reconciles it.
 
+local added_sources = require "added_sources"
 local controller = require "kube.controller"
 local crds = require "crds"
-local digest = require "host.digest"
 local env = require "host.env"
 local errors = require "host.error"
-local images = require "flows.import.images"
 local informer = require "kube.informer"
 local kinds = require "kinds"
 local log = require "host.log"
-local origin = require "flows.import.origin"
 local places = require "places"
 local projections = require "projections"
-local providers = require "providers"
 local script_watch = require "script_watch"
+local secrets = require "secrets"
 local sessions = require "sessions"
 local target = require "targets.harvester"
 local task = require "host.task"
@@ -23,17 +21,10 @@ local time = require "host.time"
 local M = {}
 
 local IMPORTED = "migration.harvesterhci.io/imported=true"
-local SYNC_WITHIN = 120 -- seconds
-local TRIM_EVERY = 60   -- seconds
-
-local FLOWS = {}
-for _, flow in ipairs(require "flows") do
-  FLOWS[flow.kind] = require(flow.module).reconcile
-end
+local SYNC_WITHIN, TRIM_EVERY = 120, 60 -- seconds
 
 local methods = {}
 local mt = { __name = "manager", __index = methods }
-
 local function import_key(text)
   local namespace, name = (text or ""):match("^(.-)/(.+)$")
   return name and { kind = "VirtualMachineImport", namespace = namespace, name = name }
@@ -140,27 +131,15 @@ local function on_owned(self, _, value, before)
   end
 end
 
-local function secret_reader(client)
-  return function(credentials, namespace)
-    local from = credentials.namespace
-    from = from ~= "" and from or namespace
-    local secret, err = client:get("Secret", from, credentials.name)
-    if not secret and err.kind == "notfound" then
-      return nil, errors.new("notfound", ("Secret %s/%s does not exist"):format(from,
-        credentials.name), { reason = "SecretNotFound" })
-    elseif not secret then
-      return nil, err
-    end
-    local data = {}
-    for key, value in pairs(secret.data or {}) do
-      data[key] = assert(digest.base64_decode(value))
-    end
-    return { data = data, version = secret.metadata.resourceVersion }
-  end
+-- What our own use of reloadable code is answered by: the code in force.
+local function ours(self, module)
+  return self.scripts.current.code:require(module)
 end
 
 -- Imports whose plan failed, or is not made yet, are planned with the new scripts.
 local function on_scripts(self)
+  self.sessions:refresh()
+  self.added:use(self.scripts.current.code.sources)
   for id, value in self.imports:each() do
     if value.state == "virtualMachineImportInvalid" or value.state == "" then
       self.controller:add(import_key(id))
@@ -169,7 +148,7 @@ local function on_scripts(self)
 end
 
 local function take_place(self, import)
-  local ref = origin.of(import)
+  local ref = ours(self, "flows.import.origin").of(import)
   return self.places:take(import.metadata.uid,
     projections.source_id(ref.kind, ref.namespace, ref.name),
     { kind = "VirtualMachineImport", namespace = import.metadata.namespace,
@@ -191,21 +170,15 @@ local function repair_definitions(self)
   end)
 end
 
--- What every flow gets (flows/init.lua), besides the scripts of the moment.
+-- What every flow gets (flows/init.lua), besides what is of one generation.
 local function environment(self, opts)
   return {
     store = self.client,
     target = self.target,
-    open_source = function(ref, how)
-      return self.sessions:open(ref, how)
-    end,
-    secret = secret_reader(self.client),
+    secret = secrets.reader(self.client),
     now = time.now,
     options = opts.options,
     observer = opts.observer,
-    supports = function(kind)
-      return providers.of(kind) ~= nil
-    end,
     take_place = function(import)
       return take_place(self, import)
     end,
@@ -219,6 +192,29 @@ local function environment(self, opts)
       repair_definitions(self)
     end,
   }
+end
+
+-- And what is of one: the step that begins with it ends with it.
+local function environment_of(self, generation)
+  local code = generation.code
+  return setmetatable({
+    hook = generation.hook,
+    script_generation = generation.hash,
+    open_source = function(ref, how)
+      return self.sessions:open(ref, { fresh = how and how.fresh, code = code })
+    end,
+    supports = function(kind)
+      return code:require("providers").of(kind) ~= nil
+    end,
+  }, { __index = self.env })
+end
+
+-- One step of one object.
+local function reconcile(self, key)
+  local generation, held <close> = self.scripts:take()
+  assert(held)
+  local flow = generation.code:flow(key.kind)
+  return flow and flow(key, environment_of(self, generation)) -- nil: its provider is gone
 end
 
 local function watch(self, kind, project, changed, selector)
@@ -237,7 +233,7 @@ local function start_informers(self)
   self.imports = watch(self, "VirtualMachineImport", projections.VirtualMachineImport,
     on_import)
   self.informers = { self.imports }
-  for _, kind in ipairs(kinds.sources) do
+  for _, kind in ipairs(kinds.built_in) do
     self.sources[kind.kind] = watch(self, kind.kind, projections.source, on_source)
     table.insert(self.informers, self.sources[kind.kind])
   end
@@ -255,7 +251,7 @@ local function publish(self, key)
   local status = import.status or {}
   if status.plan and status.diskImportStatus then
     local ctx = setmetatable({ record = function() end }, { __index = self.env })
-    images.publish(import, ctx)
+    ours(self, "flows.import.images").publish(import, ctx)
   end
 end
 
@@ -289,6 +285,7 @@ local function say_goodbye(self, group)
   for _, watching in pairs(self.secrets) do
     watching:cancel(0)
   end
+  self.added:close()
   self.controller:stop()
   self.sessions:close()
   if self.observer then
@@ -316,11 +313,40 @@ function methods:run()
     self.script_watch:load()
     group[#group + 1] = task.spawn(self.script_watch.run, self.script_watch)
   end
+  self.added:use(self.scripts.current.code.sources)
   if self.on_synced then
     self.on_synced()
   end
   group[#group + 1] = task.spawn(trim)
   self.controller:run()
+end
+
+-- The ConfigMap of our namespace, and what changes with the scripts.
+local function follow_scripts(self, opts)
+  self.script_watch = opts.namespace and script_watch.new({
+    client = opts.client,
+    namespace = opts.namespace,
+    scripts = opts.scripts,
+    events = opts.events,
+    changed = function()
+      on_scripts(self)
+    end,
+  })
+  local watching = self.script_watch
+  opts.scripts.on_room = watching and function()
+    watching:room()
+  end
+  self.added = added_sources.new({
+    informers = self.sources,
+    watch = function(kind)
+      return watch(self, kind, projections.source, on_source)
+    end,
+    say = function(...)
+      if watching then
+        watching:say(...)
+      end
+    end,
+  })
 end
 
 --- manager.new(opts) -> manager
@@ -356,30 +382,17 @@ function M.new(opts)
   })
   self.sessions = sessions.new({
     store = opts.client,
-    secret = secret_reader(opts.client),
-    providers = providers,
+    secret = secrets.reader(opts.client),
     strict_tls = options.strict_tls,
     fence = opts.fence,
     poll = options.poll,
   })
   self.env = environment(self, opts)
-  self.script_watch = opts.namespace and script_watch.new({
-    client = opts.client,
-    namespace = opts.namespace,
-    scripts = opts.scripts,
-    events = opts.events,
-    changed = function()
-      on_scripts(self)
-    end,
-  })
+  follow_scripts(self, opts)
   self.controller = controller.new({
     observer = opts.observer,
     reconcile = function(key)
-      local generation = self.scripts.current
-      return FLOWS[key.kind](key, setmetatable({
-        hook = generation.hook,
-        script_generation = generation.hash,
-      }, { __index = self.env }))
+      return reconcile(self, key)
     end,
   })
   return self

@@ -22,16 +22,19 @@ local DEADLINE = 1            -- seconds, of one call
 local CHILDREN = 2            -- calls at the same time
 local LONGEST = 256 * 1024    -- bytes of one script
 
---- sandbox.hooks: list of the names a script may give its functions, as they are called.
-M.hooks = {}
-local known = {}
-for _, decision in ipairs(plan.decisions) do
-  M.hooks[#M.hooks + 1] = decision.name
+-- The names of a policy's decisions, as they are taken.
+local function hooks_of(policy)
+  local hooks = {}
+  for _, decision in ipairs(policy.decisions) do
+    hooks[#hooks + 1] = decision.name
+  end
+  hooks[#hooks + 1] = policy.findings.name
+  return hooks
 end
-M.hooks[#M.hooks + 1] = plan.findings.name
-for _, name in ipairs(M.hooks) do
-  known[name] = true
-end
+
+--- sandbox.hooks: list of the names a script may give its functions, as they are called;
+-- where policy.plan is as it is built in.
+M.hooks = hooks_of(plan)
 
 local function take_child(self)
   while #self.idle > 0 do
@@ -91,9 +94,18 @@ local function call(self, script, request)
   return answer
 end
 
-local function unknown_hook(script, hook)
+local function unknown_hook(script, hook, hooks)
   return ("%s:%d: unknown hook \"%s\"; there are %s"):format(script.name, hook.line,
-    hook.name, table.concat(M.hooks, ", "))
+    hook.name, table.concat(hooks, ", "))
+end
+
+local function has(list, value)
+  for _, item in ipairs(list) do
+    if item == value then
+      return true
+    end
+  end
+  return false
 end
 
 local function wrong_global(script, global)
@@ -103,7 +115,7 @@ local function wrong_global(script, global)
 end
 
 -- Adds what is wrong with a script to problems; fills script.hooks.
-local function examine(self, script, problems)
+local function examine(self, script, hooks, problems)
   if #script.text > LONGEST then
     problems[#problems + 1] = ("%s: %d KiB; %d KiB are allowed"):format(script.name,
       #script.text // 1024, LONGEST // 1024)
@@ -121,20 +133,21 @@ local function examine(self, script, problems)
     problems[#problems + 1] = wrong_global(script, global)
   end
   for _, hook in ipairs(answer.hooks) do
-    if known[hook.name] then
+    if has(hooks, hook.name) then
       script.hooks[hook.name] = hook.line
     else
-      problems[#problems + 1] = unknown_hook(script, hook)
+      problems[#problems + 1] = unknown_hook(script, hook, hooks)
     end
   end
 end
 
---- sandbox:load(texts) -> set | nil, err                                [waits]
+--- sandbox:load(texts, policy) -> set | nil, err                        [waits]
 -- Looks at every script; runs no hook.
 --
---   texts  {[name] = text}; they are called in byte order of their names
---   err    invalid: err.problems: all that is wrong, each "script:line: ..."
-function methods:load(texts)
+--   texts   {[name] = text}; they are called in byte order of their names
+--   policy  policy.plan: whose decisions are hooks (default: as it is built in)
+--   err     invalid: err.problems: all that is wrong, each "script:line: ..."
+function methods:load(texts, policy)
   local scripts, problems = {}, {}
   for name, text in pairs(texts) do
     scripts[#scripts + 1] = { name = name, text = text, hooks = {} }
@@ -142,8 +155,9 @@ function methods:load(texts)
   table.sort(scripts, function(a, b)
     return a.name < b.name
   end)
+  local hooks = policy and hooks_of(policy) or M.hooks
   for _, script in ipairs(scripts) do
-    examine(self, script, problems)
+    examine(self, script, hooks, problems)
   end
   if #problems > 0 then
     return nil, errors.new("invalid", table.concat(problems, "; "),

@@ -57,22 +57,25 @@ local function project(object)
   }
 end
 
-local function tell(self, seen, type, reason, note)
-  if seen.object then
-    self.events:emit(seen.object, type, reason, note)
+--- watch:say(type, reason, note)
+-- An Event on the ConfigMap, if there is one.
+function methods:say(type, reason, note)
+  if self.object then
+    self.events:emit(self.object, type, reason, note)
   end
 end
 
 -- Nothing is planned by it: each plan fails with what is wrong.
 local function broken(err)
-  local generation = { hash = "broken", names = {}, ignored = {} }
+  local generation = { hash = "broken", names = {}, ignored = {},
+    code = scripts.builtin.code }
   function generation.hook(name)
     return nil, errors.new("invalid", err.message, { script = M.name, hook = name })
   end
   return generation
 end
 
-local function reject(self, seen, err)
+local function reject(self, err)
   RELOADS:add(1, { result = "rejected" })
   BROKEN:set(1)
   if self.scripts.current == scripts.builtin and not self.loaded then
@@ -80,7 +83,7 @@ local function reject(self, seen, err)
   end
   local now = self.scripts.current.hash
   log.error("the site's scripts are broken: " .. err.message, { in_force = now })
-  tell(self, seen, "Warning", "ScriptsRejected",
+  self:say("Warning", "ScriptsRejected",
     ("%s (generation %s stays in force)"):format(err.message, now))
 end
 
@@ -90,11 +93,19 @@ local function show(generation)
   LOADED:set(time.now())
 end
 
+-- Too much code is in use: tried again as soon as some of it is not.
+local function wait_for_room(self, seen, err)
+  self.waiting = seen
+  BROKEN:set(1)
+  log.warn("the site's scripts are not taken yet: " .. err.message)
+  self:say("Warning", "ScriptsWaiting", err.message)
+end
+
 local function announce(self, seen, generation, before)
   BROKEN:set(0)
   show(generation)
   for _, ignored in ipairs(generation.ignored) do
-    tell(self, seen, "Warning", "ScriptIgnored", ignored.name .. ": " .. ignored.reason)
+    self:say("Warning", "ScriptIgnored", ignored.name .. ": " .. ignored.reason)
   end
   if generation.hash == before then
     return
@@ -103,7 +114,7 @@ local function announce(self, seen, generation, before)
   local names = table.concat(generation.names, ", ")
   log.info("site scripts in force", { generation = generation.hash, scripts = names,
     seconds = time.monotonic() - seen.at })
-  tell(self, seen, "Normal", "ScriptsInForce",
+  self:say("Normal", "ScriptsInForce",
     ("generation %s: %s"):format(generation.hash, names ~= "" and names or "none"))
   self.changed()
 end
@@ -112,6 +123,8 @@ end
 local function take(self, seen)
   local before = self.scripts.current.hash
   local generation, err
+  self.object = seen.object or self.object
+  self.waiting = nil
   if seen.problem then
     err = errors.new("invalid", seen.problem)
   else
@@ -120,7 +133,9 @@ local function take(self, seen)
   if generation then
     announce(self, seen, generation, before)
   elseif err.kind == "invalid" then
-    reject(self, seen, err)
+    reject(self, err)
+  elseif err.kind == "busy" then
+    wait_for_room(self, seen, err)
   else
     error(err)
   end
@@ -129,6 +144,12 @@ end
 
 local function gone()
   return { texts = {}, at = time.monotonic() }
+end
+
+--- watch:room()
+-- Less code is in use than before. Does not wait.
+function methods:room()
+  self.came:notify()
 end
 
 --- watch:load()                                                         [waits]
@@ -149,13 +170,12 @@ end
 -- Follows the ConfigMap until its task is cancelled.
 function methods:run()
   local seen
-  local came = task.signal()
   local watched = informer.new({
     client = self.client, kind = "ConfigMap", namespace = self.namespace, name = M.name,
     project = project,
     changed = function(_, value)
       seen = value or gone()
-      came:notify()
+      self.came:notify()
     end,
   })
   local running = task.spawn(watched.run, watched)
@@ -165,11 +185,13 @@ function methods:run()
   assert(guard)
   while true do
     if not seen then
-      came:wait()
+      self.came:wait()
     end
-    local now = seen
+    local now = seen or self.waiting
     seen = nil
-    local ok, err = pcall(take, self, now)
+    local ok, err = pcall(function()
+      return now and take(self, now)
+    end)
     if not ok then
       log.error("the site's scripts: " .. errors.of(err).message)
       seen = seen or now
@@ -193,6 +215,7 @@ function M.new(opts)
     events = opts.events,
     changed = opts.changed,
     loaded = false,
+    came = task.signal(),
   }, mt)
 end
 

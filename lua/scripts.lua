@@ -1,4 +1,4 @@
---- scripts: the generation of site scripts that is in force.
+--- scripts: the generation of scripts that is in force: the site's and replaced code.
 --
 -- A set of scripts is looked at as a whole and then takes the place of the one before in
 -- one step; when anything is wrong with it nothing changes. Who has taken a generation
@@ -7,14 +7,19 @@
 -- A generation is
 --
 --   hash     string  of names and texts: status.scriptGeneration; "builtin": no scripts
---   names    list of the scripts, in the order they are called
---   ignored  list of {name, reason}: keys that were given and are no site scripts
+--   names    list of the scripts, sorted: the site's are called in that order
+--   ignored  list of {name, reason}: keys that were given and do nothing
 --   hook     function (name, input, builtin, accept) -> value | nil, err, as policy.plan
 --            calls it                                                          [waits]
+--   code     generation of code.lua: flows, policy and providers
 
+local code = require "code"
 local digest = require "host.digest"
+local env = require "host.env"
 local errors = require "host.error"
 local file = require "host.file"
+local kinds = require "kinds"
+local metrics = require "host.metrics"
 local sandbox = require "sandbox"
 
 local methods = {}
@@ -22,43 +27,52 @@ local mt = { __name = "scripts", __index = methods }
 
 local M = {}
 
-local CODE = "^(%l+)%."
-local REPLACEABLE = { flows = true, policy = true, providers = true }
+local OLD_MOST = 3 -- generations of replaced code on which tasks still end
+
+local ALIVE = metrics.gauge("vm_import_code_generations",
+  "Generations of replaced code: the one in force, and older ones in use.")
 
 local function no_opinion()
   return nil
 end
 
---- scripts.builtin: the generation without scripts.
-M.builtin = { hash = "builtin", names = {}, ignored = {}, hook = no_opinion }
+local function generation_of(hash, names, ignored, its_code, hook)
+  return { hash = hash, names = names, ignored = ignored, code = its_code,
+    hook = hook or no_opinion }
+end
 
--- Why a key is no site script, or nil.
-local function not_a_script(name)
+--- scripts.builtin: the generation without scripts.
+M.builtin = generation_of("builtin", {}, {}, code.builtin)
+
+-- Why a key does nothing, or nil.
+local function ignored_because(name, allow_code)
   if not name:find("%.lua$") then
     return "its name does not end in .lua"
-  elseif REPLACEABLE[name:match(CODE)] then
-    return "names that begin with flows., policy. or providers. are kept for code of the "
-      .. "controller"
+  elseif code.is_code(name) and not allow_code then
+    return "it is code of the controller (as all that begins with flows., policy. or "
+      .. "providers.), which is taken only with --allow-code"
   end
   return nil
 end
 
-local function sort_out(texts)
-  local site, names, ignored = {}, {}, {}
+-- Which texts are what: {site, code, all: {[name] = text}; names, ignored: sorted lists}.
+local function sort_out(texts, allow_code)
+  local set = { site = {}, code = {}, all = {}, names = {}, ignored = {} }
   for name, text in pairs(texts) do
-    local reason = not_a_script(name)
+    local reason = ignored_because(name, allow_code)
     if reason then
-      ignored[#ignored + 1] = { name = name, reason = reason }
+      table.insert(set.ignored, { name = name, reason = reason })
     else
-      site[name] = text
-      names[#names + 1] = name
+      set.all[name] = text
+      set[code.is_code(name) and "code" or "site"][name] = text
+      table.insert(set.names, name)
     end
   end
-  table.sort(names)
-  table.sort(ignored, function(a, b)
+  table.sort(set.names)
+  table.sort(set.ignored, function(a, b)
     return a.name < b.name
   end)
-  return site, names, ignored
+  return set
 end
 
 --- scripts.hash(texts) -> 16 hex digits, or "builtin" for none
@@ -96,33 +110,100 @@ function M.read(dir)
   return texts
 end
 
+-- Would more than OLD_MOST older generations of code be in use with this one in force?
+local function check_room(self, hash)
+  local old = 0
+  for _, there in pairs(self.codes) do
+    if there.hash ~= hash and there.users > 0 then
+      old = old + 1
+    end
+  end
+  if old <= OLD_MOST then
+    return true
+  end
+  return nil, errors.new("busy", ("%d older generations of replaced code are in use by "
+    .. "imports under way; another one waits until one of them has ended"):format(old))
+end
+
+local function load_code(self, texts)
+  local hash = M.hash(texts)
+  if hash == code.builtin.hash then
+    return code.builtin
+  elseif self.codes[hash] then
+    return self.codes[hash]
+  end
+  return code.load(texts, hash)
+end
+
 --- scripts:load(texts) -> generation | nil, err                         [waits]
 -- Looks at a set; does not put it into force.
 --
 --   texts  {[name] = text}
---   err    invalid; err.problems: all that is wrong, each "script:line: ..."
+--   err    invalid: err.problems: all that is wrong, each "script:line: ..."
+--          busy: too many older generations of replaced code are in use
 function methods:load(texts)
-  local site, names, ignored = sort_out(texts)
-  if #names == 0 then
-    return { hash = M.builtin.hash, names = names, ignored = ignored, hook = no_opinion }
+  local given = sort_out(texts, self.allow_code)
+  local ok, err = check_room(self, M.hash(given.code))
+  local its_code = ok
+  if ok then
+    its_code, err = load_code(self, given.code)
   end
-  local set, err = self.sandbox:load(site)
+  if not its_code then
+    return nil, err
+  elseif not next(given.site) then
+    return generation_of(M.hash(given.all), given.names, given.ignored, its_code)
+  end
+  local set
+  set, err = self.sandbox:load(given.site, its_code:require("policy.plan"))
   if not set then
     return nil, err
   end
-  return {
-    hash = M.hash(site),
-    names = names,
-    ignored = ignored,
-    hook = function(...)
+  return generation_of(M.hash(given.all), given.names, given.ignored, its_code,
+    function(...)
       return set:hook(...)
-    end,
-  }
+    end)
+end
+
+-- Forgets code that is not in force and that nobody uses.
+local function forget_unused(self)
+  local count = 0
+  for hash, there in pairs(self.codes) do
+    if not there.current and there.users == 0 then
+      self.codes[hash] = nil
+    else
+      count = count + 1
+    end
+  end
+  ALIVE:set(count)
+end
+
+-- Puts a generation into force. Does not wait: it is one step.
+local function swap(self, generation)
+  local before, now = self.current.code, generation.code
+  self.current = generation
+  if before == now then
+    return
+  end
+  before.current, now.current = false, true
+  kinds.use(now.sources)
+  if now ~= code.builtin then
+    self.codes[now.hash] = now
+    now.released = function()
+      forget_unused(self)
+      if self.on_room then
+        self.on_room()
+      end
+    end
+  end
+  forget_unused(self)
+  env.trim_memory() -- the code of a generation is large, as scripts go
 end
 
 --- scripts:use(texts) -> generation | nil, err                          [waits]
 -- Looks at a set and puts it into force; on err the one before stays. Of two that are
 -- looked at at the same time, the one that came last wins.
+--
+--   err  as load's; conflict: a newer set has come meanwhile
 function methods:use(texts)
   self.asked = self.asked + 1
   local turn = self.asked
@@ -132,8 +213,19 @@ function methods:use(texts)
   elseif turn ~= self.asked then
     return nil, errors.new("conflict", "a newer set of scripts has come meanwhile")
   end
-  self.current = generation
+  local ok
+  ok, err = check_room(self, generation.code.hash) -- more may have begun while it waited
+  if not ok then
+    return nil, err
+  end
+  swap(self, generation)
   return generation
+end
+
+--- scripts:take() -> generation, held
+-- The one in force, to be worked with until `held` is closed.
+function methods:take()
+  return self.current, self.current.code:hold()
 end
 
 --- scripts:close(), and __close: processes end.
@@ -145,12 +237,18 @@ mt.__close = methods.close
 
 --- scripts.new(opts) -> scripts, to be closed
 --
---   opts             as sandbox.new
+--   opts             as sandbox.new, and
+--   opts.allow_code  boolean      take code of the controller (default false)
+--   opts.on_room     function (), optional: an older generation of code has ended; must
+--                    not wait
 --   scripts.current  the generation in force; at first the one without scripts
 function M.new(opts)
   return setmetatable({
     sandbox = sandbox.new(opts),
+    allow_code = opts and opts.allow_code or false,
+    on_room = opts and opts.on_room,
     current = M.builtin,
+    codes = {}, -- hash -> replaced code that is in force or in use
     asked = 0,
   }, mt)
 end

@@ -18,14 +18,32 @@ local IDLE = 60 -- seconds
 -- What changes something at the source: refused to a replica that does not lead.
 local MUTATES = { power_off = true, shutdown_guest = true, export = true, cleanup = true }
 
+local function end_session(entry)
+  if entry.source then
+    entry.source:close()
+  end
+  if entry.held then
+    entry.held:close()
+  end
+end
+
+-- Seconds until an unused one is logged out: at once when its code is not in force.
+local function left_of(self, entry, now)
+  if entry.users > 0 or not entry.idle_since then
+    return nil
+  end
+  local wanted = not entry.code or entry.code.current
+  return entry.idle_since + (wanted and self.idle or 0) - now
+end
+
 -- Logs out of what nobody wants any more; returns the seconds until the next is due.
 local function reap(self)
   local now, next_in = time.monotonic(), nil
   for key, entry in pairs(self.entries) do
-    local left = entry.users == 0 and entry.idle_since + self.idle - now
+    local left = left_of(self, entry, now)
     if left and left <= 0 then
       self.entries[key] = nil
-      entry.source:close()
+      end_session(entry)
     elseif left then
       next_in = math.min(next_in or left, left)
     end
@@ -52,6 +70,7 @@ local function leave(self, key, entry)
     self.given_back:notify()
   else
     self.entries[key] = nil
+    end_session(entry)
   end
 end
 
@@ -98,7 +117,7 @@ local function fill(self, entry, object, secret, fresh)
   if there and not fresh then
     return true
   end
-  local source, err = self.providers.open(object.kind, object.spec or {}, secret, {
+  local source, err = entry.providers.open(object.kind, object.spec or {}, secret, {
     name = object.metadata.namespace .. "/" .. object.metadata.name,
     strict_tls = self.strict_tls,
     fingerprint = object.status and object.status.certificateFingerprint,
@@ -118,12 +137,23 @@ local function fill(self, entry, object, secret, fresh)
   return true
 end
 
-local function borrow(self, key, object, secret, fresh)
+-- An entry holds the code that its source is of, as long as it is there.
+local function entry_of(self, key, code)
   local entry = self.entries[key]
   if not entry then
-    entry = { users = 0, gate = task.semaphore(1) }
+    entry = {
+      users = 0,
+      gate = task.semaphore(1),
+      code = code,
+      held = code and code:hold(),
+      providers = code and code:require("providers") or self.providers,
+    }
     self.entries[key] = entry
   end
+  return entry
+end
+
+local function borrow(self, entry, key, object, secret, fresh)
   entry.users = entry.users + 1
   local source
   local guard <close> = setmetatable({}, { __close = function()
@@ -167,6 +197,8 @@ end
 --
 --   ref        {kind, namespace, name} of a source object
 --   how.fresh  boolean  log in anew, to see that this works (default false)
+--   how.code   generation of code.lua whose providers open it (default opts.providers);
+--              sources of one generation are not shared with another's
 --   err  notfound: no such object (err.reason SourceNotFound); denied, tls,
 --        connect ...: as the provider says. Its message begins with the object's kind
 --        and name
@@ -183,9 +215,17 @@ function methods:open(ref, how)
   if not self.watcher then
     self.watcher = task.spawn(watch, self)
   end
-  local key = ("%s/%s/%s"):format(object.metadata.uid, object.metadata.generation,
-    secret.version or "")
-  return borrow(self, key, object, secret.data or {}, how and how.fresh)
+  local code = how and how.code
+  local key = ("%s/%s/%s/%s"):format(object.metadata.uid, object.metadata.generation,
+    secret.version or "", code and code.hash or "")
+  return borrow(self, entry_of(self, key, code), key, object, secret.data or {},
+    how and how.fresh)
+end
+
+--- sessions:refresh()
+-- Other code is in force: what is open by code that is not, and unused, is logged out.
+function methods:refresh()
+  self.given_back:notify()
 end
 
 --- sessions:close()
@@ -197,9 +237,7 @@ function methods:close()
   end
   for key, entry in pairs(self.entries) do
     self.entries[key] = nil
-    if entry.source then
-      entry.source:close()
-    end
+    end_session(entry)
   end
 end
 
@@ -209,7 +247,7 @@ mt.__close = methods.close
 --
 --   opts.store       kube.client or store.directory
 --   opts.secret      function (credentials, namespace) -> {data, version} | nil, err
---   opts.providers   providers/init.lua of the current generation
+--   opts.providers   providers/init.lua, where open() is not told whose code to use
 --   opts.strict_tls  boolean
 --   opts.fence       as the providers' (providers/init.lua)
 --   opts.idle        seconds until an unused source is logged out (default 60)

@@ -6,8 +6,10 @@ local env = require "host.env"
 local errors = require "host.error"
 local file = require "host.file"
 local input = require "cli.input"
+local json = require "host.json"
 local machines = require "providers.machine"
 local plan = require "policy.plan"
+local sample = require "sample"
 local scripts = require "scripts"
 local site_of = require "cli.site"
 local yaml = require "host.yaml"
@@ -24,52 +26,24 @@ exit code is 0 when every script is sound and every hook returns what it may.
 
       --machine FILE  the machine, as `plan --machine` writes it   (default a sample)
       --import FILE   YAML with the VirtualMachineImport           (default a sample)
+      --allow-code    take scripts, too, that replace code of ours: flows.*, policy.*,
+                      providers.*
       --quiet         print only what is wrong
 ]]
 
 local OPTIONS = {
   machine = { value = "FILE" },
   import = { value = "FILE" },
+  ["allow-code"] = {},
   quiet = {},
   help = { short = "h" },
 }
 
-local SAMPLE_MACHINE = [[
-id: vm-42
-name: Sample Machine 01
-path: /DC0/vm/Prod/Sample Machine 01
-uuid: 564d1111-2222-3333-4444-555566667777
-cpu: {sockets: 2, cores: 2}
-memory_bytes: 4294967296
-firmware: {uefi: true}
-guest: {id: ubuntu64Guest, family: linux, name: "Ubuntu Linux (64-bit)"}
-power_state: "off"
-disks:
-- {id: "2000", name: Hard disk 1, capacity_bytes: 21474836480, bus: scsi,
-   controller: "ParaVirtualSCSIController0:0", datastore: ssd-01}
-- {id: "2001", name: Hard disk 2, capacity_bytes: 107374182400, bus: scsi,
-   controller: "ParaVirtualSCSIController0:1", datastore: archive-01}
-nics:
-- {id: "4000", name: Network adapter 1, mac: "00:50:56:aa:bb:01", model: vmxnet3,
-   network: {name: VM Network, id: network-7, path: /DC0/network/VM Network}}
-- {id: "4001", name: Network adapter 2, mac: "00:50:56:aa:bb:02", model: vmxnet3,
-   network: {name: VLAN 20 backup, id: dvportgroup-20, switch: DSwitch}}
-]]
-
-local SAMPLE_IMPORT = {
-  metadata = { name = "sample", namespace = "default",
-    uid = "1a2b3c4d-0000-4000-8000-000000000000" },
-  spec = {
-    virtualMachineName = "Sample Machine 01",
-    networkMapping = {
-      { sourceNetwork = "VM Network", destinationNetwork = "default/vlan1" },
-    },
-  },
-}
-
 local function read_machine(path)
-  local text = path and assert(file.read(path)) or SAMPLE_MACHINE
-  local documents = assert(yaml.parse(text, { what = path or "sample" }))
+  if not path then
+    return sample.machine()
+  end
+  local documents = assert(yaml.parse(assert(file.read(path)), { what = path }))
   local machine, err = machines.check(documents[1])
   if not machine then
     error(errors.wrap(err, path))
@@ -80,7 +54,7 @@ end
 -- The import of the machine; of several the one that names it.
 local function read_import(path, machine)
   if not path then
-    return SAMPLE_IMPORT
+    return sample.import()
   end
   local found = input.read(path).imports
   for _, import in ipairs(found) do
@@ -92,21 +66,49 @@ local function read_import(path, machine)
 end
 
 -- A hook that remembers what it was asked and what came of it.
-local function recorder(generation, decisions)
-  return function(name, hook_input, builtin, accept)
-    local value, err = generation.hook(name, hook_input, builtin, accept)
+local function recorder(hook, decisions)
+  return function(name, hook_input, decided, accept)
+    local value, err = hook(name, hook_input, decided, accept)
     if err then
       return nil, err
     end
     decisions[#decisions + 1] = {
       name = name,
       subject = (hook_input.disk or hook_input.nic or {}).id,
-      builtin = builtin,
+      builtin = decided,
       changed = value ~= nil,
       site = value ~= nil and accept(value),
     }
     return value
   end
+end
+
+-- What replaced policy decides stands beside what the built-in one would have decided.
+local function set_beside(decisions, builtin)
+  local found = {}
+  for _, decision in ipairs(builtin) do
+    found[("%s %s"):format(decision.name, decision.subject)] = decision
+  end
+  for _, decision in ipairs(decisions) do
+    local before = found[("%s %s"):format(decision.name, decision.subject)]
+    if not decision.changed then
+      decision.site = decision.builtin
+    end
+    decision.builtin = before and before.builtin
+    decision.changed = json.encode({ decision.site }) ~= json.encode({ decision.builtin })
+  end
+end
+
+-- Every decision of a machine's import, and the plan.
+local function decide(subject, generation)
+  local decisions, builtin = {}, {}
+  local policy = generation.code:require("policy.plan")
+  local made = assert(policy.build(subject, recorder(generation.hook, decisions)))
+  if policy ~= plan then
+    assert(plan.build(subject, recorder(scripts.builtin.hook, builtin)))
+    set_beside(decisions, builtin)
+  end
+  return decisions, made
 end
 
 local function report(decisions, findings)
@@ -124,23 +126,22 @@ local function report(decisions, findings)
 end
 
 local function check_dir(values)
+  local site <close> = scripts.new({ allow_code = values["allow-code"] })
+  local generation = site_of.use(site, values[1], "check")
   local machine = read_machine(values.machine)
   local import = read_import(values.import, machine)
-  local site <close> = scripts.new()
-  local generation = site_of.use(site, values[1], "check")
   if #generation.names == 0 then
     return command.fail("check", 1, values[1] .. " holds no script: no file ends in .lua")
   end
-  local decisions = {}
-  local made = assert(plan.build({
+  local decisions, made = decide({
     machine = machine,
     spec = import.spec or {},
     import = {
       name = import.metadata.name,
       namespace = import.metadata.namespace,
-      uid = import.metadata.uid or SAMPLE_IMPORT.metadata.uid,
+      uid = import.metadata.uid or sample.import().metadata.uid,
     },
-  }, recorder(generation, decisions)))
+  }, generation)
   if not values.quiet then
     report(decisions, made.findings)
     env.stdout(("generation %s: %s\n"):format(generation.hash,

@@ -26,6 +26,9 @@ Runs the controller, in a pod or against the cluster of KUBECONFIG.
                                   instead of pinning the first one met
       --scripts DIR               the site's scripts, instead of those in the ConfigMap
                                   vm-import-scripts of our namespace
+      --allow-code                take scripts, too, that are code of ours: flows.*,
+                                  policy.*, providers.*; whoever may write the ConfigMap
+                                  then has all of our rights
       --max-imports N             that move disks at once                    (default 8)
       --max-per-source N          of them from one source                    (default 4)
       --idle-timeout SECONDS      a source may send nothing                 (default 60)
@@ -43,6 +46,7 @@ local OPTIONS = {
   scratch = { value = "DIR" },
   ["strict-tls"] = {},
   scripts = { value = "DIR" },
+  ["allow-code"] = {},
   ["max-imports"] = { value = "N" },
   ["max-per-source"] = { value = "N" },
   ["idle-timeout"] = { value = "SECONDS", number = true },
@@ -115,7 +119,7 @@ local function run_controller(values)
   assert(file.mkdir(scratch, { parents = true }))
   local server <close> = assert(images.serve({ host = host, port = port,
     sha512 = boolean(values, "verify-images", true) }))
-  local site <close> = scripts.new()
+  local site <close> = scripts.new({ allow_code = values["allow-code"] })
   site_of.use(site, values.scripts, "controller")
   replica.run({
     cluster = cluster,

@@ -36,6 +36,8 @@ it goes on where it was.
   -o, --output DIR      where everything goes; made if it is missing
       --serve-url BASE  write VirtualMachineImage manifests too, whose URLs begin so
       --scripts DIR     the site's scripts: *.lua, as in the ConfigMap of a cluster
+      --allow-code      and of them those that are code of ours: flows.*, policy.*,
+                        providers.*; such code may do what this program may
       --sha512          compute the SHA-512 of each raw image
       --idle-timeout S  give a download up that brings nothing for S seconds (60)
 ]]
@@ -45,6 +47,7 @@ local OPTIONS = {
   output = { value = "DIR", short = "o" },
   ["serve-url"] = { value = "BASE" },
   scripts = { value = "DIR" },
+  ["allow-code"] = {},
   sha512 = {},
   ["idle-timeout"] = { value = "SECONDS", number = true },
   help = { short = "h" },
@@ -130,7 +133,7 @@ local function environment(values, found, objects, opened, bars, generation)
       idle_timeout = values["idle-timeout"],
     }),
     open_source = function(ref)
-      return opened:open(ref)
+      return opened:open(ref, { code = generation.code })
     end,
     hook = generation.hook,
     script_generation = generation.hash,
@@ -222,9 +225,9 @@ end
 
 -- Opens everything, holds the folder, runs the imports in turn.
 local function import_all(values)
-  local found = input.read(values.file)
-  local site <close> = scripts.new()
+  local site <close> = scripts.new({ allow_code = values["allow-code"] })
   local generation = site_of.use(site, values.scripts, "import")
+  local found = input.read(values.file)
   assert(file.mkdir(values.output, { parents = true }))
   local lock <close> = assert(file.lock(values.output))
   assert(lock)
@@ -242,17 +245,17 @@ local function import_all(values)
   local opened <close> = sessions.new({
     store = objects,
     secret = input.secret_reader(found.secrets),
-    providers = require "providers",
     strict_tls = true,
   })
   local bars <close> = progress.new()
   local ctx = environment(values, found, objects, opened, bars, generation)
-  check_sources(require "flows.source", found, ctx)
+  check_sources(generation.code:require("flows.source"), found, ctx)
 
+  local flow = generation.code:require("flows.import")
   local code = 0
   for _, import in ipairs(found.imports) do
     restart(objects, apply(objects, import))
-    local ok, message, last = run_import(require "flows.import", import, ctx, bars)
+    local ok, message, last = run_import(flow, import, ctx, bars)
     code = math.max(code, report(values, last, ok, message))
   end
   return code

@@ -3,18 +3,13 @@
 local digest = require "host.digest"
 local errors = require "host.error"
 local file = require "host.file"
+local kinds = require "kinds"
 local shape = require "cli.shape"
 local yaml = require "host.yaml"
 
 local M = {}
 
 local GROUP_VERSION = "migration.harvesterhci.io/v1beta1"
-local OURS = {
-  VmwareSource = true,
-  OpenstackSource = true,
-  OvaSource = true,
-  VirtualMachineImport = true,
-}
 
 local function invalid(what, fmt, ...)
   return errors.new("invalid", what .. ": " .. fmt:format(...))
@@ -42,6 +37,24 @@ local function secret_data(object, what)
   return data
 end
 
+-- Whether it is a kind of ours; those of scripts in force are.
+local function is_ours(kind)
+  for _, source in ipairs(kinds.sources) do
+    if source.kind == kind then
+      return true
+    end
+  end
+  return kind == "VirtualMachineImport"
+end
+
+local function expected()
+  local names = { "Secret" }
+  for _, source in ipairs(kinds.sources) do
+    names[#names + 1] = source.kind
+  end
+  return table.concat(names, ", ") .. " and VirtualMachineImport"
+end
+
 local function check(object, number, what)
   if type(object) ~= "table" or type(object.kind) ~= "string" then
     error(invalid(what, "document %d has no kind", number))
@@ -50,7 +63,7 @@ local function check(object, number, what)
   if type(metadata) ~= "table" or type(metadata.name) ~= "string" then
     error(invalid(what, "document %d, a %s, has no metadata.name", number, object.kind))
   end
-  if OURS[object.kind] and object.apiVersion ~= GROUP_VERSION then
+  if is_ours(object.kind) and object.apiVersion ~= GROUP_VERSION then
     error(invalid(what, "%s %s: apiVersion is %s, must be %s", object.kind, metadata.name,
       tostring(object.apiVersion), GROUP_VERSION))
   end
@@ -77,11 +90,11 @@ local function add(found, object, number, what)
       secret_data(object, what)
   elseif object.kind == "VirtualMachineImport" then
     found.imports[#found.imports + 1] = object
-  elseif OURS[object.kind] then
+  elseif is_ours(object.kind) then
     found.sources[#found.sources + 1] = object
   else
-    error(invalid(what, "document %d is a %s; expected are Secret, VmwareSource, "
-      .. "OpenstackSource, OvaSource and VirtualMachineImport", number, object.kind))
+    error(invalid(what, "document %d is a %s; expected are %s", number, object.kind,
+      expected()))
   end
 end
 

@@ -9,7 +9,6 @@ local file = require "host.file"
 local input = require "cli.input"
 local json = require "host.json"
 local kinds = require "kinds"
-local preflight = require "flows.import.preflight"
 local scripts = require "scripts"
 local sessions = require "sessions"
 local site_of = require "cli.site"
@@ -27,12 +26,15 @@ exit code is 1 when something blocks an import.
   -f, --file FILE     the objects; "-" is stdin
       --machine FILE  write the machine there, for `check --machine`; for one import
       --scripts DIR   plan with the site's scripts
+      --allow-code    and with those that replace code of ours: flows.*, policy.*,
+                      providers.*; such code may do what this program may
 ]]
 
 local OPTIONS = {
   file = { value = "FILE", short = "f" },
   machine = { value = "FILE" },
   scripts = { value = "DIR" },
+  ["allow-code"] = {},
   help = { short = "h" },
 }
 
@@ -60,7 +62,7 @@ local function context(opened, generation, seen)
     hook = generation.hook,
     options = { strict_tls = true },
     open_source = function(ref)
-      local source, err = opened:open(ref)
+      local source, err = opened:open(ref, { code = generation.code })
       if not source then
         return nil, errors.final(err)
       end
@@ -90,6 +92,7 @@ local function look(import, opened, generation)
   local ref = import.spec and import.spec.sourceCluster or {}
   ref.namespace = ref.namespace or import.metadata.namespace
   import.spec = import.spec or {}
+  local preflight = generation.code:require("flows.import.preflight")
   local outcome = preflight.run(import, context(opened, generation, seen))
   if outcome and outcome.wait then
     error(errors.new("invalid", outcome.message))
@@ -111,17 +114,16 @@ local function print_plan(import, seen)
 end
 
 local function plan_all(values)
+  local site <close> = scripts.new({ allow_code = values["allow-code"] })
+  local generation = site_of.use(site, values.scripts, "plan")
   local found = input.read(values.file)
   if values.machine and #found.imports ~= 1 then
     return command.fail("plan", 2, ("--machine is for one import; %s has %d"):format(
       values.file, #found.imports))
   end
-  local site <close> = scripts.new()
-  local generation = site_of.use(site, values.scripts, "plan")
   local opened <close> = sessions.new({
     store = store_of(found),
     secret = input.secret_reader(found.secrets),
-    providers = require "providers",
     strict_tls = true,
   })
   local code = 0

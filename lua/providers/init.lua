@@ -106,6 +106,12 @@ function M.kinds()
   return kinds
 end
 
+--- providers.add(kind, name)
+-- The module of that name is the provider of that kind, in this generation.
+function M.add(kind, name)
+  PROVIDERS[kind] = name
+end
+
 --- providers.of(kind) -> module | nil, err
 -- The provider of a kind of source; upper and lower case are the same, as upstream.
 --

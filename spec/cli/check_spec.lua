@@ -94,7 +94,7 @@ describe("check", function()
   it("says what it left out, and fails where nothing is left", function()
     local result = check({ ["site/README"] = "x", ["site/policy.name.lua"] = "x" })
     assert.equal(1, result.status)
-    has(result.stderr, "policy.name.lua is left out: names that begin with flows.")
+    has(result.stderr, "policy.name.lua is left out: it is code of the controller")
     has(result.stderr, "holds no script")
   end)
 

@@ -6,6 +6,7 @@
 
 #include <lua.h>
 
+int vic_open_code(lua_State *L);
 int vic_open_digest(lua_State *L);
 int vic_open_disk(lua_State *L);
 int vic_open_env(lua_State *L);
