@@ -153,8 +153,9 @@ local function start_replica(cluster)
   local server = assert(images.serve({ host = "127.0.0.1", port = 0 }))
   local site = scripts.new()
   return task.spawn(function()
-    local closing <close>, more <close> = server, site
-    assert(closing and more)
+    local listening <close> = server
+    local deciding <close> = site
+    assert(listening and deciding)
     replica.run({
       cluster = cluster,
       server = server,
