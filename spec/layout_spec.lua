@@ -7,7 +7,7 @@ local MAY = {
   policy = { policy = true, ["host.json"] = true }, -- json.array alone
   providers = { host = true, providers = true },
   store = { host = true, kube = true, store = true },
-  targets = { host = true, kube = true, targets = true },
+  targets = { disk = true, host = true, kube = true, targets = true },
 }
 
 local function files(command)

@@ -7,7 +7,9 @@ local file = require "host.file"
 local M = {}
 
 local FRESH = "^%..+%.%w%w%w%w%w%w%.new$" -- of host.file.write
-local PART = "%-disk%-%d+%.raw%.part$"    -- of host.disk.transfer, named by policy.name
+-- Of disk.fetch, its names by policy.name.
+local PARTS = { "%-disk%-%d+%.raw%.part$", "%-disk%-%d+%.raw%.stream$",
+  "%-disk%-%d+%.raw%.stream%.part$" }
 
 -- A disk that another process still writes stays; that one holds it.
 local function remove_part(path)
@@ -28,12 +30,21 @@ local function list(folder)
   return names or {}
 end
 
+local function is_part(name)
+  for _, pattern in ipairs(PARTS) do
+    if name:find(pattern) then
+      return true
+    end
+  end
+  return false
+end
+
 local function sweep(folder)
   for _, name in ipairs(list(folder)) do
     local path = folder .. "/" .. name
     if name:find(FRESH) then
       assert(file.remove(path, { missing_ok = true }))
-    elseif name:find(PART) then
+    elseif is_part(name) then
       remove_part(path)
     end
   end

@@ -1,8 +1,8 @@
 --- targets.raw_files: disks as sparse raw files in a folder: what both targets share.
 --
--- A file has its name only when it is whole: the transfer sees to that.
+-- A file has its name only when it is whole: disk.fetch sees to that.
 
-local disk_image = require "host.disk"
+local fetch = require "disk.fetch"
 local file = require "host.file"
 local stream_options = require "targets.stream_options"
 
@@ -38,14 +38,16 @@ function methods:put(plan, disk, stream)
   local options = stream_options(stream, disk, self.idle_timeout)
   options.output = self:path(plan, disk)
   options.sha512 = self.sha512
-  return disk_image.transfer(options)
+  return fetch.start(options)
 end
 
 --- raw_files:remove(plan, disk)                                         [waits]
 function methods:remove(plan, disk)
   local path = self:path(plan, disk)
   assert(file.remove(path, { missing_ok = true }))
-  assert(file.remove(path .. ".part", { missing_ok = true }))
+  for _, ending in ipairs { ".part", ".stream", ".stream.part" } do
+    assert(file.remove(path .. ending, { missing_ok = true }))
+  end
 end
 
 --- raw_files:remove_file(name)                                          [waits]

@@ -19,8 +19,8 @@ local M = {}
 
 M.methods = methods
 
--- What host.disk reads as it comes.
-local FORMATS = { raw = true }
+-- What a target can make a raw disk of.
+local FORMATS = { raw = true, qcow2 = true, vdi = true, vhd = true, vhdx = true }
 local DIGESTS = { sha512 = true, sha256 = true, sha1 = true }
 
 local function key(entry)
@@ -187,12 +187,12 @@ end
 --   stream.url        string
 --   stream.headers    table    holds the token: do not log it
 --   stream.tls        table
---   stream.format     "raw"
+--   stream.format     "raw"; "qcow2" and others where Nova makes an image of a root disk
 --   stream.size       bytes    of the stream
 --   stream.capacity   bytes    that the disk must have
 --   stream.digest     {algorithm, value} of the stream, from Glance; or nil
 --   stream.resumable  true     Glance serves ranges
---   err  unsupported  the image came in a format that cannot be read as it comes
+--   err  unsupported  the image came in a format that cannot be read
 -- Throws for a disk that the machine has not.
 function methods:stream(disk_id)
   local disk = disk_of(self.machine, disk_id)
@@ -201,7 +201,7 @@ function methods:stream(disk_id)
     return nil, err
   elseif not FORMATS[image.disk_format] then
     return nil, errors.final(errors.new("unsupported", ("OpenStack gives disk %s as %s; "
-      .. "only raw can be read"):format(disk.id, tostring(image.disk_format)),
+      .. "that cannot be read"):format(disk.id, tostring(image.disk_format)),
       { code = "FormatUnsupported" }))
   end
   local token
