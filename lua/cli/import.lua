@@ -27,8 +27,8 @@ local M = {}
 M.usage = [[
 usage: vm-import-controller import -f FILE.yaml --output DIR [OPTION ...]
 
-Imports the machines that FILE.yaml describes (Secret, VmwareSource or OpenstackSource, and
-VirtualMachineImport, as Harvester takes them) into DIR: a sparse raw image per disk,
+Imports the machines that FILE.yaml describes (Secret, VmwareSource or OpenstackSource,
+and VirtualMachineImport, as Harvester takes them) into DIR: a sparse raw image per disk,
 and the manifests of the VirtualMachine and its claims. Run it again after a failure:
 it goes on where it was.
 

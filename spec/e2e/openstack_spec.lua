@@ -166,7 +166,7 @@ describe("import from OpenStack that cannot be:", function()
     cloud:start("lone")
     local path = "/os-quota-sets/" .. cloud.project_id
     cloud:call("PUT", "volume", path, { quota_set = { snapshots = 0 } })
-    local ok, err = pcall(refused, {}, "QuotaExceeded", "snapshot")
+    local ok, err = pcall(refused, {}, "1 snapshot more", "quota")
     cloud:call("PUT", "volume", path, { quota_set = { snapshots = 10 } })
     assert(ok, err)
     assert.equal("ACTIVE", cloud:status("lone"))
