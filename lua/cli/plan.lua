@@ -75,6 +75,7 @@ local function context(opened, generation, seen)
       return source
     end,
     target = {
+      can = { images = false },
       check = function(_, plan)
         seen.plan = plan
         return {}
