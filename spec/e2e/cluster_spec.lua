@@ -51,7 +51,7 @@ local FOUR = {
   { controller = "lsilogic", bus = 1, pattern = "mixed", seed = 2, capacity = "65MiB",
     every = 3 },
   { controller = "ahci", pattern = "random", seed = 3, capacity = "5243392" },
-  { controller = "nvme", pattern = "mixed", seed = 4, capacity = "1GiB", every = 500 },
+  { controller = "nvme", pattern = "mixed", seed = 4, capacity = "256MiB", every = 100 },
 }
 
 -- 4 disks on 4 kinds of controller, 3 kinds of network, EFI, a TPM; `n` in its addresses.
@@ -168,7 +168,7 @@ describe("an import into a cluster", function()
       flags = { "--leaf", "self" } })
     site:apply(README:format(simulator.url))
     local import = site:wait_import("default", "alpine-export-test",
-      "virtualMachineRunning", 120)
+      "virtualMachineRunning", 300)
     check_disks(import, README_DISKS)
     nothing_left(import, simulator)
     local source = site:status("VmwareSource", "default", "vcsim")
@@ -217,7 +217,7 @@ describe("an import into a cluster", function()
   it("brings 4 disks, 3 NICs, EFI and a TPM over Longhorn's backing images", function()
     local namespace = home()
     site:import(namespace, "four", "four-1", four_spec("harvester-longhorn"))
-    local import = site:wait_import(namespace, "four", "virtualMachineRunning", 120)
+    local import = site:wait_import(namespace, "four", "virtualMachineRunning", 300)
     check_disks(import, FOUR)
     for _, image in ipairs(images_of(import)) do
       assert.equal("backingimage", image.spec.backend)
@@ -230,7 +230,7 @@ describe("an import into a cluster", function()
   it("brings them over CDI, where the machine runs from clones", function()
     local namespace = home()
     site:import(namespace, "four", "four-2", four_spec("longhorn-v2"))
-    local import = site:wait_import(namespace, "four", "virtualMachineRunning", 120)
+    local import = site:wait_import(namespace, "four", "virtualMachineRunning", 300)
     check_disks(import, FOUR)
     local machine = site:get("VirtualMachine", namespace, "four-2")
     check_four(machine, 2)
@@ -264,7 +264,7 @@ describe("an import into a cluster", function()
         { sourceNetwork = "VM Network", destinationNetwork = "default/vlan1" },
       }),
     })
-    local import = site:wait_import(namespace, "windows", "virtualMachineRunning", 120)
+    local import = site:wait_import(namespace, "windows", "virtualMachineRunning", 300)
     check_disks(import, { SCENARIO.datacenters[1].machines[3].disks[1] })
     local machine = site:get("VirtualMachine", namespace,
       import.status.importedVirtualMachineName)
@@ -285,7 +285,7 @@ describe("an import into a cluster", function()
       site:import(places[i], "twin", "twin", { folder = where })
     end
     for i, seed in ipairs { 10, 11 } do
-      local import = site:wait_import(places[i], "twin", "virtualMachineRunning", 120)
+      local import = site:wait_import(places[i], "twin", "virtualMachineRunning", 300)
       check_disks(import, { { pattern = "text", seed = seed, capacity = "8MiB" } })
       assert.truthy(site:get("VirtualMachine", places[i], "twin"))
     end
