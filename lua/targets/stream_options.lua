@@ -14,6 +14,7 @@ return function(stream, disk, idle_timeout)
       headers = stream.headers,
       tls = stream.tls,
       connect_to = stream.connect_to,
+      resumable = stream.resumable,
     },
     format = stream.format,
     size = stream.size,

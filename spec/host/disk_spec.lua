@@ -318,6 +318,40 @@ describe("disk.transfer from a server", function()
     refused("format", "byte " .. #half .. ": the stream ends", fetch({ url = url .. "/close" }))
   end)
 
+  it("goes on where a body broke off, if it may, as often as something comes", function()
+    local third = #vmdk // 3
+    local function part(from, to)
+      return ("HTTP/1.1 206 OK\r\nContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n"
+        .. "\r\n%s"):format(from, #vmdk - 1, #vmdk, #vmdk - from, vmdk:sub(from + 1, to))
+    end
+    server:on("/disk", { OK .. "Content-Length: " .. #vmdk .. "\r\n\r\n"
+      .. vmdk:sub(1, third), "<close>" })
+    server:on("/disk", { part(third, 2 * third), "<reset>" })
+    server:on("/disk", { part(2 * third, #vmdk) })
+    local result = assert(fetch({ url = url .. "/disk", resumable = true },
+      { sha512 = true, digests = { "sha256" } }))
+    assert.equal(want, result.sha512)
+    assert.equal(#vmdk, result.received)
+    assert.equal(digest.sha256(vmdk), result.digests.sha256)
+    assert.matches("\r\nRange: bytes=" .. third .. "%-\r\n", server:requests()[2])
+    assert.matches("\r\nRange: bytes=" .. 2 * third .. "%-\r\n", server:requests()[3])
+  end)
+
+  it("does not go on with bytes of another place", function()
+    local third = #vmdk // 3
+    local broken = { OK .. "Content-Length: " .. #vmdk .. "\r\n\r\n"
+      .. vmdk:sub(1, third), "<close>" }
+    server:on("/whole", broken)
+    server:on("/whole", { web.answer(vmdk) })
+    server:on("/shifted", broken)
+    server:on("/shifted", { ("HTTP/1.1 206 OK\r\nContent-Range: bytes %d-%d/%d\r\n"
+      .. "Content-Length: 1\r\n\r\nx"):format(third - 1, #vmdk - 1, #vmdk) })
+    for _, path in ipairs({ "/whole", "/shifted" }) do
+      refused("http", "does not go on there", fetch({ url = url .. path, resumable = true }))
+    end
+    assert.equal(4, #server:requests())
+  end)
+
   it("refuses a raw disk whose end nothing tells", function()
     local bytes = ("x"):rep(4096)
     server:on("/", { OK .. "\r\n" .. bytes, "<close>" })

@@ -19,6 +19,8 @@
 #include <time.h>
 
 #define BUFFER (512L * 1024)
+#define RESUMES 5         /* in a row that bring nothing */
+#define RESUME_PAUSE 1000 /* ms */
 
 struct http_source {
     struct vic_source source; /* first, so that a vic_source * is a http_source * */
@@ -30,10 +32,13 @@ struct http_source {
     CURLM *multi;
     double idle_timeout;
     double connect_timeout;
+    bool resumable;
 
     /* While it runs. */
     struct vic_sink *sink;
-    double last; /* when the last byte came */
+    double last;    /* when the last byte came */
+    bool answered;  /* this request, well, and its body has begun */
+    uint64_t start; /* where in the stream its answer says that it begins */
     bool sink_failed;
     struct vic_error err; /* of the sink, or of the answer */
     char detail[CURL_ERROR_SIZE];
@@ -80,12 +85,30 @@ static size_t on_header(char *data, size_t one, size_t size, void *arg)
 {
     struct http_source *s = arg;
     static const char chunked[] = "transfer-encoding: chunked";
+    static const char range[] = "content-range: bytes ";
 
     (void)one;
     s->last = now();
     if (size > sizeof(chunked) && strncasecmp(data, chunked, sizeof(chunked) - 1) == 0)
         s->source.framed = true;
+    /* A line ends with LF, so what is no number ends there at the latest. */
+    if (size > sizeof(range) && strncasecmp(data, range, sizeof(range) - 1) == 0)
+        s->start = strtoull(data + sizeof(range) - 1, NULL, 10);
     return size;
+}
+
+/* The answer to a Range is what lacks, from its first byte on. */
+static int check_rest(struct http_source *s, long status)
+{
+    uint64_t have = atomic_load(&s->source.received);
+
+    if (status == 206 && s->start == have)
+        return 0;
+    s->source.status = status == 206 ? 0 : (int)status;
+    return vic_error_set(&s->err, VIC_HTTP,
+                         "the answer broke off after %" PRIu64
+                         " bytes, and the server does not go on there (HTTP status %ld)",
+                         have, status);
 }
 
 /* The answer is the stream itself, or an error. Once, before the first byte of it. */
@@ -98,6 +121,8 @@ static int check_answer(struct http_source *s)
     curl_easy_getinfo(s->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     if (length >= 0)
         s->source.framed = true;
+    if (atomic_load(&s->source.received))
+        return check_rest(s, status);
     if (status == 200)
         return 0;
     s->source.status = (int)status;
@@ -113,10 +138,11 @@ static size_t on_body(char *data, size_t one, size_t size, void *arg)
     (void)one;
     if (atomic_load(&s->source.stopped))
         return size + 1;
-    if (atomic_load(&s->source.received) == 0 && check_answer(s)) {
+    if (!s->answered && check_answer(s)) {
         s->sink_failed = true;
         return size + 1;
     }
+    s->answered = true;
     atomic_fetch_add(&s->source.received, size);
     if (s->sink->write(s->sink, data, size, &s->err)) {
         s->sink_failed = true;
@@ -220,23 +246,53 @@ static int perform(struct http_source *s, struct vic_error *err)
     }
     if (code)
         return failed(s, code, err);
-    if (atomic_load(&s->source.received) == 0 && check_answer(s)) {
+    if (!s->answered && check_answer(s)) {
         *err = s->err;
+        s->sink_failed = true; /* an answer, though no good one: another is of no use */
         return -1;
     }
     return 0;
+}
+
+/* Asks for what lacks, after a pause that stop() ends. */
+static int ask_again(struct http_source *s)
+{
+    char range[32];
+
+    curl_multi_poll(s->multi, NULL, 0, RESUME_PAUSE, NULL);
+    snprintf(range, sizeof(range), "%" PRIu64 "-",
+             (uint64_t)atomic_load(&s->source.received));
+    curl_easy_setopt(s->easy, CURLOPT_RANGE, range);
+    s->answered = false;
+    s->start = 0;
+    return curl_multi_add_handle(s->multi, s->easy) ? -1 : 0;
+}
+
+/* Whether what failed was the way, and not the answer or the sink. */
+static bool may_resume(struct http_source *s)
+{
+    return s->resumable && !s->sink_failed && !atomic_load(&s->source.stopped) &&
+           atomic_load(&s->source.received) > 0;
 }
 
 static int http_run(struct vic_source *source, struct vic_sink *sink,
                     struct vic_error *err)
 {
     struct http_source *s = (struct http_source *)source;
+    int left = RESUMES;
     int result;
 
     s->sink = sink;
-    result = perform(s, err);
-    curl_multi_remove_handle(s->multi, s->easy);
-    return result;
+    for (;;) {
+        uint64_t before = atomic_load(&s->source.received);
+
+        result = perform(s, err);
+        curl_multi_remove_handle(s->multi, s->easy);
+        if (atomic_load(&s->source.received) > before)
+            left = RESUMES;
+        if (!result || !may_resume(s) || left-- == 0 || ask_again(s))
+            return result;
+    }
 }
 
 static void http_stop(struct vic_source *source)
@@ -285,6 +341,7 @@ struct vic_source *vic_http_source_new(const struct vic_http_source_opts *opts,
     s->source.free = http_free;
     s->source.name = printable(opts->url);
     s->url = vic_strdup(opts->url);
+    s->resumable = opts->resumable;
     s->idle_timeout = opts->idle_timeout;
     s->connect_timeout = opts->connect_timeout;
     if (opts->connect_to && opts->connect_to[0]) {

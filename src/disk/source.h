@@ -34,6 +34,7 @@ struct vic_http_source_opts {
     const char *const *headers; /* "Name: value", the last one NULL; or NULL */
     const char *connect_to;     /* "host:port" to connect to instead; or NULL */
     struct vic_tls_opts tls;
+    bool resumable;         /* a broken answer goes on with a Range of what lacks */
     double connect_timeout; /* seconds */
     double idle_timeout;    /* seconds without a byte */
 };

@@ -85,6 +85,8 @@ static void on_thread_end(void *arg)
  *   opts.source.tls        table    ca (PEM) or thumbprint (SHA-256 or SHA-1 of the
  *                                   leaf), or learn                (the system's CAs)
  *   opts.source.connect_to string   "host:port" to connect to instead of the URL's
+ *   opts.source.resumable boolean   a body that breaks off goes on where it broke, by a
+ *                                   Range: only for bytes that do not change      (false)
  *   opts.source.file       string   a file, in place of url
  *   opts.format            string   "vmdk" (stream-optimised), "raw", or "stream": any
  *                                   bytes, kept as they come for somebody to decode

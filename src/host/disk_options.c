@@ -14,6 +14,7 @@ struct source_opts {
     const char *url;
     const char *file;
     const char *connect_to;
+    bool resumable;
 };
 
 struct transfer_opts {
@@ -73,6 +74,7 @@ static void read_source(lua_State *L, int index, struct vic_transfer_opts *opts)
         { "url", VIC_OPTION_STRING, offsetof(struct source_opts, url) },
         { "file", VIC_OPTION_STRING, offsetof(struct source_opts, file) },
         { "connect_to", VIC_OPTION_STRING, offsetof(struct source_opts, connect_to) },
+        { "resumable", VIC_OPTION_BOOL, offsetof(struct source_opts, resumable) },
         { "headers", VIC_OPTION_OTHER, 0 },
         { "tls", VIC_OPTION_OTHER, 0 },
         { NULL, 0, 0 },
@@ -94,6 +96,7 @@ static void read_source(lua_State *L, int index, struct vic_transfer_opts *opts)
     opts->file = source.file;
     opts->http.url = source.url;
     opts->http.connect_to = source.connect_to;
+    opts->http.resumable = source.resumable;
     push_field(L, at, "tls", false);
     if (!lua_isnil(L, -1))
         vic_options_read(L, -1, tls_list, &opts->http.tls);
