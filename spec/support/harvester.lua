@@ -64,6 +64,12 @@ function methods:holders(map)
   ask(self, "PUT", "/holders", map)
 end
 
+--- harvester:resolve(map)                                               [waits]
+-- Where names of the cluster lead: "host:port" -> "address:port".
+function methods:resolve(map)
+  ask(self, "PUT", "/resolve", map)
+end
+
 --- harvester:pulls(namespace, image) -> list of SHA-512                 [waits]
 -- Of every download of the whole that came to its end.
 function methods:pulls(namespace, image)
