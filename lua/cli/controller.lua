@@ -22,6 +22,8 @@ Runs the controller, in a pod or against the cluster of KUBECONFIG.
       --listen HOST:PORT          images are served here                (default :8080)
       --metrics-listen HOST:PORT  health and metrics                    (default :8081)
       --scratch DIR               (default /tmp/vm-import-controller)
+      --no-scratch                no disk waits here: what cannot be passed on while it is
+                                  read is refused in preflight
       --strict-tls                refuse a source's certificate that nothing vouches for,
                                   instead of pinning the first one met
       --scripts DIR               the site's scripts, instead of those in the ConfigMap
@@ -44,6 +46,7 @@ local OPTIONS = {
   listen = { value = "HOST:PORT" },
   ["metrics-listen"] = { value = "HOST:PORT" },
   scratch = { value = "DIR" },
+  ["no-scratch"] = {},
   ["strict-tls"] = {},
   scripts = { value = "DIR" },
   ["allow-code"] = {},
@@ -116,7 +119,9 @@ local function run_controller(values)
   local host, port = parse_listen(values.listen or ":8080")
   local cluster = assert(config.load())
   local scratch = values.scratch or "/tmp/vm-import-controller"
-  assert(file.mkdir(scratch, { parents = true }))
+  if not values["no-scratch"] then
+    assert(file.mkdir(scratch, { parents = true }))
+  end
   local server <close> = assert(images.serve({ host = host, port = port,
     sha512 = boolean(values, "verify-images", true) }))
   local site <close> = scripts.new({ allow_code = values["allow-code"] })
@@ -131,6 +136,7 @@ local function run_controller(values)
     watch_scripts = not values.scripts,
     options = {
       scratch = scratch,
+      no_scratch = values["no-scratch"],
       strict_tls = values["strict-tls"] or false,
       max_imports = count(values, "max-imports", 8),
       max_per_source = count(values, "max-per-source", 4),

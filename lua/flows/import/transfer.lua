@@ -23,6 +23,19 @@ local function by_room(ctx, plan)
     :format(mib(free), mib(needed)) }
 end
 
+-- A replica without scratch passes on what it can, and refuses the rest.
+local function without_scratch(wanted, rereads)
+  if wanted ~= SPOOL and rereads then
+    return { mode = STREAM, reason = "there is no scratch" }
+  end
+  return nil, { code = "NoScratch", severity = "Blocks", subject = "spec.transferMode",
+    message = "the disks would have to wait in scratch, and the controller runs without: "
+      .. (rereads and "transferMode is Spool" or "this source cannot be read again if a "
+      .. "download breaks off"),
+    action = "give the controller scratch (chart: storage.enabled)" ..
+      (rereads and ", or use transferMode Auto" or "") }
+end
+
 --- transfer.decide(import, ctx, source, plan) -> way | nil, finding     [waits]
 --
 --   way      {mode = "Spool" | "Stream", reason}, or nil where disks end in files
@@ -31,6 +44,8 @@ function M.decide(import, ctx, source, plan)
   local wanted = import.spec.transferMode
   if not ctx.target.can.images then
     return nil
+  elseif ctx.options.no_scratch then
+    return without_scratch(wanted, source.can and source.can.reread)
   elseif wanted == SPOOL then
     return { mode = SPOOL, reason = "spec.transferMode" },
       ctx.target.disks:space_finding(plan)
