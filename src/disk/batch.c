@@ -26,6 +26,21 @@ static unsigned char *pages_new(size_t size)
     return p;
 }
 
+/* One huge page where the system has them: direct writes look up every page they take
+ * bytes from. What is mapped beyond it on both sides is given back. */
+static unsigned char *huge_page_new(void)
+{
+    unsigned char *p = pages_new(2 * (size_t)VIC_BATCH_OUTPUT);
+    size_t before = -(uintptr_t)p % VIC_BATCH_OUTPUT;
+
+    if (before)
+        munmap(p, before);
+    p += before;
+    munmap(p + VIC_BATCH_OUTPUT, VIC_BATCH_OUTPUT - before);
+    madvise(p, VIC_BATCH_OUTPUT, MADV_HUGEPAGE);
+    return p;
+}
+
 struct vic_batch *vic_batch_new(void *owner,
                                 void (*run)(struct vic_batch *batch,
                                             struct libdeflate_decompressor *inflater))
@@ -35,7 +50,7 @@ struct vic_batch *vic_batch_new(void *owner,
     batch->owner = owner;
     batch->run = run;
     batch->input = pages_new(VIC_BATCH_INPUT);
-    batch->output = pages_new(VIC_BATCH_OUTPUT);
+    batch->output = huge_page_new();
     return batch;
 }
 
