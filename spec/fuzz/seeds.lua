@@ -50,4 +50,29 @@ vmdk_seed("head-second", (vmdk.head_style(with({ redundant = true, end_mark = tr
 vmdk_seed("head-order", (vmdk.head_style(with({
   grains = { grains[3], grains[1], grains[2] }, tail = ("\0"):rep(1024),
 }))))
+
+local function http_seed(name, lines)
+  write("http", name, "\7" .. table.concat(lines, "\r\n") .. "\r\n\r\n")
+end
+
+http_seed("answer", {
+  "HTTP/1.1 200 OK", "Content-Length: 12", "ETag: \"a-b\"", "Set-Cookie: a=b", "Set-Cookie: c",
+})
+http_seed("redirect", {
+  "HTTP/1.1 100 Continue", "", "HTTP/1.1 307 There", "Location: https://other.example:8443/x?y#z",
+  "X: //vc.example/a", "Y: ../b", "Z: http://user:pw@vc.example",
+})
+http_seed("ranges", {
+  "GET / HTTP/1.1", "A: bytes=0-65535", "B: bytes=-5", "C: bytes=18446744073709551615-",
+  "D: bytes=5-4",
+})
+
+local TEXTS = {
+  json = '{"a":[1,-2.5e3,true,null,"\\u00e9\\ud83d\\ude00"],"b":{"c":9007199254740993}}',
+  yaml = "a: &x [1, 0x1f, 1e3, yes, ~, 'q', \"d\\n\"]\nb: *x\nc: |\n  text\n---\n- {k: v}\n",
+  xml = '<?xml version="1.0"?><a xmlns="urn:a" xmlns:b="urn:b" b:c="d">&lt;<b:e/><![CDATA[x]]></a>',
+}
+for kind, name in ipairs({ "json", "yaml", "xml" }) do
+  write("text", name, string.char(kind - 1) .. TEXTS[name])
+end
 return 0

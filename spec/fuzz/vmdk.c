@@ -6,6 +6,7 @@
  * beyond the disk's end or twice.
  */
 #include "batch.h"
+#include "check.h"
 #include "output.h"
 #include "vmdk.h"
 
@@ -14,14 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CHECK(what)                                                                      \
-    do {                                                                                 \
-        if (!(what)) {                                                                   \
-            fprintf(stderr, "not true: %s\n", #what);                                    \
-            abort();                                                                     \
-        }                                                                                \
-    } while (0)
 
 /* One run of the decoder: where batches come from and bytes go to. */
 struct run {
