@@ -104,7 +104,7 @@ describe("the addon", function()
       '"$(spec/e2e/promtool)" check metrics' }, stdin = running:get("/metrics").body,
       inherit = true }))
     assert.equal("", checked.stdout .. checked.stderr)
-    assert.equal(0, running:stop().status)
+    assert.equal(128 + 15, running:stop().status)
     local lease = site:get("Lease", NS, "vm-import-controller")
     assert.equal("", lease.spec.holderIdentity or "")
   end)
