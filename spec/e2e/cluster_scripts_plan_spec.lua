@@ -19,6 +19,14 @@ local SCENARIO = {
 
 local GROUP_VERSION = "migration.harvesterhci.io/v1beta1"
 
+-- The built-in policy.name with another decision.
+local function named(name)
+  local text = assert(file.read("lua/policy/name.lua"))
+  local first, last = text:find("function M.decide(", 1, true)
+  return ("%sfunction M.decide() return %q end\nfunction M.before(%s"):format(
+    text:sub(1, first - 1), name, text:sub(last + 1))
+end
+
 local function mapped_to(network)
   return ("return { nic_network = function() return %q end }\n"):format(network)
 end
@@ -32,11 +40,12 @@ describe("site scripts in a cluster", function()
       data = data, binaryData = binary })
   end
 
-  local function start()
+  local function start(args)
     local log = folder.path .. "/log"
     running = task.spawn(process.run, {
       argv = { "sh", "-c", 'log=$1; shift; exec "$@" 2>>"$log"', "sh", log, lab.program,
-        "controller", "--listen", "127.0.0.1:0", "--scratch", folder.path .. "/scratch" },
+        "controller", "--listen", "127.0.0.1:0", "--scratch", folder.path .. "/scratch",
+        table.unpack(args or {}) },
       env = { KUBECONFIG = cluster.env.KUBECONFIG, SVC_ADDRESS = "127.0.0.1",
         HOSTNAME = "e2e" },
       timeout = 3600,
@@ -98,14 +107,14 @@ describe("site scripts in a cluster", function()
     return now.plan.nics[1].network or now.plan.nics[1].binding
   end
 
-  local function event(reason, text)
+  local function event(reason, text, seconds)
     return lab.wait_for(reason .. " " .. text, function()
       for _, item in ipairs(client:list("Event", "default") or {}) do
         if item.reason == reason and item.note:find(text, 1, true) then
           return item
         end
       end
-    end, 5)
+    end, seconds or 5)
   end
 
   setup(function()
@@ -208,5 +217,41 @@ describe("site scripts in a cluster", function()
     assert.truthy(status("h").findings[1].message:find("b.lua:1: ", 1, true))
     scripts({ ["b.lua"] = mapped_to("default/vlan6") })
     assert.equal("default/vlan6", network_of(planned("h")))
+  end)
+
+  it("replace code with --allow-code, as a whole or not at all", function()
+    assert(running:cancel(30))
+    scripts({ ["b.lua"] = mapped_to("default/vlan6"), ["policy.name.lua"] = named("by-code") })
+    start({ "--allow-code" })
+    import("i")
+    local now = planned("i")
+    assert.same({ "by-code", "default/vlan6" }, { now.plan.name, network_of(now) })
+    scripts({ ["b.lua"] = mapped_to("default/vlan7"), ["policy.name.lua"] = "return {\nx = }" })
+    event("ScriptsRejected", "policy.name.lua:2: unexpected symbol")
+    scripts({ ["b.lua"] = mapped_to("default/vlan7"), ["policy.name.lua"] = "return {}" })
+    event("ScriptsRejected", "policy.name.lua: lacks what the module policy.name")
+    import("j")
+    local after = planned("j")
+    assert.same({ "by-code", "default/vlan6" }, { after.plan.name, network_of(after) })
+    assert.equal(now.scriptGeneration, after.scriptGeneration)
+    scripts({ ["b.lua"] = mapped_to("default/vlan7"), ["policy.name.lua"] = named("mended") })
+    event("ScriptsInForce", "b.lua, policy.name.lua")
+    lab.wait_for("the mended ones decide", function()
+      return select(2, log_text():gsub('"scripts":"b.lua, policy.name.lua"', "")) == 2
+    end)
+    import("k")
+    now = planned("k")
+    assert.same({ "mended", "default/vlan7" }, { now.plan.name, network_of(now) })
+  end)
+
+  it("may add a kind of source, which is reported until the cluster has it", function()
+    local here = "deploy/scripts/directory-source/"
+    scripts({ ["providers.directory.lua"] =
+      assert(file.read(here .. "providers.directory.lua")) })
+    event("SourceKindMissing", "DirectorySource is not to be had yet", 30)
+    import("l")
+    assert.equal("masquerade", network_of(planned("l")))
+    cluster:apply(assert(file.read(here .. "cluster/directorysource.yaml")))
+    event("SourceKindServed", "DirectorySource", 60)
   end)
 end)
