@@ -109,8 +109,7 @@ function methods:backend(name)
   return backend, err
 end
 
--- The value of one of Harvester's settings; nil too where it may not be read, which
--- `check` says.
+-- The value of one of Harvester's settings; nil too where it may not be read.
 local function setting(self, name)
   local object, err = self.client:get("Setting", nil, name)
   self.settings_denied = err and err.kind == "denied" and err.message or nil
