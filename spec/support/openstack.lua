@@ -90,14 +90,6 @@ function methods:seen()
   return (exchange("GET", self.control .. "/state"))
 end
 
---- cloud:revoke(token)                                                 [waits]
--- No service takes it any more.
-function methods:revoke(token)
-  local admin = self.token or self:inventory() and self.token
-  exchange("DELETE", self.urls.identity .. "/v3/auth/tokens", nil,
-    { ["X-Auth-Token"] = admin, ["X-Subject-Token"] = token })
-end
-
 local function with(base, more)
   for key, value in pairs(more or {}) do
     base[key] = value or nil

@@ -38,13 +38,11 @@ def _login():
 def _common():
     """Sections for whatever checks tokens, and calls others in the caller's name.
 
-    A token that was revoked is to be refused soon: by default it lives on for 5 minutes.
     Debian's cinder detaches a volume only for a caller who shows a service's token too.
     """
     return {
         "keystone_authtoken": {
             "www_authenticate_uri": IDENTITY, "interface": "internal",
-            "token_cache_time": 1,
             "service_token_roles": "service", "service_token_roles_required": "true",
             **_login()},
         "service_user": {"send_service_user_token": "true", **_login()},
