@@ -1,16 +1,16 @@
 --- targets.harvester: disks become images and claims of a Harvester cluster, the
 -- machine a VirtualMachine.
 --
--- Disks wait as raw files in scratch (targets.raw_files), or are passed on as they are
--- read; the image server has them under unguessable routes, and Harvester downloads them
--- as VirtualMachineImages. Everything
--- made here has a name derived from the import's uid: a second try finds it and goes on.
+-- Disks wait in scratch (targets.spools), or are passed on as they are read; the image
+-- server has them under unguessable routes, and Harvester downloads them as
+-- VirtualMachineImages. Everything made here has a name derived from the import's uid: a
+-- second try finds it and goes on.
 
 local checks = require "targets.checks"
 local disk_image = require "host.disk"
 local errors = require "host.error"
 local json = require "host.json"
-local raw_files = require "targets.raw_files"
+local spools = require "targets.spools"
 local stream_options = require "targets.stream_options"
 
 local methods = {}
@@ -161,10 +161,7 @@ end
 --- target:publish(plan, disk, route)                                    [waits]
 -- From now on the image server answers this route with the disk. Again does no harm.
 function methods:publish(plan, disk, route)
-  self.server:publish(route, {
-    file = self.disks:path(plan, disk),
-    size = disk.capacity_bytes,
-  })
+  self.server:publish(route, self.disks:image(plan, disk))
 end
 
 --- target:hold(disk, route)
@@ -383,8 +380,8 @@ end
 --   opts.client    kube.client
 --   opts.server    host.images server
 --   opts.base_url  string  where the cluster reaches it: "http://SERVICE:8080"
---   opts.scratch   string  a folder for raw files
---   opts.sha512, opts.idle_timeout  as targets.raw_files
+--   opts.scratch   string  a folder for disks
+--   opts.idle_timeout  as targets.spools
 function M.new(opts)
   return setmetatable({
     client = opts.client,
@@ -392,7 +389,7 @@ function M.new(opts)
     base_url = opts.base_url,
     can = { images = true, run = true },
     checks = checks.new(opts.client),
-    disks = raw_files.new(opts.scratch, opts),
+    disks = spools.new(opts.scratch, opts),
     idle_timeout = opts.idle_timeout,
   }, mt)
 end

@@ -16,6 +16,7 @@ local function fake_disks()
   function disks:path(_, disk) return "/scratch/" .. disk.name .. ".raw" end
   function disks:state(_, disk) return self.whole[disk.id] end
   function disks:remove(_, disk) self.whole[disk.id] = nil end
+  function disks:image(plan, disk) return { file = self:path(plan, disk) } end
   function disks.space_finding() end
   function disks.room() return 1 << 40, 1 end
   function disks:put(_, disk)

@@ -33,6 +33,7 @@ struct http_source {
     double idle_timeout;
     double connect_timeout;
     bool resumable;
+    char *stored; /* the file that has the stream's beginning, or NULL */
 
     /* While it runs. */
     struct vic_sink *sink;
@@ -81,6 +82,17 @@ out:
     return text;
 }
 
+/* Weak ones do not vouch for single bytes. */
+static void keep_etag(struct http_source *s, const char *value, size_t size)
+{
+    while (size > 0 && strchr("\r\n ", value[size - 1]))
+        size--;
+    if (size < 3 || size >= VIC_SOURCE_ETAG || value[0] != '"')
+        return;
+    memcpy(s->source.etag, value, size);
+    s->source.etag[size] = '\0';
+}
+
 static size_t on_header(char *data, size_t one, size_t size, void *arg)
 {
     struct http_source *s = arg;
@@ -94,6 +106,8 @@ static size_t on_header(char *data, size_t one, size_t size, void *arg)
     /* A line ends with LF, so what is no number ends there at the latest. */
     if (size > sizeof(range) && strncasecmp(data, range, sizeof(range) - 1) == 0)
         s->start = strtoull(data + sizeof(range) - 1, NULL, 10);
+    if (size > 6 && strncasecmp(data, "etag: ", 6) == 0)
+        keep_etag(s, data + 6, size - 6);
     return size;
 }
 
@@ -105,6 +119,9 @@ static int check_rest(struct http_source *s, long status)
     if (status == 206 && s->start == have)
         return 0;
     s->source.status = status == 206 ? 0 : (int)status;
+    if (s->stored && (status == 200 || status == 206 || status == 416))
+        return vic_error_set(&s->err, VIC_CONFLICT,
+                             "the stream has changed since its beginning was read");
     return vic_error_set(&s->err, VIC_HTTP,
                          "the answer broke off after %" PRIu64
                          " bytes, and the server does not go on there (HTTP status %ld)",
@@ -275,6 +292,34 @@ static bool may_resume(struct http_source *s)
            atomic_load(&s->source.received) > 0;
 }
 
+/* Passes on what is here already, and asks for the rest alone. */
+static int replay(struct http_source *s, struct vic_error *err)
+{
+    struct vic_source *file = vic_file_source_new(s->stored);
+    int result = file->run(file, s->sink, err);
+    uint64_t have = atomic_load(&file->received);
+    char text[VIC_SOURCE_ETAG + 40];
+
+    file->free(file);
+    atomic_store(&s->source.received, have);
+    if (have == 0)
+        return result;
+    snprintf(text, sizeof(text), "If-Range: %s", s->source.etag);
+    s->headers = curl_slist_append(s->headers, text);
+    curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, s->headers);
+    snprintf(text, sizeof(text), "%" PRIu64 "-", have);
+    curl_easy_setopt(s->easy, CURLOPT_RANGE, text);
+    return result;
+}
+
+void vic_http_source_resume(struct vic_source *source, const char *file, const char *etag)
+{
+    struct http_source *s = (struct http_source *)source;
+
+    s->stored = vic_strdup(file);
+    snprintf(source->etag, sizeof(source->etag), "%s", etag);
+}
+
 static int http_run(struct vic_source *source, struct vic_sink *sink,
                     struct vic_error *err)
 {
@@ -283,6 +328,8 @@ static int http_run(struct vic_source *source, struct vic_sink *sink,
     int result;
 
     s->sink = sink;
+    if (s->stored && replay(s, err))
+        return -1;
     for (;;) {
         uint64_t before = atomic_load(&s->source.received);
 
@@ -315,6 +362,7 @@ static void http_free(struct vic_source *source)
     curl_slist_free_all(s->connect_to);
     vic_tls_free(s->tls);
     free(s->url);
+    free(s->stored);
     free(source->name);
     free(s);
 }

@@ -22,6 +22,7 @@ struct vic_pipeline {
     struct vic_batches batches; /* first, so that a vic_batches * is a pipeline * */
     struct vic_output *output;
     struct vic_sink *ordered;
+    struct vic_batch_watcher *watcher;
     struct vic_batch *all[BATCHES];
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -105,7 +106,7 @@ static void run(struct vic_batch *batch, struct libdeflate_decompressor *inflate
         else
             passed(p, batch);
     }
-    if (!p->ordered) {
+    if (!p->threaded) {
         put_back(p, batch);
         return;
     }
@@ -143,7 +144,9 @@ static int order_batch(struct vic_pipeline *p, const struct vic_batch *batch,
 {
     unsigned i;
 
-    for (i = 0; i < batch->count && !p->disordered; i++) {
+    if (p->watcher && p->watcher->see(p->watcher, batch, err))
+        return -1;
+    for (i = 0; p->ordered && i < batch->count && !p->disordered; i++) {
         const struct vic_piece *piece = &batch->pieces[i];
 
         if (piece->offset < p->ordered_at) {
@@ -242,6 +245,13 @@ static void pipeline_submit(struct vic_batches *batches, struct vic_batch *batch
     vic_inflate_submit(batch);
 }
 
+static void start_ordered(struct vic_pipeline *p)
+{
+    p->threaded = true;
+    if (pthread_create(&p->thread, NULL, ordered_thread, p) != 0)
+        abort();
+}
+
 struct vic_pipeline *vic_pipeline_new(struct vic_output *output, struct vic_sink *ordered)
 {
     struct vic_pipeline *p = vic_alloc(sizeof(*p));
@@ -253,11 +263,8 @@ struct vic_pipeline *vic_pipeline_new(struct vic_output *output, struct vic_sink
     p->ordered = ordered;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->changed, NULL);
-    if (ordered) {
-        if (pthread_create(&p->thread, NULL, ordered_thread, p) != 0)
-            abort();
-        p->threaded = true;
-    }
+    if (ordered)
+        start_ordered(p);
     return p;
 }
 
@@ -323,6 +330,13 @@ int vic_pipeline_finish(struct vic_pipeline *p, bool whole, struct vic_error *er
 void vic_pipeline_insist_on_order(struct vic_pipeline *p)
 {
     p->ascending = true;
+}
+
+void vic_pipeline_watch(struct vic_pipeline *p, struct vic_batch_watcher *watcher)
+{
+    p->watcher = watcher;
+    if (!p->threaded)
+        start_ordered(p);
 }
 
 bool vic_pipeline_in_order(const struct vic_pipeline *p)

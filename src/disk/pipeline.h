@@ -19,6 +19,12 @@
 
 struct vic_pipeline;
 
+/* Gets every batch once it is inflated, in the stream's order, one at a time. */
+struct vic_batch_watcher {
+    int (*see)(struct vic_batch_watcher *watcher, const struct vic_batch *batch,
+               struct vic_error *err);
+};
+
 /* Puts into `output`. `ordered` gets the whole disk byte by byte, zeros included, on
  * a thread of its own; NULL: nothing needs that. */
 struct vic_pipeline *vic_pipeline_new(struct vic_output *output,
@@ -41,6 +47,9 @@ int vic_pipeline_finish(struct vic_pipeline *pipeline, bool whole, struct vic_er
 /* Pieces that do not ascend are an error (kind unsupported), found when they come. Before
  * the first batch. */
 void vic_pipeline_insist_on_order(struct vic_pipeline *pipeline);
+
+/* On the ordered stage's thread. Before the first batch. */
+void vic_pipeline_watch(struct vic_pipeline *pipeline, struct vic_batch_watcher *watcher);
 
 /* Whether all pieces came in ascending order, so that `ordered` saw the disk. If not,
  * it saw nothing usable. After finish. */

@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define VIC_SOURCE_ETAG 96
+
 struct vic_source {
     /* 0 if the stream came to an end that is not a broken connection; the sink's
      * end() is the caller's to call. */
@@ -25,6 +27,8 @@ struct vic_source {
     char *name;  /* for messages and logs: no secrets */
     bool framed; /* the transport tells where the stream ends */
     int status;  /* of HTTP, if it was an error; 0: none */
+    /* What the server calls this state of the stream, or "". Of the thread that runs. */
+    char etag[VIC_SOURCE_ETAG];
     atomic_bool stopped;
     atomic_uint_least64_t received;
 };
@@ -42,6 +46,12 @@ struct vic_http_source_opts {
 /* GET. Everything is copied. NULL (kind invalid): options that cannot be. */
 struct vic_source *vic_http_source_new(const struct vic_http_source_opts *opts,
                                        struct vic_error *err);
+
+/* Before run: the stream begins with what `file` has, and only what follows is asked for,
+ * if it is still the stream of that `etag` (else run fails: conflict). Bytes of the file
+ * count as received. */
+void vic_http_source_resume(struct vic_source *source, const char *file,
+                            const char *etag);
 
 /* A regular file or a block device. */
 struct vic_source *vic_file_source_new(const char *path);

@@ -19,6 +19,7 @@ struct vic_stages {
     struct vic_plain *plain;
     struct vic_digest *digest;
     struct vic_sink *tap;
+    bool http;
 };
 
 /* The stream is what the caller said it would be. */
@@ -81,6 +82,22 @@ struct vic_sink *vic_stages_head(struct vic_stages *s)
     return vic_digest_sink(s->digest);
 }
 
+void vic_stages_watch(struct vic_stages *s, struct vic_batch_watcher *watcher)
+{
+    vic_pipeline_watch(s->pipeline, watcher);
+}
+
+void vic_stages_resume(struct vic_stages *s, const char *file, const char *etag)
+{
+    if (s->http)
+        vic_http_source_resume(s->source, file, etag);
+}
+
+const char *vic_stages_etag(const struct vic_stages *s)
+{
+    return s->source->etag;
+}
+
 void vic_stages_insist_on_order(struct vic_stages *s)
 {
     vic_pipeline_insist_on_order(s->pipeline);
@@ -123,6 +140,7 @@ struct vic_stages *vic_stages_new(const struct vic_transfer_opts *opts,
         return NULL;
     s = vic_alloc(sizeof(*s));
     s->source = source;
+    s->http = !opts->file;
     s->capacity = opts->capacity;
     s->size = opts->size;
     s->expected_algorithm = opts->expected_algorithm;

@@ -9,6 +9,7 @@
 #define VIC_STAGES_H
 
 #include "output.h"
+#include "pipeline.h"
 #include "transfer.h"
 
 struct vic_stages;
@@ -25,6 +26,13 @@ void vic_stages_free(struct vic_stages *stages);
 void vic_stages_tap(struct vic_stages *stages, struct vic_sink *sink);
 struct vic_sink *vic_stages_head(struct vic_stages *stages);
 
+/* As vic_pipeline_watch(). Before run. */
+void vic_stages_watch(struct vic_stages *stages, struct vic_batch_watcher *watcher);
+
+/* Begins with the bytes of this file, and asks the server for those that follow, if the
+ * stream is still the one of that `etag`. Before run. */
+void vic_stages_resume(struct vic_stages *stages, const char *file, const char *etag);
+
 /* Pieces that do not ascend are an error. Before run. */
 void vic_stages_insist_on_order(struct vic_stages *stages);
 
@@ -39,6 +47,9 @@ void vic_stages_progress(struct vic_stages *stages,
 
 /* HTTP status if that was the error, else 0. After run. */
 int vic_stages_status(const struct vic_stages *stages);
+
+/* What the server calls this state of the stream, or "". Of the thread that runs. */
+const char *vic_stages_etag(const struct vic_stages *stages);
 
 /* Of the stream, "" where it was not asked for. After run. */
 const char *vic_stages_digest(const struct vic_stages *stages,

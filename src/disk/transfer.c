@@ -4,9 +4,11 @@
 #include "transfer.h"
 
 #include "alloc.h"
+#include "description.h"
 #include "pipeline.h"
 #include "plain.h"
 #include "raw.h"
+#include "spool.h"
 #include "vmdk.h"
 
 #include <pthread.h>
@@ -24,6 +26,7 @@
 struct vic_transfer {
     struct vic_transfer_opts
         opts; /* its strings are copies, those in http are not kept */
+    struct vic_description *description; /* of what goes into a spool, or NULL */
     struct vic_source *source;
     struct vic_raw *raw;
     struct vic_digest *disk_digest; /* NULL: not asked for */
@@ -192,6 +195,38 @@ static void *transfer_run(void *arg)
     return NULL;
 }
 
+/* The same for a spool, which does the rest itself. */
+static void *spool_run(void *arg)
+{
+    struct vic_transfer *t = arg;
+
+    t->code =
+        vic_spool_fetch(t->opts.spool, &t->description->opts, &t->result, &t->err);
+    t->opts.ended(t->opts.arg);
+    return NULL;
+}
+
+static int start(struct vic_transfer *t, void *(*run)(void *), struct vic_error *err)
+{
+    if (pthread_create(&t->thread, NULL, run, t) != 0)
+        return vic_error_set(err, VIC_INTERNAL, "no thread for the transfer");
+    return 0;
+}
+
+static int spool_start(struct vic_transfer *t, const struct vic_transfer_opts *opts,
+                       struct vic_error *err)
+{
+    struct vic_source *trial = opts->file ? vic_file_source_new(opts->file)
+                                          : vic_http_source_new(&opts->http, err);
+
+    if (!trial)
+        return -1;
+    trial->free(trial);
+    vic_image_ref(vic_spool_image(opts->spool));
+    t->description = vic_description_new(opts);
+    return start(t, spool_run, err);
+}
+
 /* What the thread will need, in the order in which bytes pass. */
 static int parts_new(struct vic_transfer *t, struct vic_error *err)
 {
@@ -226,16 +261,19 @@ struct vic_transfer *vic_transfer_start(const struct vic_transfer_opts *opts,
     t->opts = *opts;
     t->opts.output = vic_strdup(opts->output);
     t->opts.expected = vic_strdup(opts->expected);
+    if (opts->spool) {
+        if (spool_start(t, opts, err))
+            goto fail;
+        return t;
+    }
     t->source = opts->file ? vic_file_source_new(opts->file)
                            : vic_http_source_new(&opts->http, err);
     if (!t->source || parts_new(t, err))
         goto fail;
     memset(&t->opts.http, 0, sizeof(t->opts.http));
     t->rate_at = now();
-    if (pthread_create(&t->thread, NULL, transfer_run, t) != 0) {
-        vic_error_set(err, VIC_INTERNAL, "no thread for the transfer");
+    if (start(t, transfer_run, err))
         goto fail;
-    }
     return t;
 fail:
     vic_transfer_free(t);
@@ -244,6 +282,10 @@ fail:
 
 void vic_transfer_cancel(struct vic_transfer *t)
 {
+    if (t->opts.spool) {
+        vic_spool_stop(t->opts.spool);
+        return;
+    }
     t->source->stop(t->source);
     vic_pipeline_stop(t->pipeline);
 }
@@ -253,6 +295,10 @@ void vic_transfer_progress(struct vic_transfer *t, struct vic_transfer_progress 
     double time = now();
     double passed = time - t->rate_at;
 
+    if (t->opts.spool) {
+        vic_spool_progress(t->opts.spool, progress);
+        return;
+    }
     progress->received = atomic_load(&t->source->received);
     progress->position = vic_pipeline_position(t->pipeline);
     progress->capacity = vic_pipeline_capacity(t->pipeline);
@@ -279,7 +325,7 @@ int vic_transfer_join(struct vic_transfer *t, struct vic_transfer_result *result
 
 int vic_transfer_status(const struct vic_transfer *t)
 {
-    return t->source->status;
+    return t->opts.spool ? vic_spool_status(t->opts.spool) : t->source->status;
 }
 
 void vic_transfer_free(struct vic_transfer *t)
@@ -287,6 +333,9 @@ void vic_transfer_free(struct vic_transfer *t)
     if (!t)
         return;
     parts_free(t);
+    if (t->description)
+        vic_image_unref(vic_spool_image(t->opts.spool));
+    vic_description_free(t->description);
     if (t->source)
         t->source->free(t->source);
     free((char *)t->opts.output);

@@ -18,11 +18,14 @@
 /* VIC_DISK_STREAM: any bytes, kept as they come, for somebody else to decode. */
 enum vic_disk_format { VIC_DISK_VMDK, VIC_DISK_RAW, VIC_DISK_STREAM };
 
+struct vic_spool;
+
 struct vic_transfer_opts {
     const char *file;                 /* the stream is this file, or ... */
     struct vic_http_source_opts http; /* ... this GET */
     enum vic_disk_format format;
-    const char *output;
+    const char *output;       /* goes there as a raw file, or ... */
+    struct vic_spool *spool;  /* ... as it comes into this */
     uint64_t capacity; /* bytes that the disk must have, 0: any */
     uint64_t size;     /* bytes that the stream must have, 0: any */
     unsigned digests;  /* of the stream: bits 1u << VIC_SHA1 ... */

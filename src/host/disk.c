@@ -8,6 +8,7 @@
 #include "disk_options.h"
 #include "fail.h"
 #include "host.h"
+#include "spool_box.h"
 #include "magic.h"
 #include "stream_box.h"
 #include "sync.h"
@@ -91,6 +92,9 @@ static void on_thread_end(void *arg)
  *   opts.format            string   "vmdk" (stream-optimised), "raw", or "stream": any
  *                                   bytes, kept as they come for somebody to decode
  *   opts.output            string   path of the raw file; one that exists is replaced
+ *   opts.spool             spool    in place of output: kept there as it comes, and used
+ *                                   while it comes; what is there already is not
+ *                                   fetched again where the server allows
  *   opts.capacity          bytes    that the disk must have                     (any)
  *   opts.size              bytes    that the stream must have                   (any)
  *   opts.digests           list     of "sha1", "sha256", "sha512": of the stream
@@ -112,7 +116,12 @@ static int l_disk_transfer(lua_State *L)
     struct disk *d;
 
     vic_disk_options(L, 1, &opts);
-    luaL_argcheck(L, opts.output, 1, "option 'output' is needed");
+    lua_getfield(L, 1, "spool");
+    opts.spool = lua_isnil(L, -1) ? NULL : vic_spool_check(L, -1);
+    luaL_argcheck(L, !opts.output != !opts.spool, 1,
+                  "either option 'output' or 'spool' is needed");
+    luaL_argcheck(L, !opts.spool || (opts.format == VIC_DISK_VMDK && opts.capacity), 1,
+                  "a spool is of a vmdk, and needs option 'capacity'");
     box = lua_newuserdatauv(L, sizeof(*box), 0);
     *box = NULL;
     luaL_setmetatable(L, TRANSFER_TYPE);
@@ -303,6 +312,7 @@ int vic_open_disk(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         { "magic", l_disk_magic },
+        { "spool", vic_l_disk_spool },
         { "stream", vic_l_disk_stream },
         { "transfer", l_disk_transfer },
         { NULL, NULL },
@@ -310,6 +320,7 @@ int vic_open_disk(lua_State *L)
 
     register_transfer(L);
     vic_stream_register(L);
+    vic_spool_register(L);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -146,6 +146,7 @@ void vic_disk_options(lua_State *L, int index, struct vic_transfer_opts *opts)
         { "connect_timeout", VIC_OPTION_SECONDS,
           offsetof(struct transfer_opts, connect_timeout) },
         { "source", VIC_OPTION_OTHER, 0 },
+        { "spool", VIC_OPTION_OTHER, 0 },
         { "digest", VIC_OPTION_OTHER, 0 },
         { "digests", VIC_OPTION_OTHER, 0 },
         { NULL, 0, 0 },

@@ -7,6 +7,8 @@
 #include "imageserver.h"
 #include "listen.h"
 #include "options.h"
+#include "spool.h"
+#include "spool_box.h"
 #include "stream_box.h"
 
 #include <lauxlib.h>
@@ -99,7 +101,7 @@ static int l_server_address(lua_State *L)
  *   path          string   begins with "/"; compared as it stands in the request
  *   image.file    string   a regular file
  *   image.size    integer  bytes; the file must have just as many
- *   image.stream  stream   of host.disk, in place of both
+ *   image.stream  stream or spool of host.disk, in place of both
  */
 static int l_server_publish(lua_State *L)
 {
@@ -110,7 +112,11 @@ static int l_server_publish(lua_State *L)
     luaL_argcheck(L, path[0] == '/', 2, "must begin with /");
     luaL_checktype(L, 3, LUA_TTABLE);
     if (lua_getfield(L, 3, "stream") != LUA_TNIL) {
-        vic_imageserver_publish_image(s, path, vic_stream_check(L, -1));
+        struct vic_image *image = vic_stream_test(L, -1);
+
+        if (!image)
+            image = vic_spool_image(vic_spool_check(L, -1));
+        vic_imageserver_publish_image(s, path, image);
         return 0;
     }
     lua_getfield(L, 3, "file");

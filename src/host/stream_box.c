@@ -16,8 +16,10 @@ static struct vic_stream *check_stream(lua_State *L, int index)
     return *box;
 }
 
-struct vic_image *vic_stream_check(lua_State *L, int index)
+struct vic_image *vic_stream_test(lua_State *L, int index)
 {
+    if (!luaL_testudata(L, index, STREAM_TYPE))
+        return NULL;
     return vic_stream_image(check_stream(L, index));
 }
 
@@ -38,6 +40,7 @@ int vic_l_disk_stream(lua_State *L)
 
     vic_disk_options(L, 1, &opts);
     luaL_argcheck(L, opts.capacity > 0, 1, "option 'capacity' is needed");
+    luaL_argcheck(L, opts.format != VIC_DISK_STREAM, 1, "a format that is decoded here");
     box = lua_newuserdatauv(L, sizeof(*box), 0);
     *box = NULL;
     luaL_setmetatable(L, STREAM_TYPE);

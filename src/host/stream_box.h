@@ -15,7 +15,8 @@ void vic_stream_register(lua_State *L);
 /* disk.stream, see stream_box.c. */
 int vic_l_disk_stream(lua_State *L);
 
-/* The image of the stream at `index`; throws if it is something else or closed. */
-struct vic_image *vic_stream_check(lua_State *L, int index);
+/* The image of the stream at `index`; NULL: that is something else. Throws if it is
+ * closed. */
+struct vic_image *vic_stream_test(lua_State *L, int index);
 
 #endif

@@ -1,0 +1,44 @@
+/*
+ * spool: a VMDK stream kept as it came, beside it an index of its grains: an image any
+ * part of which can be had as often as need be, also while the stream still comes.
+ *
+ *   PATH.vmdk.part  PATH.index.part  PATH.etag   while it comes
+ *   PATH.vmdk       PATH.index                   whole, verified and durable
+ *
+ * What an earlier process left is used: a whole one as it is; of a part that came from a
+ * server with ETags only the rest is asked for, while its beginning is verified again.
+ * Bytes near the end are given out when all is verified, never before.
+ *
+ * Any thread; one fetch at a time.
+ */
+#ifndef VIC_SPOOL_H
+#define VIC_SPOOL_H
+
+#include "image.h"
+#include "transfer.h"
+
+struct vic_spool;
+
+/* The spool at PATH; its folder is there. NULL: what is there cannot be read. */
+struct vic_spool *vic_spool_open(const char *path, uint64_t capacity,
+                                 struct vic_error *err);
+
+/* For the image server; it holds one reference, the maker's. */
+struct vic_image *vic_spool_image(struct vic_spool *spool);
+
+bool vic_spool_is_whole(struct vic_spool *spool);
+
+/* Fetches the stream that `opts` describe, to its sound end. Returns on the thread that
+ * called; `result` as a transfer's. kind busy: somebody does that already. */
+int vic_spool_fetch(struct vic_spool *spool, const struct vic_transfer_opts *opts,
+                    struct vic_transfer_result *result, struct vic_error *err);
+
+/* Makes the fetch under way fail soon, with kind cancelled. */
+void vic_spool_stop(struct vic_spool *spool);
+
+/* HTTP status if that was why the last fetch failed, else 0. */
+int vic_spool_status(struct vic_spool *spool);
+
+void vic_spool_progress(struct vic_spool *spool, struct vic_transfer_progress *progress);
+
+#endif

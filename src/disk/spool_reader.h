@@ -1,0 +1,33 @@
+/*
+ * spool_reader: a part of a spool's disk, inflated as it is asked for.
+ */
+#ifndef VIC_SPOOL_READER_H
+#define VIC_SPOOL_READER_H
+
+#include "grain_index.h"
+#include "image.h"
+
+#include <pthread.h>
+
+struct vic_spool_reader;
+
+/* What a spool and its readers share. */
+struct vic_spool_shared {
+    pthread_mutex_t lock; /* all of it */
+    int fd;               /* of the stream, or -1 */
+    struct vic_grain_index index;
+    uint64_t frontier; /* bytes of the disk that can be read */
+    unsigned round;    /* readers of an earlier one break off */
+    struct vic_spool_reader *waiting;
+};
+
+/* Under the lock: whoever waits looks again. */
+void vic_spool_wake(struct vic_spool_shared *shared);
+
+/* It references `image` until it is closed. */
+struct vic_image_reader *vic_spool_reader_new(struct vic_spool_shared *shared,
+                                              struct vic_image *image, uint64_t first,
+                                              uint64_t length,
+                                              const struct vic_image_waiter *waiter);
+
+#endif
