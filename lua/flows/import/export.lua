@@ -161,12 +161,28 @@ local function remember_files(ctx, missing)
   end
 end
 
+-- Scratch is full. What was fetched in part goes, and unless the import says otherwise
+-- the next attempt does without scratch.
+local function without_scratch(import, ctx, missing, err)
+  local source <close> = assert(ctx.open_source(origin.of(import)))
+  if not ctx.target.can.images or not way.may_stream(import, source) then
+    return
+  end
+  for _, disk in ipairs(missing) do
+    ctx.target.disks:remove(import.status.plan, disk)
+  end
+  way.change(ctx, "Stream", err.message)
+end
+
 local function fetch_missing(import, ctx, missing)
   remember_files(ctx, missing)
   local ok, err = pcall(fetch_all, import, ctx, missing)
   if not ok then
     err = errors.of(err)
     ctx.writer:condition("VMExportFailed", "True", "ExportFailed", err.message)
+    if err.kind == "nospace" then
+      without_scratch(import, ctx, missing, err)
+    end
     error(err)
   end
 end

@@ -13,11 +13,13 @@ local images = require "flows.import.images"
 local origin = require "flows.import.origin"
 local power_off = require "flows.import.power_off"
 local task = require "host.task"
+local transfer = require "flows.import.transfer"
 
 local M = {}
 
 local LOOK_EVERY = 2 -- seconds between two looks at images and progress
 local PARALLEL = 2   -- disks of one machine at once
+local PASSED_ON = { vmdk = true, raw = true } -- formats that are decoded as they come
 
 -- Disks whose images Harvester has not got.
 local function missing_disks(import)
@@ -58,6 +60,23 @@ local function trouble(job, disk)
   local reads = job.reads[disk.id]
   local err = reads and reads:progress().error
   return err and ("reading the disk: %s"):format(err.message)
+end
+
+-- Why a disk cannot be passed on, but perhaps spooled: only the stream has told.
+local function impossible(job)
+  for _, disk in ipairs(job.disks) do
+    local reads = job.reads[disk.id]
+    local err = reads and reads:progress().error
+    if err and err.kind == "unsupported" then
+      return ("disk %s: %s"):format(disk.id, err.message)
+    end
+  end
+end
+
+-- The rest of the disks goes by way of scratch.
+local function spool(ctx, reason)
+  transfer.change(ctx, "Spool", reason)
+  return { leave = true, after = 0 }
 end
 
 local function failures(import, job, states)
@@ -125,8 +144,10 @@ local function follow(import, ctx, job)
       return is_submitted(import, disk)
     end)
     images.write_states(import, ctx, states)
-    local failed = failures(import, job, states)
-    if #failed > 0 then
+    local failed, reason = failures(import, job, states), impossible(job)
+    if reason then
+      return spool(ctx, reason)
+    elseif #failed > 0 then
       return images.failed(import, ctx, failed)
     elseif #missing_disks(import) == 0 then
       return complete(import, ctx, job)
@@ -138,11 +159,15 @@ local function follow(import, ctx, job)
   end
 end
 
--- Whoever asks for a disk reads it from now on. Closing the group ends that.
+-- Whoever asks for a disk reads it from now on. Returns why not, if a disk's format is
+-- none that can be passed on.
 local function publish(import, ctx, job)
   for _, disk in ipairs(missing_disks(import)) do
     local stream = assert(job.export:stream(disk.id))
     local route = disk_status.of(import, disk).diskRoute
+    if not PASSED_ON[stream.format] then
+      return ("disk %s comes as %s"):format(disk.id, stream.format)
+    end
     local reads = assert(ctx.target:publish_stream(disk, route, stream))
     job.reads[disk.id] = reads
     exports.observe(ctx, "disk_started", import, disk, reads)
@@ -171,8 +196,8 @@ local function pass_on(import, ctx, source)
     let_go(import, ctx, job)
   end })
   assert(group)
-  publish(import, ctx, job)
-  local outcome = follow(import, ctx, job)
+  local reason = publish(import, ctx, job)
+  local outcome = reason and spool(ctx, reason) or follow(import, ctx, job)
   if not outcome then
     ctx.writer:event("Warning", "ExportLost", export:lost().message)
   end

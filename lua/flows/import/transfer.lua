@@ -65,6 +65,22 @@ function M.decide(import, ctx, source, plan)
   return by_room(ctx, plan)
 end
 
+--- transfer.change(ctx, mode, reason)                                    [waits]
+-- What was decided has turned out to be impossible.
+function M.change(ctx, mode, reason)
+  ctx.record({ transfer = { mode = mode, reason = reason } })
+  ctx.writer:event("Warning", "TransferModeChanged",
+    ("the disks go on as transferMode %s: %s"):format(mode, reason))
+end
+
+--- transfer.may_stream(import, source) -> boolean
+-- Scratch has run out: may the disks be passed on instead?
+function M.may_stream(import, source)
+  local wanted = import.spec.transferMode or ""
+  return (wanted == "" or wanted == "Auto") and source.can ~= nil
+    and source.can.reread == true
+end
+
 --- transfer.is_streamed(import) -> boolean
 -- Are the disks passed on as they are read?
 function M.is_streamed(import)
