@@ -75,6 +75,10 @@ end
 
 -- The rest of the disks goes by way of scratch.
 local function spool(ctx, reason)
+  if ctx.options.no_scratch then
+    error(errors.final(errors.new("unsupported", reason .. "; it would have to wait in "
+      .. "scratch, and the controller runs without", { reason = "NoScratch" })))
+  end
   transfer.change(ctx, "Spool", reason)
   return { leave = true, after = 0 }
 end
