@@ -62,6 +62,16 @@ function job_methods:server()
   return compute.server(self.session, self.machine.id)
 end
 
+-- A request for an upload that was under way when its sender ended may have been heard
+-- after the images were looked for; once the volume is gone none can come any more.
+local function remove_one(session, entry, opts)
+  local ok, err = remote.remove_entry(session, entry, opts)
+  if ok and entry.kind == "volume" then
+    ok, err = remote.remove_entry(session, { kind = "image", name = entry.name }, opts)
+  end
+  return ok, err
+end
+
 --- export.remove(session, entries, opts) -> remaining, err              [waits]
 -- Removes what the entries stand for. err: why the first of the remaining stays.
 --
@@ -71,7 +81,7 @@ function M.remove(session, entries, opts)
   for _, kind in ipairs(remote.ORDER) do
     for _, entry in ipairs(entries) do
       if entry.kind == kind then
-        local ok, err = remote.remove_entry(session, entry, opts)
+        local ok, err = remove_one(session, entry, opts)
         if not ok then
           remaining[#remaining + 1] = entry
           problem = problem or err
