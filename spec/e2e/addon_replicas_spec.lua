@@ -18,10 +18,13 @@ local DISKS = {
   { controller = "pvscsi", pattern = "text", seed = 2, capacity = "16MiB" },
 }
 
-local SCENARIO = { datacenters = { {
-  path = "DC0",
-  machines = { { name = "web", disks = DISKS, nics = { { network = "VM Network" } } } },
-} } }
+-- A machine for each round: two of one MAC address are refused.
+local machines = {}
+for round = 1, KILLS do
+  machines[round] = { name = "web-" .. round, disks = DISKS,
+    nics = { { network = "VM Network" } } }
+end
+local SCENARIO = { datacenters = { { path = "DC0", machines = machines } } }
 
 describe("two replicas", function()
   local folder, addon, site, sim, volume
@@ -36,6 +39,12 @@ describe("two replicas", function()
     sim = lab.simulator(folder.path .. "/sim", { scenario = SCENARIO })
     addon:install("--set", "replicaCount=2,pvcClaim.enabled=true",
       "--set", "pvcClaim.accessMode=ReadWriteMany")
+    for n = 1, 2 do
+      pods[n] = addon:pod(n, { scratch = volume })
+    end
+    for _, one in ipairs(pods) do
+      one:wait_ready()
+    end
   end)
 
   lazy_teardown(function()
@@ -73,11 +82,6 @@ describe("two replicas", function()
   end
 
   it("are both ready, and the one that stands by sends downloads to the other", function()
-    start(1)
-    start(2)
-    for _, one in ipairs(pods) do
-      one:wait_ready()
-    end
     local leading, n = leader()
     local other = pods[3 - n]
     local answer = assert(http.request({ url = ("http://%s:8080/some/path.raw"):format(
@@ -122,7 +126,7 @@ describe("two replicas", function()
     local sums = { lab.original(folder.path, DISKS[1]), lab.original(folder.path, DISKS[2]) }
     for round = 1, KILLS do
       local name = "web-" .. round
-      site:import(namespace, name, "web", { targetName = name })
+      site:import(namespace, name, name)
       task.sleep(tonumber(digest.random(2), 16) / 65536 * 5)
       local victim = round % 3 == 0 and 1 + round % 2 or select(2, leader()) or 1
       pods[victim]:kill()
