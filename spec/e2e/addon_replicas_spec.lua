@@ -11,6 +11,7 @@ local task = require "host.task"
 local time = require "host.time"
 
 local NS = addon_of.namespace
+local LEASE = 5 -- seconds that a lease at the vSphere lives without renewal
 local KILLS = program.full and 30 or 3
 
 local DISKS = {
@@ -36,7 +37,8 @@ describe("two replicas", function()
     site = addon.site
     volume = folder.path .. "/volume"
     assert(file.mkdir(folder.path .. "/sim"))
-    sim = lab.simulator(folder.path .. "/sim", { scenario = SCENARIO })
+    sim = lab.simulator(folder.path .. "/sim", { scenario = SCENARIO,
+      settings = { leaseTimeout = LEASE } })
     addon:install("--set", "replicaCount=2,pvcClaim.enabled=true",
       "--set", "pvcClaim.accessMode=ReadWriteMany")
     for n = 1, 2 do
