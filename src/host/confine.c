@@ -107,6 +107,8 @@ static void filter_calls(void)
 
 int vic_confine_run(int argc, char **argv)
 {
+    bool missing;
+
     (void)argc;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -116,6 +118,8 @@ int vic_confine_run(int argc, char **argv)
         return EXIT_FAILURE;
     }
     execvp(argv[FIRST], argv + FIRST);
+    missing = errno == ENOENT;
     perror(argv[FIRST]);
-    return errno == ENOENT ? VIC_CONFINE_MISSING : EXIT_FAILURE;
+    /* At once: what runs at exit may need the calls that are refused by now. */
+    _exit(missing ? VIC_CONFINE_MISSING : EXIT_FAILURE);
 }
