@@ -149,18 +149,20 @@ describe("transferMode Stream", function()
       assert.same({}, site.harvester:state().remarks)
     end)
 
-    pending("never lets a damaged stream pass for a whole image, backend " .. backend, function()
+    it("never lets a damaged stream pass for a whole image, backend " .. backend, function()
       import_full(class)
       finished()
       local size = last_read().sent
       -- The end: grain, mark and table, mark and directory, mark and footer, end mark.
-      for _, at in ipairs { size - 512 - 400, size - 5632 - 1000 } do
+      for _, at in ipairs { size - 1024 + 13, size - 5632 - 1000 } do
         site:delete("VirtualMachineImport", namespace, "full")
         site:delete("VirtualMachine", namespace, "full")
         site:wait_gone("VirtualMachine", namespace, "full")
         site:wait_gone("VirtualMachineImport", namespace, "full")
         site.harvester:forget()
-        sim:post("/faults", { on = "nfc", ["do"] = "corrupt", bytes = at, count = 1 })
+        -- CDI's look at the first bytes is a read of its own.
+        sim:post("/faults", { on = "nfc", ["do"] = "corrupt", bytes = at,
+          count = backend == "cdi" and 2 or 1 })
         import_full(class)
         finished()
         local all, whole = downloads()
@@ -201,13 +203,15 @@ describe("transferMode Stream", function()
     finished()
   end)
 
-  pending("opens another export when the lease is lost half-way", function()
+  it("opens another export when the lease is lost half-way", function()
     sim:post("/faults", { on = "nfc", ["do"] = "throttle", rate = 4 << 20, count = 1 })
     import_full()
     wait_read(8 << 20)
     sim:post("/leases/expire")
     finished()
-    assert.equal(2, (downloads()))
+    local all, whole = downloads() -- Harvester asks again for a while, in vain
+    assert.is_true(all >= 2, all)
+    assert.equal(1, whole)
   end)
 
   it("deletes an image whose SHA-512 is not that of what was sent", function()
@@ -233,7 +237,7 @@ describe("transferMode Stream", function()
     end
   end)
 
-  pending("is taken although there is room, if the import says so, and not if not", function()
+  it("is taken although there is room, if the import says so, and not if not", function()
     local other = site:namespace()
     site:source(other, "vc", sim)
     site:import(other, "full", "full", { transferMode = "Spool", dryRun = true })
@@ -242,6 +246,10 @@ describe("transferMode Stream", function()
     end)
     local status = site:status("VirtualMachineImport", other, "full")
     assert.equal("Spool", status.transfer.mode)
-    assert.equal("SpaceMayRunOut", status.findings[1].code)
+    local codes = {}
+    for _, finding in ipairs(status.findings) do
+      codes[finding.code] = true
+    end
+    assert.is_true(codes.SpaceMayRunOut)
   end)
 end)
