@@ -241,5 +241,7 @@ void vic_globals(lua_State *L,
     skip(&s, HEADER + 1); /* and the number of the main function's upvalues */
     if (!s.broken)
         read_function(&s);
+    /* By itself: lua_settop() of Lua 5.4.4 uses the stack after closing has moved it. */
+    lua_closeslot(L, top + 1);
     lua_settop(L, top);
 }
