@@ -131,6 +131,7 @@ function M.run(opts)
   }))
   self.world = world_of(self, opts, api, election, identity)
   log.info("starting", { version = env.version(), api = opts.cluster.url,
+    namespace = opts.cluster.namespace,
     images = opts.base_url })
   election:run(function()
     lead_on(self)
