@@ -48,6 +48,7 @@
 -- report(message), if given, what goes on at the source while a disk is made readable.
 --
 -- An err of kind busy passes by itself; err.after, if set, says in how many seconds.
+-- err.tried of a stream: it was tried as often as helps for now.
 
 local errors = require "host.error"
 

@@ -33,6 +33,35 @@ function M.token(more)
   return M.answer(201, document, { ["x-subject-token"] = "gAAAAA-secret" })
 end
 
+--- rest.cloud: what the specs of OpenStack import from.
+--
+--   secret, spec  of the source;  server  id;  volumes  Cinder's path
+M.cloud = {
+  secret = { username = "demo", password = "s3cret", project_name = "admin",
+    domain_name = "default" },
+  spec = { endpoint = "https://cloud/identity", region = "RegionOne" },
+  server = M.data("server_volumes").server.id,
+  volumes = "/volume/v3/" .. M.data("token").token.project.id,
+}
+
+--- rest.services() -> answers
+-- Of a cloud with that server, which is logged in to and looked at.
+function M.services()
+  local volumes, server = M.cloud.volumes, M.cloud.server
+  return {
+    ["GET /identity/v3"] = M.answer(200, {}),
+    ["POST /identity/v3/auth/tokens"] = M.token { expires_at = "2999-01-01T00:00:00Z" },
+    ["GET /compute/v2.1/servers"] = M.answer(200, { servers = {} }),
+    ["GET /compute/v2.1/"] = M.answer(200, { version = { version = "2.93" } }),
+    ["GET " .. volumes .. "/volumes"] = M.answer(200, { volumes = {} }),
+    ["GET /image/v2/images"] = M.answer(200, { images = {} }),
+    ["GET /network/v2.0/networks"] = M.answer(200, M.text("networks")),
+    ["GET /compute/v2.1/servers/" .. server] = M.answer(200, M.text("server_volumes")),
+    [("GET /compute/v2.1/servers/%s/os-instance-actions"):format(server)] =
+      M.answer(200, M.text("actions")),
+  }
+end
+
 --- rest.pool(answers) -> pool
 --
 --   answers     "METHOD path" -> an answer; a list of them, the last one stays; or

@@ -63,7 +63,8 @@ local function fetch(import, ctx, job, disk)
     if result then
       job.whole[disk.id] = result
       return
-    elseif try == DISK_TRIES or not AGAIN[err.kind] or err.final or job.export:lost() then
+    elseif try == DISK_TRIES or not AGAIN[err.kind] or err.final or err.tried
+      or job.export:lost() then
       error(errors.wrap(job.export:lost() or err, ("disk %s of %s"):format(disk.id,
         import.status.machine.name)))
     end

@@ -58,7 +58,7 @@ local function enter(connection, url, spec, credentials, opts)
   local region = (spec.region or "") ~= "" and spec.region or credentials.region
   local session, err = session_of.open {
     pool = connection.pool, url = url, credentials = credentials, region = region,
-    backoff = opts.backoff,
+    backoff = opts.backoff, fence = opts.fence,
   }
   if not session then
     connection.pool:close()

@@ -62,8 +62,9 @@ function M.find(session, kind, name)
   return found
 end
 
+--- remote.reason(session, kind, id) -> " (text)"                        [waits]
 -- What Cinder tells its users about a failure; "" where it does not.
-local function reason(session, kind, id)
+function M.reason(session, kind, id)
   if kind == "image" then
     return ""
   end
@@ -78,7 +79,7 @@ end
 function M.failed(session, kind, object)
   return errors.new("http", ("OpenStack has not made %s %s: its status is %s%s"):format(
     M.KINDS[kind].what, object.name or object.id, tostring(object.status),
-    reason(session, kind, object.id)), { code = "SourceFailed" })
+    M.reason(session, kind, object.id)), { code = "SourceFailed" })
 end
 
 -- One DELETE; true: it is accepted or there was nothing.

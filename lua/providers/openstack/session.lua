@@ -43,6 +43,7 @@ end
 --   opts.credentials  credentials.read's
 --   opts.region       string  or nil: the only one
 --   opts.backoff      list of seconds, for tests
+--   opts.fence        as providers/init.lua has it, or nil
 --   err  of keystone.log_in and keystone.services
 function M.open(opts)
   local session = setmetatable({
@@ -52,6 +53,7 @@ function M.open(opts)
     region = opts.region,
     interface = opts.credentials.interface,
     backoff = opts.backoff or BACKOFF,
+    fence = opts.fence,
     gate = task.semaphore(1),
     generation = 0, -- how often it has logged in
     closed = false,
@@ -86,9 +88,21 @@ function methods:fresh_token()
   return self.token.id
 end
 
+-- Until when it may be sent: true, a time of time.boottime(), or nil, err.
+local function may_send(session, request)
+  if request.method == "GET" or not session.fence then
+    return true
+  end
+  return session.fence()
+end
+
 local function send(session, request)
   local token, err = session:fresh_token()
-  if not token then
+  local before
+  if token then
+    before, err = may_send(session, request)
+  end
+  if not before then
     return nil, err
   end
   local headers = { ["X-Auth-Token"] = token, Accept = "application/json" }
@@ -100,10 +114,16 @@ local function send(session, request)
     -- Nova before microversion 2.27 knows only this name.
     headers["X-OpenStack-Nova-API-Version"] = request.version:match("^compute (.+)$")
   end
-  return session.pool:request {
+  local response, failure = session.pool:request {
     method = request.method, url = request.url, headers = headers,
     body = request.body and json.encode(request.body), timeout = request.timeout or 60,
+    once = request.method == "POST", before = before ~= true and before or nil,
   }
+  if not response and failure.kind == "cancelled" then -- the fence has ended meanwhile
+    local _, ended = may_send(session, request)
+    failure = ended or failure
+  end
+  return response, failure
 end
 
 -- Sends; a token that is not taken is renewed, once.

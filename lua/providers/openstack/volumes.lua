@@ -106,8 +106,15 @@ local function is_idle(job, disk, volume)
   return server ~= nil and not (type(doing) == "string" and doing:find("^image")), disk
 end
 
+local function upload_failed(job, disk, id, image, volume)
+  local why = volume and remote.reason(job.session, "volume", volume.id) or ""
+  return errors.new("http", ("Glance has not got the data of disk %s: image %s is %s and "
+    .. "nobody fills it%s"):format(disk.id, id, image and image.status or "gone", why),
+    { code = "UploadFailed" })
+end
+
 -- Until the image is active. A volume, or the server for a root disk, shows whether
--- somebody is still at it.
+-- somebody is still at it; who fails removes the image.
 local function wait_active(job, disk, id, volume)
   local deadline = time.monotonic() + patience(job, disk)
   local idle = 0
@@ -115,10 +122,9 @@ local function wait_active(job, disk, id, volume)
     local image, err = remote.get(job.session, "image", id)
     if image and image.status == "active" then
       return image
-    elseif image and DEAD[image.status] or idle >= 3 then
-      return nil, errors.new("http", ("Glance has not got the data of disk %s: image %s "
-        .. "is %s and nobody fills it"):format(disk.id, id, image and image.status
-        or "gone"), { code = "UploadFailed" })
+    elseif image and DEAD[image.status] or not image and err.kind == "notfound"
+      or idle >= 3 then
+      return nil, upload_failed(job, disk, id, image, volume)
     elseif not image and not session_of.passing(err) then
       return nil, errors.wrap(err, "the image of disk " .. disk.id)
     elseif time.monotonic() >= deadline then
@@ -175,6 +181,23 @@ local function adopted(job, disk, entry)
   return nil
 end
 
+-- What a request for an upload is refused with while an earlier one is under way.
+local UNDER_WAY = { invalid = true, conflict = true }
+
+-- The image that a request has begun, though nothing good came back: its answer was lost,
+-- or an earlier one was heard late.
+local function begun(job, entry, err)
+  if not session_of.passing(err) and not UNDER_WAY[err.kind] then
+    return nil
+  end
+  for _, image in ipairs(remote.find(job.session, "image", entry.name) or {}) do
+    if not DEAD[image.status] then
+      return image.id
+    end
+  end
+  return nil
+end
+
 local function fresh(job, disk, entry)
   local volume, id, err
   if disk.id ~= job.root then
@@ -191,6 +214,7 @@ local function fresh(job, disk, entry)
   else
     id, err = make_image(job, disk)
   end
+  id = id or begun(job, entry, err)
   if not id then
     return nil, err
   end
@@ -223,7 +247,8 @@ local FINAL = { nospace = true, denied = true, invalid = true, gone = true,
 --
 --   job   of providers.openstack.export
 --   disk  of the Machine
---   err   nospace  a quota; http with err.code UploadFailed: Glance has not got it
+--   err   nospace  a quota; http with err.code UploadFailed: Glance has not got it;
+--         err.tried: as often as it helps for now
 function M.image(job, disk)
   local entry = entry_of(job, "image", disk)
   local image, err = adopted(job, disk, entry)
@@ -236,6 +261,7 @@ function M.image(job, disk)
     end
     image, err = fresh(job, disk, entry)
     if not image and (FINAL[err.kind] or try == TRIES) then
+      err.tried = true
       return nil, err
     elseif not image then
       local ok, why = remote.remove_entry(job.session, entry, job.waits)

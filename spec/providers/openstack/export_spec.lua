@@ -1,0 +1,211 @@
+-- The way from a volume to its bytes, over a scripted cloud: what is made, recorded and
+-- removed.
+
+local errors = require "host.error"
+local openstack = require "providers.openstack"
+local rest = require "support.rest"
+local storage = require "support.storage"
+
+local SECRET, SPEC = rest.cloud.secret, rest.cloud.spec
+local ID, VOLUMES = rest.cloud.server, rest.cloud.volumes
+
+local MACHINE = { id = ID, name = "demo", disks = {
+  { id = "d1", name = "demo-boot", capacity_bytes = 2 ^ 30 | 0 } } }
+
+local function with_id(object, id)
+  local copy = { id = id }
+  for key, value in pairs(object) do
+    copy[key] = value
+  end
+  return copy
+end
+
+describe("openstack export", function()
+  local records
+
+  local function export(world, recorded, more)
+    records = {}
+    local pool = world.pool(world.answers(more))
+    local source = assert(openstack.open(SPEC, SECRET, {
+      http = { pool = function() return pool end },
+      backoff = { 0.001 }, poll = 0.001, delete_timeout = 0.05,
+    }))
+    local opened, err = source:export(MACHINE, { id = "uid-1", recorded = recorded,
+      record = function(entry)
+        records[#records + 1] = ("%s %s%s"):format(entry.kind,
+          entry.gone and "gone" or entry.id or "named", world.left())
+      end })
+    return opened, err, source, pool
+  end
+
+  it("makes snapshot, volume and image, each recorded before, and gives its bytes",
+    function()
+      local world = storage.new()
+      local opened = assert(export(world))
+      local stream = assert(opened:stream("d1"))
+      assert.truthy(stream.url:find("/image/v2/images/images%-3/file$"))
+      assert.equal("gAAAAA-secret", stream.headers["X-Auth-Token"])
+      assert.same({ algorithm = "sha512", value = "ab" }, stream.digest)
+      assert.equal("raw", stream.format)
+      assert.equal(2 ^ 30, stream.capacity)
+      assert.same({ "volume named0", "snapshot named0", "snapshot snapshots-11",
+        "volume volumes-22", "image named2", "image images-33", "volume gone2",
+        "snapshot gone1" }, records)
+      assert.equal("ab", opened:complete().d1.value)
+      assert.equal(0, world.left())
+    end)
+
+  it("makes a disk once, whoever asks again", function()
+    local world = storage.new()
+    local opened = assert(export(world))
+    assert(opened:stream("d1"))
+    assert(opened:stream("d1"))
+    assert.equal(1, world.left())
+    assert.same({ "create snapshots", "create volumes", "create images" },
+      { table.unpack(world.log, 1, 3) })
+  end)
+
+  local function entry(kind, since)
+    return { kind = kind, name = "vm-import-uid-1-d1", diskID = "d1",
+      since = since or "req-6a663222-3ff6-48fa-83a0-39421c321677" }
+  end
+
+  it("goes on with the image of an earlier run", function()
+    local world = storage.new()
+    world.things.images.i = { id = "i", name = "vm-import-uid-1-d1", status = "active",
+      disk_format = "raw", size = 1 }
+    local opened = assert(export(world, { entry "image" }))
+    assert.truthy(assert(opened:stream("d1")).url:find("/images/i/file", 1, true))
+    assert.same({}, world.log)
+  end)
+
+  it("removes what was copied before the server ran again", function()
+    local world = storage.new()
+    world.things.images.i = { id = "i", name = "vm-import-uid-1-d1", status = "active" }
+    local opened = assert(export(world, { entry("image", "req-older") }))
+    assert.equal(0, world.left())
+    assert.falsy(assert(opened:stream("d1")).url:find("/images/i/file", 1, true))
+  end)
+
+  it("leaves alone what has the name of another", function()
+    local world = storage.new()
+    world.things.images.i = { id = "i", name = "vm-import-uid-1-d10", status = "active" }
+    local opened = assert(export(world, { entry "image" }))
+    assert(opened:stream("d1"))
+    opened:complete()
+    assert.truthy(world.things.images.i)
+  end)
+
+  it("says that a quota is exhausted, and what it has made is known", function()
+    local world = storage.new()
+    local opened, _, source = export(world, nil, {
+      ["POST " .. VOLUMES .. "/volumes"] = rest.answer(413, { overLimit = {
+        message = "VolumeLimitExceeded: Maximum number of volumes allowed (1) exceeded" } }),
+    })
+    local stream, err = opened:stream("d1")
+    assert.is_nil(stream)
+    assert.equal("QuotaExceeded", err.code)
+    assert.truthy(err.message:find("Maximum number of volumes", 1, true))
+    assert.equal(1, world.left())
+    local remaining = source:cleanup { entry "snapshot", entry "volume" }
+    assert.same({}, remaining)
+    assert.equal(0, world.left())
+  end)
+
+  it("tries an upload again that Glance has lost, then says so", function()
+    local world = storage.new()
+    local tries = 0
+    local answers = { ["POST " .. VOLUMES .. "/volumes"] = function()
+      world.things.volumes.v = { id = "v", name = "vm-import-uid-1-d1",
+        status = "available" }
+      return rest.answer(202, { volume = world.things.volumes.v })
+    end, [("POST %s/volumes/v/action"):format(VOLUMES)] = function()
+      tries = tries + 1
+      world.things.images.k = { id = "k", name = "vm-import-uid-1-d1", status = "killed" }
+      return rest.answer(202, { ["os-volume_upload_image"] = { image_id = "k" } })
+    end }
+    local opened = assert(export(world, nil, answers))
+    local stream, err = opened:stream("d1")
+    assert.is_nil(stream)
+    assert.equal("UploadFailed", err.code)
+    assert.is_true(err.tried)
+    assert.truthy(err.message:find("k is killed and nobody fills it (upload volume", 1,
+      true))
+    assert.equal(2, tries)
+  end)
+
+  local image = { name = "vm-import-uid-1-d1", status = "active", disk_format = "raw",
+    size = 2 ^ 30 | 0 }
+
+  it("goes on with the image of an upload whose answer was lost", function()
+    local world = storage.new()
+    local asked = 0
+    local opened = assert(export(world, nil, {
+      [("POST %s/volumes/volumes-2/action"):format(VOLUMES)] = function()
+        asked = asked + 1
+        world.things.images.lost = with_id(image, "lost")
+        return nil, errors.new("connect", "the connection was closed")
+      end,
+    }))
+    local stream = assert(opened:stream("d1"))
+    assert.truthy(stream.url:find("/image/v2/images/lost/file", 1, true))
+    assert.equal(1, asked)
+    opened:complete()
+    assert.equal(0, world.left())
+  end)
+
+  it("goes on with the image of an upload that was heard late", function()
+    local world = storage.new()
+    local asked = 0
+    local opened = assert(export(world, nil, {
+      [("POST %s/volumes/volumes-2/action"):format(VOLUMES)] = function()
+        asked = asked + 1
+        if asked == 1 then
+          return nil, errors.new("connect", "the connection was closed")
+        end
+        world.things.images.late = with_id(image, "late")
+        return rest.answer(400, { badRequest = { message = "Invalid volume: status must "
+          .. "be available, but current status is: uploading." } })
+      end,
+    }))
+    assert.truthy(assert(opened:stream("d1")).url:find("/images/late/file", 1, true))
+    opened:complete()
+    assert.equal(0, world.left())
+  end)
+
+  it("leaves no image of an upload that was heard while its volume was removed",
+    function()
+      local world = storage.new()
+      world.things.volumes.v = { id = "v", name = image.name, status = "available" }
+      local _, _, source = export(world)
+      function world.on_delete(kind)
+        if kind == "volumes" and world.left() == 1 then
+          world.things.images.late = with_id(image, "late")
+          return rest.answer(400, { badRequest = { message = "it is uploading" } })
+        end
+      end
+      assert.same({}, (source:cleanup { entry "image", entry "volume" }))
+      assert.equal(0, world.left())
+    end)
+
+  it("says that the image is gone, as who fails to fill it removes it", function()
+    local world = storage.new()
+    local opened = assert(export(world, nil, {
+      [("POST %s/volumes/volumes-2/action"):format(VOLUMES)] = rest.answer(202, {
+        ["os-volume_upload_image"] = { image_id = "x" } }),
+    }))
+    local stream, err = opened:stream("d1")
+    assert.is_nil(stream)
+    assert.equal("UploadFailed", err.code)
+    assert.truthy(err.message:find("image x is gone", 1, true))
+  end)
+
+  it("is not opened while the server runs", function()
+    local opened, err = export(storage.new(), nil, {
+      ["GET /compute/v2.1/servers/" .. ID] =
+        rest.answer(200, { server = { id = ID, status = "ACTIVE" } }),
+    })
+    assert.is_nil(opened)
+    assert.equal("busy", err.kind)
+  end)
+end)
