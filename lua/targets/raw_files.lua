@@ -11,6 +11,20 @@ local mt = { __name = "targets.raw_files", __index = methods }
 
 local M = {}
 
+--- raw_files.is_locked(path) -> path | nil                              [waits]
+-- Is this part of a disk (src/disk/part.h) being written? A replica that was stopped, or
+-- cut off from the cluster, keeps it.
+function M.is_locked(path)
+  if not file.stat(path) then
+    return nil
+  end
+  local lock, err = file.lock(path)
+  if lock then
+    lock:close()
+  end
+  return err and err.kind == "busy" and path or nil
+end
+
 --- raw_files:path(plan, disk) -> path
 -- DIR/NAMESPACE/DISK.raw; the disk's name holds the import's uid.
 function methods:path(plan, disk)
@@ -24,6 +38,12 @@ function methods:state(plan, disk)
     return "whole"
   end
   return nil
+end
+
+--- raw_files:writer_of(plan, disk) -> path | nil                        [waits]
+-- The file that somebody else is writing of this disk.
+function methods:writer_of(plan, disk)
+  return M.is_locked(self:path(plan, disk) .. ".part")
 end
 
 --- raw_files:put(plan, disk, stream) -> transfer | nil, err             [waits]

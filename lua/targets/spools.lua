@@ -59,6 +59,13 @@ function methods:image(plan, disk)
   return { file = self.raw:path(plan, disk), size = disk.capacity_bytes }
 end
 
+--- spools:writer_of(plan, disk) -> path | nil                           [waits]
+-- As raw_files:writer_of().
+function methods:writer_of(plan, disk)
+  return raw_files.is_locked(base(self, plan, disk) .. ".vmdk.part")
+    or self.raw:writer_of(plan, disk)
+end
+
 --- spools:put(plan, disk, stream) -> transfer | nil, err                [waits]
 -- Starts it; transfer:wait() returns when the disk is whole and durable.
 --

@@ -15,6 +15,7 @@ local function fake_disks()
   local disks = { whole = {}, fetched = 0 }
   function disks:path(_, disk) return "/scratch/" .. disk.name .. ".raw" end
   function disks:state(_, disk) return self.whole[disk.id] end
+  function disks:writer_of() return nil end
   function disks:remove(_, disk) self.whole[disk.id] = nil end
   function disks:image(plan, disk) return { file = self:path(plan, disk) } end
   function disks.space_finding() end

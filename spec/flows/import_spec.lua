@@ -18,6 +18,7 @@ local function fake_target()
   function target:put_machine(manifests) self.machines = manifests end
   function target.disks:path(_, disk) return "/out/" .. disk.name .. ".raw" end
   function target.disks:state(_, disk) return target.whole[disk.id] end
+  function target.disks:writer_of() return target.writer end
   function target.disks:remove(_, disk) target.whole[disk.id] = nil end
   function target.disks:put(_, disk)
     target.fetched[#target.fetched + 1] = disk.id
@@ -314,6 +315,35 @@ describe("flows.import", function()
     assert.is_nil(w.target.whole["2000"])
     assert.truthy(condition(w, "Reconciling").message:find("says it sent BB", 1, true))
     assert.equal(1, import_of(w).status.attempt)
+  end)
+
+  it("waits for who still writes its disks, and counts no attempt", function()
+    local w = world({ spec = { maxRetries = 0 } })
+    w.target.writer = "/out/web-01.raw.part"
+    for _ = 1, 3 do
+      local _, result = run(w)
+      assert.equal(10, result.after)
+    end
+    assert.equal("sourceReady", import_of(w).status.importStatus)
+    assert.is_nil(import_of(w).status.attempt)
+    local said = condition(w, "Reconciling")
+    assert.equal("DiskInUse", said.reason)
+    assert.truthy(said.message:find("/out/web-01.raw.part", 1, true))
+    assert.equal(0, w.source.exports)
+    w.target.writer = nil
+    run(w)
+    assert.equal("True", condition(w, "Ready").status)
+  end)
+
+  it("waits also when somebody begins to write them meanwhile", function()
+    local w = world({ spec = { maxRetries = 0 } })
+    w.target.fail["2000"] = { errors.new("busy", "x.part is being written") }
+    function w.target.disks:writer_of()
+      return #w.target.fetched > 0 and #w.target.fail["2000"] == 0 and "/out/x.part" or nil
+    end
+    run(w)
+    assert.equal("DiskInUse", condition(w, "Reconciling").reason)
+    assert.is_nil(import_of(w).status.attempt)
   end)
 
   it("fails for good after maxRetries, and says why", function()

@@ -75,6 +75,11 @@ describe("disk.spool", function()
     return result.stdout:match("^%x+"), result.status
   end
 
+  local function has_half()
+    local stat = file.stat(base .. ".vmdk.part")
+    return stat ~= nil and stat.size == HALF
+  end
+
   local function check_parts()
     local raw = assert(io.open(want_path, "rb"))
     for _, first in ipairs { 0, 1, GRAIN - 1, GRAIN, 3 * GRAIN + 5, 511 * GRAIN - 7,
@@ -254,5 +259,35 @@ describe("disk.spool", function()
     web.refused("busy", "is being written", fetch_whole(spool))
     running:close()
     running:wait()
+  end)
+
+  it("is fetched by one process at a time, and by the next from where it was", function()
+    local rest = ETAG .. ("Content-Range: bytes %d-%d/%d\r\n"):format(HALF, #vmdk - 1,
+      #vmdk)
+    source:on("/d", { head(#vmdk, ETAG) .. vmdk:sub(1, HALF), "<hang>" },
+      { head(#vmdk - HALF, rest, "206 Partial") .. vmdk:sub(HALF + 1) })
+    local theirs <close> = open()
+    local running <close> = fetch(theirs)
+    assert.is_true(pace.eventually(has_half))
+    local ours <close> = open()
+    web.refused("busy", "is being written", fetch_whole(ours))
+    assert.is_true(has_half())
+    assert.equal(1, #source:requests())
+    running:close()
+    running:wait()
+    assert(fetch_whole(ours))
+    assert.equal(want, (pull()))
+  end)
+
+  it("does not put another's part in its place when its own was removed", function()
+    source:on("/d", { head(#vmdk) .. vmdk:sub(1, HALF), "<hang>" })
+    local theirs <close> = open()
+    local running <close> = fetch(theirs)
+    assert.is_true(pace.eventually(has_half))
+    assert(file.remove(base .. ".vmdk.part"))
+    assert(file.write(base .. ".vmdk.part", "another's"))
+    running:close()
+    running:wait()
+    assert.equal("another's", file.read(base .. ".vmdk.part"))
   end)
 end)

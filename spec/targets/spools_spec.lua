@@ -1,6 +1,7 @@
 --- targets.spools: what waits in scratch, and how it is published.
 
 local disks = require "support.disks"
+local file = require "host.file"
 local httpd = require "httpd"
 local spools = require "targets.spools"
 local web = require "support.web"
@@ -42,6 +43,20 @@ describe("targets.spools", function()
       assert.equal("userdata", type(each:image(PLAN, DISK).stream))
       assert.truthy(each:path(PLAN, DISK):find("default/web-1a2b-disk-0.vmdk", 1, true))
     end
+  end)
+
+  it("knows that another process still writes a disk", function()
+    assert.is_nil(store:writer_of(PLAN, DISK))
+    local raw = store:path(PLAN, DISK)
+    for _, part in ipairs { raw .. ".part", (raw:gsub("%.raw$", ".vmdk.part")) } do
+      assert(file.mkdir(folder .. "/default", { parents = true }))
+      local held <close> = assert(file.lock(part))
+      assert.equal(part, store:writer_of(PLAN, DISK))
+      held:close()
+      assert.is_nil(store:writer_of(PLAN, DISK))
+      assert(file.remove(part))
+    end
+    assert.equal("", disks.names(folder .. "/default"))
   end)
 
   it("keeps anything else as a raw file", function()

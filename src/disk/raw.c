@@ -5,10 +5,10 @@
 
 #include "alloc.h"
 #include "magic.h"
+#include "part.h"
 
 #include <fcntl.h>
 #include <libgen.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,8 +45,8 @@ static int remove_stale(const char *part, struct vic_error *err)
         return vic_error_errno(err, errno, "opening %s", part);
     if (fstat(fd, &st) || !S_ISREG(st.st_mode))
         result = vic_error_set(err, VIC_CONFLICT, "%s is not a file of ours", part);
-    else if (flock(fd, LOCK_EX | LOCK_NB))
-        result = vic_error_set(err, VIC_BUSY, "%s is being written", part);
+    else if (vic_part_lock(fd, part, err))
+        result = -1;
     else if (unlink(part))
         result = vic_error_errno(err, errno, "removing %s", part);
     close(fd);
@@ -172,10 +172,8 @@ struct vic_raw *vic_raw_create(const char *path, struct vic_error *err)
         vic_error_errno(err, errno, "creating %s", raw->part);
         goto fail;
     }
-    if (flock(raw->fd, LOCK_EX | LOCK_NB)) {
-        vic_error_set(err, VIC_BUSY, "%s is being written", raw->part);
+    if (vic_part_lock(raw->fd, raw->part, err))
         goto fail;
-    }
     raw->direct = open_direct(raw->part, raw->fd);
     return raw;
 fail:
@@ -188,20 +186,11 @@ void vic_raw_take_any(struct vic_raw *raw)
     raw->any = true;
 }
 
-/* The .part is still the file that we write, and not one that took its name. */
-static bool part_is_ours(const struct vic_raw *raw)
-{
-    struct stat a, b;
-
-    return fstat(raw->fd, &a) == 0 && lstat(raw->part, &b) == 0 && a.st_ino == b.st_ino &&
-           a.st_dev == b.st_dev;
-}
-
 void vic_raw_free(struct vic_raw *raw)
 {
     if (!raw)
         return;
-    if (raw->fd >= 0 && !raw->committed && part_is_ours(raw))
+    if (raw->fd >= 0 && !raw->committed && vic_part_is_at(raw->fd, raw->part))
         unlink(raw->part);
     if (raw->direct >= 0)
         close(raw->direct);
@@ -246,7 +235,7 @@ int vic_raw_commit(struct vic_raw *raw, struct vic_error *err)
 {
     if (fsync(raw->fd))
         return vic_error_errno(err, errno, "making %s durable", raw->part);
-    if (!part_is_ours(raw))
+    if (!vic_part_is_at(raw->fd, raw->part))
         return vic_error_set(err, VIC_CONFLICT, "%s was replaced while it was written",
                              raw->part);
     if (rename(raw->part, raw->path))

@@ -8,6 +8,7 @@
 #include "files.h"
 #include "grain_index.h"
 #include "magic.h"
+#include "part.h"
 #include "rate.h"
 #include "spool_reader.h"
 #include "stages.h"
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -175,15 +177,6 @@ static int nowhere_put(struct vic_output *output, uint64_t offset,
 
 static struct vic_output nowhere = { nowhere_resize, nowhere_put };
 
-static int open_part(const char *path, int flags, struct vic_error *err)
-{
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
-
-    if (fd < 0)
-        vic_error_errno(err, errno, "creating %s", path);
-    return fd;
-}
-
 /* Puts other files in the place of those that readers have. */
 static void use(struct vic_spool *s, int fd, int index_fd)
 {
@@ -198,14 +191,18 @@ static void use(struct vic_spool *s, int fd, int index_fd)
 }
 
 /* The files of a fetch: with what is there already, or empty. */
-static int open_files(struct vic_spool *s, bool resume, struct vic_error *err)
+static int open_files(struct vic_spool *s, int lock, bool resume, struct vic_error *err)
 {
-    int fd = open_part(s->names[STREAM_PART], resume ? 0 : O_TRUNC, err);
-    int index = fd < 0 ? -1 : open_part(s->names[INDEX_PART], O_TRUNC, err);
+    const char *path = s->names[INDEX_PART];
+    int index = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = index < 0 ? -1 : fcntl(lock, F_DUPFD_CLOEXEC, 0);
 
-    if (index < 0) {
+    if (fd < 0 || (!resume && ftruncate(fd, 0))) {
+        vic_error_errno(err, errno, "beginning %s", path);
         if (fd >= 0)
             close(fd);
+        if (index >= 0)
+            close(index);
         return -1;
     }
     if (!resume)
@@ -237,6 +234,9 @@ static int commit(struct vic_spool *s, uint64_t received, struct vic_error *err)
     index->size = received;
     if (vic_grain_index_finish(index, err))
         return -1;
+    if (!vic_part_is_at(s->shared.fd, s->names[STREAM_PART]))
+        return vic_error_set(err, VIC_CONFLICT, "%s was replaced while it was written",
+                             s->names[STREAM_PART]);
     if (fdatasync(index->fd) || fdatasync(s->shared.fd)
         || rename(s->names[INDEX_PART], s->names[INDEX])
         || rename(s->names[STREAM_PART], s->names[STREAM]))
@@ -276,7 +276,7 @@ static void set_stages(struct vic_spool *s, struct vic_stages *stages)
 
 /* Once, from the start or from what is there. */
 static int fetch_once(struct vic_spool *s, const struct vic_transfer_opts *opts,
-                      uint64_t stored, const char *etag,
+                      int lock, uint64_t stored, const char *etag,
                       struct vic_transfer_result *result, struct vic_error *err)
 {
     struct fetch f = { .sink = { .write = tap_write, .end = tap_end },
@@ -287,7 +287,7 @@ static int fetch_once(struct vic_spool *s, const struct vic_transfer_opts *opts,
     unsigned i;
     int code;
 
-    if (open_files(s, stored > 0, err))
+    if (open_files(s, lock, stored > 0, err))
         return -1;
     f.stages = vic_stages_new(opts, &nowhere, NULL, err);
     if (!f.stages)
@@ -328,20 +328,34 @@ static bool begin(struct vic_spool *s)
     return free;
 }
 
+/* From what is here on, if that is of any use. */
+static int fetch_locked(struct vic_spool *s, const struct vic_transfer_opts *opts,
+                        int lock, struct vic_transfer_result *result,
+                        struct vic_error *err)
+{
+    char etag[VIC_SOURCE_ETAG];
+    uint64_t stored = opts->file ? 0 : find_part(s, etag);
+    int code = fetch_once(s, opts, lock, stored, etag, result, err);
+
+    /* What is here is damaged, or of another stream. */
+    if (code && stored && (err->kind == VIC_CONFLICT || err->kind == VIC_FORMAT))
+        code = fetch_once(s, opts, lock, 0, "", result, err);
+    return code;
+}
+
 int vic_spool_fetch(struct vic_spool *s, const struct vic_transfer_opts *opts,
                     struct vic_transfer_result *result, struct vic_error *err)
 {
-    char etag[VIC_SOURCE_ETAG];
-    uint64_t stored;
-    int code;
+    int lock, code = -1;
 
     if (!begin(s))
         return vic_error_set(err, VIC_BUSY, "%s is being written", s->names[STREAM]);
-    stored = opts->file ? 0 : find_part(s, etag);
-    code = fetch_once(s, opts, stored, etag, result, err);
-    /* What is here is damaged, or of another stream: it is of no use. */
-    if (code && stored && (err->kind == VIC_CONFLICT || err->kind == VIC_FORMAT))
-        code = fetch_once(s, opts, 0, "", result, err);
+    lock = vic_part_open(s->names[STREAM_PART], err);
+    if (lock >= 0) {
+        code = fetch_locked(s, opts, lock, result, err);
+        flock(lock, LOCK_UN); /* readers keep the file open */
+        close(lock);
+    }
     pthread_mutex_lock(&s->lock);
     s->fetching = false;
     pthread_mutex_unlock(&s->lock);

@@ -9,7 +9,7 @@
  * server with ETags only the rest is asked for, while its beginning is verified again.
  * Bytes near the end are given out when all is verified, never before.
  *
- * Any thread; one fetch at a time.
+ * Any thread; one fetch at a time, also of several processes: the part is locked.
  */
 #ifndef VIC_SPOOL_H
 #define VIC_SPOOL_H

@@ -20,6 +20,7 @@ local M = {}
 local DISK_TRIES = 3    -- of one disk within one export
 local LOOK_EVERY = 1    -- seconds between two looks at the progress
 local PARALLEL = 2      -- disks of one machine at once
+local IN_USE_AGAIN = 10 -- seconds between two looks at a disk that another replica writes
 
 -- Trying the same disk again helps with these; with the rest the attempt is over.
 local AGAIN = { connect = true, timeout = true, http = true, format = true, dns = true }
@@ -32,6 +33,20 @@ local function watch(ctx, job)
       ctx.writer:progress(text)
     end
     job.export:progress(exports.fraction(job.disks, job.running, job.whole))
+  end
+end
+
+-- Two must not write one file. Nobody has failed: a replica that lost its lead gives it
+-- up as soon as it runs again, and one that was killed has none.
+local function check_free(import, ctx, disks)
+  for _, disk in ipairs(disks) do
+    local path = ctx.target.disks:writer_of(import.status.plan, disk)
+    if path then
+      error(errors.new("busy", ("disk %s of %s: another process, a replica that was "
+        .. "stopped or cut off, still holds %s; it is looked at again in %d s"):format(
+        disk.id, import.status.machine.name, path, IN_USE_AGAIN),
+        { waits = "DiskInUse", after = IN_USE_AGAIN }))
+    end
   end
 end
 
@@ -63,7 +78,9 @@ local function fetch(import, ctx, job, disk)
     if result then
       job.whole[disk.id] = result
       return
-    elseif try == DISK_TRIES or not AGAIN[err.kind] or err.final or err.tried
+    end
+    check_free(import, ctx, { disk })
+    if try == DISK_TRIES or not AGAIN[err.kind] or err.final or err.tried
       or job.export:lost() then
       error(errors.wrap(job.export:lost() or err, ("disk %s of %s"):format(disk.id,
         import.status.machine.name)))
@@ -176,10 +193,14 @@ local function without_scratch(import, ctx, missing, err)
 end
 
 local function fetch_missing(import, ctx, missing)
+  check_free(import, ctx, missing)
   remember_files(ctx, missing)
   local ok, err = pcall(fetch_all, import, ctx, missing)
   if not ok then
     err = errors.of(err)
+    if err.waits then
+      error(err)
+    end
     ctx.writer:condition("VMExportFailed", "True", "ExportFailed", err.message)
     if err.kind == "nospace" then
       without_scratch(import, ctx, missing, err)

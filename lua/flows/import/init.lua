@@ -14,7 +14,8 @@
 --   {invalid = reason, message}           virtualMachineImportInvalid, tried again later
 --   {leave = true, after = s or nil}      the status says all already
 --
--- or throws: tried again with back-off, or failed for good.
+-- or throws: tried again with back-off, or failed for good. An err whose `waits` is a
+-- reason is nobody's failure: looked at again after err.after seconds, no attempt counted.
 
 local admit = require "flows.import.admit"
 local cleanup = require "flows.import.cleanup"
@@ -305,6 +306,9 @@ local function take(import, ctx, steps)
     result = settle(import, ctx, outcome)
   elseif cannot_be_written(outcome) then
     error(outcome)
+  elseif outcome.waits then
+    result = settle(import, ctx, { wait = outcome.waits, message = outcome.message,
+      after = outcome.after })
   else
     result = retry(import, ctx, outcome)
   end

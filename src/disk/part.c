@@ -1,0 +1,47 @@
+/*
+ * part: open, lock, and look whether the name still is this file's: somebody may have
+ * finished or removed it between the first two.
+ */
+#include "part.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <errno.h>
+
+bool vic_part_is_at(int fd, const char *path)
+{
+    struct stat a, b;
+
+    return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_ino == b.st_ino &&
+           a.st_dev == b.st_dev;
+}
+
+int vic_part_lock(int fd, const char *path, struct vic_error *err)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    if (errno == EWOULDBLOCK)
+        return vic_error_set(err, VIC_BUSY, "%s is being written", path);
+    return vic_error_errno(err, errno, "locking %s", path);
+}
+
+int vic_part_open(const char *path, struct vic_error *err)
+{
+    int fd;
+
+    do {
+        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+        if (fd < 0)
+            return vic_error_errno(err, errno, "creating %s", path);
+        if (vic_part_lock(fd, path, err)) {
+            close(fd);
+            return -1;
+        }
+        if (vic_part_is_at(fd, path))
+            return fd;
+        close(fd);
+    } while (true);
+}
