@@ -1,6 +1,6 @@
 -- The controller killed with SIGKILL at random moments of an import, alone and as one of
 -- two replicas that share a scratch folder; the leader stopped and woken. VIC_KILL_SEED
--- repeats a run; VIC_FULL=1 makes 50 and 30 rounds of it instead of 5 and 4.
+-- repeats a run; VIC_FULL=1 makes 50 and 30 rounds of it instead of 5 and 5.
 
 local ending = require "support.ending"
 local env = require "host.env"
@@ -11,7 +11,7 @@ local site_of = require "support.site"
 local time = require "host.time"
 
 local ROUNDS = program.full and 50 or 5
-local PAIRS = program.full and 30 or 4
+local PAIRS = program.full and 30 or 5
 local SEED = tonumber(env.get("VIC_KILL_SEED")) or os.time()
 local LEASE = 5         -- seconds that a lease at the vSphere lives without renewal
 local RATE = 6 * 2 ^ 20 -- bytes a second of each disk, so that many moments are in one
@@ -62,14 +62,14 @@ describe("a controller in a cluster", function()
   end)
 
   -- A namespace with an import that is about to begin.
-  local function begin()
+  local function begin(rate, spec)
     sim:post("/reset")
-    sim:post("/faults", { on = "nfc", ["do"] = "throttle", rate = RATE })
+    sim:post("/faults", { on = "nfc", ["do"] = "throttle", rate = rate or RATE })
     sim:post("/machine", { machine = "vm", power = "on", tools = "running" })
     site.harvester:forget()
     local namespace = site:namespace()
     site:source(namespace, "vc", sim)
-    site:import(namespace, "web", "vm")
+    site:import(namespace, "web", "vm", spec)
     return namespace
   end
 
@@ -229,5 +229,28 @@ describe("a controller in a cluster", function()
         end
         check_end(namespace)
       end)
+
+    local function is_being_read()
+      for _, request in ipairs(sim:get("/state").nfc or {}) do
+        if request["end"] == "running" and request.sent > 2 ^ 18 then
+          return true
+        end
+      end
+      return false
+    end
+
+    it("waits for a disk that a stopped leader holds, and counts no attempt", function()
+      local namespace = begin(2 ^ 20, { maxRetries = 0 })
+      lab.wait_for("disks are being read", is_being_read, 60)
+      local stopped = replicas[wait_leader()]
+      stopped:signal("STOP")
+      wait_leader(stopped)
+      lab.wait_for("it waits for the disk", function()
+        return site:condition("VirtualMachineImport", namespace, "web",
+          "Reconciling").reason == "DiskInUse"
+      end, 60)
+      stopped:signal("CONT")
+      check_end(namespace)
+    end)
   end)
 end)

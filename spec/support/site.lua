@@ -285,7 +285,7 @@ local RUN = 'log=$1; echo $$ >"$2"; shift 2; exec "$@" 2>>"$log"'
 --   opts.through     list of words before the program's own: who runs it
 --   opts.kubeconfig  path (default the administrator's)
 --   opts.scratch     folder (default one of its own)
---   opts.listen      "HOST:PORT" (default any port)
+--   opts.listen      "HOST:PORT" (default any port); opts.metrics as well
 --   opts.wait        boolean, false: return as soon as it runs
 --   running.log_path, .scratch, .pid, .name: how its identity begins
 function methods:controller(opts)
@@ -305,7 +305,8 @@ function methods:controller(opts)
   local pid_path = ("%s/controller-%s.pid"):format(self.dir, id)
   local command = table.move(opts.through or {}, 1, #(opts.through or {}), 1, {})
   for _, word in ipairs { lab.program, "controller",
-    "--listen", opts.listen or "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
+    "--listen", opts.listen or "127.0.0.1:0", "--metrics-listen",
+    opts.metrics or "127.0.0.1:0",
     "--scratch", scratch, table.unpack(opts.args or {}) } do
     command[#command + 1] = word
   end

@@ -14,8 +14,8 @@
 --   {invalid = reason, message}           virtualMachineImportInvalid, tried again later
 --   {leave = true, after = s or nil}      the status says all already
 --
--- or throws: tried again with back-off, or failed for good. An err whose `waits` is a
--- reason is nobody's failure: looked at again after err.after seconds, no attempt counted.
+-- or throws: tried again with back-off, or failed for good. If err.waits is a reason it
+-- is nobody's failure: looked at again after err.after seconds, no attempt counted.
 
 local admit = require "flows.import.admit"
 local cleanup = require "flows.import.cleanup"
