@@ -5,6 +5,7 @@
   noise   4 GiB that no compression makes smaller
 
 A grain is compressed by itself, so copies cost a stream as much as other data would.
+Scaled by N, all sizes are an Nth, as far as whole copies go.
 """
 
 import os
@@ -73,23 +74,24 @@ def _run_to(file, source, *argv):
     subprocess.run(argv, check=True, stdin=source, stdout=file)
 
 
-def _make(work, case, path):
+def _make(work, case, path, scale):
     if case == "linux":
-        _file_system(work, path, 10 * GIB, 4_100_000_000)
+        _file_system(work, path, 10 * GIB // scale, 4_100_000_000 // scale)
     elif case == "sparse":
-        _file_system(work, path, 40 * GIB, GIB)
+        _file_system(work, path, 40 * GIB // scale, GIB // scale)
     else:
-        _noise(path, 4 * GIB)
+        _noise(path, 4 * GIB // scale)
 
 
-def prepare(work, cases):
+def prepare(work, cases, scale=1):
     """-> {case: (raw, vmdk)}, paths. Needs root: the guest's files have owners."""
     os.makedirs(work, exist_ok=True)
     made = {}
     for case in cases:
-        raw, stream = (os.path.join(work, case + end) for end in (".raw", ".vmdk"))
+        name = case if scale == 1 else "%s-%d" % (case, scale)
+        raw, stream = (os.path.join(work, name + end) for end in (".raw", ".vmdk"))
         if not os.path.exists(raw):
-            _make(work, case, raw + ".part")
+            _make(work, case, raw + ".part", scale)
             os.rename(raw + ".part", raw)
         if not os.path.exists(stream):
             vmdk.write(raw, stream)

@@ -36,12 +36,26 @@ class Usage:
         self.cpu += float(user) + float(system)
         self.rss = max(self.rss, int(peak) / 1024)
 
+    def add(self, pid):
+        """What a process has used that is still running."""
+        self.cpu += cpu_of([pid])
+        with open("/proc/%d/status" % pid) as file:
+            peak = next(line.split()[1] for line in file if line.startswith("VmHWM:"))
+        self.rss = max(self.rss, int(peak) / 1024)
+
     def stop(self):
         self.wall = time.monotonic() - self.started
         return self
 
     def __str__(self):
         return "%.2f s, %.2f s CPU, %.1f MiB" % (self.wall, self.cpu, self.rss)
+
+
+def allocated(folder):
+    """Bytes of the files below that take space."""
+    files = (os.path.join(root, name) for root, _, names in os.walk(folder)
+             for name in names)
+    return sum(os.stat(path).st_blocks * 512 for path in files)
 
 
 def make_durable(path):

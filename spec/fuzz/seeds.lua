@@ -72,7 +72,7 @@ local TEXTS = {
   yaml = "a: &x [1, 0x1f, 1e3, yes, ~, 'q', \"d\\n\"]\nb: *x\nc: |\n  text\n---\n- {k: v}\n",
   xml = '<?xml version="1.0"?><a xmlns="urn:a" xmlns:b="urn:b" b:c="d">&lt;<b:e/><![CDATA[x]]></a>',
 }
-for kind, name in ipairs({ "json", "yaml", "xml" }) do
-  write("text", name, string.char(kind - 1) .. TEXTS[name])
+for name, text in pairs(TEXTS) do
+  write(name, "small", text)
 end
 return 0

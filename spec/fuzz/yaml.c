@@ -1,0 +1,9 @@
+/*
+ * Fuzz target: YAML from outside (text.h).
+ */
+#include "text.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return text_run("yaml", data, size);
+}
