@@ -301,6 +301,7 @@ static int replay(struct http_source *s, struct vic_error *err)
     char text[VIC_SOURCE_ETAG + 40];
 
     file->free(file);
+    atomic_store(&s->source.stored, have);
     atomic_store(&s->source.received, have);
     if (have == 0)
         return result;

@@ -31,6 +31,7 @@ struct vic_source {
     char etag[VIC_SOURCE_ETAG];
     atomic_bool stopped;
     atomic_uint_least64_t received;
+    atomic_uint_least64_t stored; /* of these, what was here before */
 };
 
 struct vic_http_source_opts {

@@ -377,7 +377,7 @@ void vic_spool_progress(struct vic_spool *s, struct vic_transfer_progress *progr
     if (s->stages)
         vic_stages_progress(s->stages, &s->progress);
     *progress = s->progress;
-    progress->rate = vic_rate_update(&s->rate, progress->received);
+    progress->rate = vic_rate_update(&s->rate, progress->fetched);
     pthread_mutex_unlock(&s->lock);
 }
 

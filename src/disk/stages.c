@@ -65,11 +65,15 @@ int vic_stages_run(struct vic_stages *s, struct vic_error *err)
         code = -1;
         *err = earlier;
     }
-    if (code && atomic_load(&s->source->stopped))
+    return code ? vic_stages_fail(s, err) : 0;
+}
+
+int vic_stages_fail(struct vic_stages *s, struct vic_error *err)
+{
+    if (vic_stages_stopped(s))
         vic_error_set(err, VIC_CANCELLED, "cancelled");
-    if (code)
-        vic_error_wrap(err, "%s", s->source->name);
-    return code;
+    vic_error_wrap(err, "%s", s->source->name);
+    return -1;
 }
 
 void vic_stages_tap(struct vic_stages *s, struct vic_sink *sink)
@@ -109,9 +113,23 @@ void vic_stages_stop(struct vic_stages *s)
     vic_pipeline_stop(s->pipeline);
 }
 
+bool vic_stages_stopped(const struct vic_stages *s)
+{
+    return atomic_load(&s->source->stopped);
+}
+
+bool vic_stages_in_order(const struct vic_stages *s)
+{
+    return vic_pipeline_in_order(s->pipeline);
+}
+
 void vic_stages_progress(struct vic_stages *s, struct vic_transfer_progress *progress)
 {
+    uint64_t stored;
+
     progress->received = atomic_load(&s->source->received);
+    stored = atomic_load(&s->source->stored); /* after `received`, as they are set */
+    progress->fetched = progress->received > stored ? progress->received - stored : 0;
     progress->position = vic_pipeline_position(s->pipeline);
     progress->capacity = vic_pipeline_capacity(s->pipeline);
 }

@@ -41,6 +41,14 @@ int vic_stages_run(struct vic_stages *stages, struct vic_error *err);
 
 /* Makes run fail soon, with kind cancelled. */
 void vic_stages_stop(struct vic_stages *stages);
+bool vic_stages_stopped(const struct vic_stages *stages);
+
+/* What was done with the disk afterwards has failed: gives *err, set, the form of run's.
+ * Returns -1. */
+int vic_stages_fail(struct vic_stages *stages, struct vic_error *err);
+
+/* Whether the pieces came ascending. After run. */
+bool vic_stages_in_order(const struct vic_stages *stages);
 
 void vic_stages_progress(struct vic_stages *stages,
                          struct vic_transfer_progress *progress);

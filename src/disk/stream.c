@@ -151,6 +151,7 @@ static void delist(struct reading *r)
     *link = r->next;
     note_progress(r);
     s->progress.received += s->progress.now.received;
+    s->progress.passed += s->progress.now.position;
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -331,14 +332,16 @@ void vic_stream_progress(struct vic_stream *s, struct vic_stream_progress *progr
 {
     struct vic_transfer_progress best = { 0 };
     unsigned reading = 0;
-    uint64_t received;
+    uint64_t received, passed;
     struct reading *r;
 
     pthread_mutex_lock(&s->lock);
     received = s->progress.received;
+    passed = s->progress.passed;
     for (r = s->readings; r; r = r->next) {
         note_progress(r);
         received += s->progress.now.received;
+        passed += s->progress.now.position;
         reading += r->whole && !r->unwanted;
         if (r->whole && s->progress.now.position >= best.position)
             best = s->progress.now;
@@ -348,6 +351,7 @@ void vic_stream_progress(struct vic_stream *s, struct vic_stream_progress *progr
     *progress = s->progress;
     progress->reading = reading;
     progress->received = received;
+    progress->passed = passed;
     progress->now.rate = vic_rate_update(&s->rate, received);
     pthread_mutex_unlock(&s->lock);
 }

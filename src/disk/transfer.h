@@ -38,6 +38,7 @@ struct vic_transfer_opts {
 
 struct vic_transfer_progress {
     uint64_t received; /* bytes of the stream */
+    uint64_t fetched;  /* of these, what came from the source and was not here before */
     uint64_t position; /* bytes of the disk that are passed */
     uint64_t capacity; /* of the disk, 0 while it is not known */
     double rate;       /* received per second, about now */

@@ -220,9 +220,10 @@ static int l_transfer_wait(lua_State *L)
 }
 
 /*
- * transfer:progress() -> {received, position, capacity, rate}
+ * transfer:progress() -> {received, fetched, position, capacity, rate}
  *
  *   received  bytes    of the stream
+ *   fetched   bytes    of these, from the source; the rest was here before
  *   position  bytes    of the disk that are passed
  *   capacity  bytes    of the disk; 0 while it is not known
  *   rate      bytes/s  of the stream, about now
@@ -233,8 +234,9 @@ static int l_transfer_progress(lua_State *L)
 
     if (d->transfer)
         vic_transfer_progress(d->transfer, &d->progress);
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 5);
     set_integer(L, "received", d->progress.received);
+    set_integer(L, "fetched", d->progress.fetched);
     set_integer(L, "position", d->progress.position);
     set_integer(L, "capacity", d->progress.capacity);
     lua_pushnumber(L, d->progress.rate);

@@ -81,7 +81,8 @@ static void set_digests(lua_State *L, const struct vic_stream_progress *p)
  *   reads     integer  that were begun
  *   sound     integer  that came to the stream's sound end
  *   failed    integer  that did not
- *   fetched   bytes    of all reads together
+ *   fetched   bytes    of the streams of all reads together
+ *   passed    bytes    of the disk, of all reads together
  *   digests   table    algorithm -> hex, of the stream in the last sound read, or nil
  *   error     err      why the last one failed, or nil
  */
@@ -90,7 +91,7 @@ static int l_stream_progress(lua_State *L)
     struct vic_stream_progress p;
 
     vic_stream_progress(check_stream(L, 1), &p);
-    lua_createtable(L, 0, 11);
+    lua_createtable(L, 0, 12);
     set_count(L, "received", p.now.received);
     set_count(L, "position", p.now.position);
     set_count(L, "capacity", p.now.capacity);
@@ -101,6 +102,7 @@ static int l_stream_progress(lua_State *L)
     set_count(L, "sound", p.sound);
     set_count(L, "failed", p.failed);
     set_count(L, "fetched", p.received);
+    set_count(L, "passed", p.passed);
     set_digests(L, &p);
     if (p.failed) {
         vic_fail_push(L, &p.err);
