@@ -8,7 +8,7 @@
 
 #include "scalar.h"
 #include "text.h"
-#include "value.h"
+#include "walk.h"
 
 #include <lauxlib.h>
 #include <math.h>
@@ -21,14 +21,11 @@
 #define WRITER_TYPE "vic.yaml.writer"
 
 struct writer {
-    lua_State *L;
+    struct vic_walk walk; /* first, so that a walk * is a writer * */
     bool open; /* emitter is to be deleted */
     yaml_emitter_t emitter;
     struct vic_text out;
 };
-
-static void write_value(struct writer *w, int index, const struct vic_path *path,
-                        int depth);
 
 /* Both __close and __gc. */
 static int l_writer_close(lua_State *L)
@@ -54,7 +51,6 @@ static struct writer *new_writer(lua_State *L)
     struct writer *w = lua_newuserdatauv(L, sizeof(*w), 0);
 
     memset(w, 0, sizeof(*w));
-    w->L = L;
     if (luaL_newmetatable(L, WRITER_TYPE)) {
         lua_pushcfunction(L, l_writer_close);
         lua_setfield(L, -2, "__gc");
@@ -77,9 +73,9 @@ static void emit(struct writer *w, int made, yaml_event_t *event,
                  const struct vic_path *path)
 {
     if (!made)
-        vic_path_throw(w->L, path, "not writable as YAML");
+        vic_path_throw(w->walk.L, path, "not writable as YAML");
     if (!yaml_emitter_emit(&w->emitter, event))
-        vic_path_throw(w->L, path, "%s",
+        vic_path_throw(w->walk.L, path, "%s",
                        w->emitter.problem ? w->emitter.problem : "not writable as YAML");
 }
 
@@ -115,33 +111,40 @@ static bool literal(const char *s, size_t len)
     return true;
 }
 
-static void write_string(struct writer *w, const char *s, size_t len, bool key,
+static void write_string(struct vic_walk *walk, const char *s, size_t len, bool key,
                          const struct vic_path *path)
 {
     yaml_scalar_style_t style = YAML_DOUBLE_QUOTED_SCALAR_STYLE;
 
-    if (len > INT_MAX || vic_utf8_valid(s, len) != len)
-        vic_path_throw(w->L, path, "text that is not UTF-8");
+    if (len > INT_MAX)
+        vic_path_throw(walk->L, path, "text of more than 2 GiB");
     if (vic_scalar_plain(s, len))
         style = YAML_PLAIN_SCALAR_STYLE;
     else if (!key && literal(s, len))
         style = YAML_LITERAL_SCALAR_STYLE;
-    write_scalar(w, s, len, style, path);
+    write_scalar((struct writer *)walk, s, len, style, path);
+}
+
+static void write_word(struct vic_walk *walk, const char *word,
+                       const struct vic_path *path)
+{
+    write_scalar((struct writer *)walk, word, strlen(word), YAML_PLAIN_SCALAR_STYLE,
+                 path);
 }
 
 /* YAML 1.1 wants a dot in a float: 1e+20 becomes 1.0e+20. */
-static void write_number(struct writer *w, int index, const struct vic_path *path)
+static void write_number(struct vic_walk *walk, int index, const struct vic_path *path)
 {
     struct vic_text digits = { 0 };
     char out[64];
     char *e;
 
-    if (lua_isinteger(w->L, index)) {
-        snprintf(out, sizeof(out), "%lld", (long long)lua_tointeger(w->L, index));
-    } else if (!isfinite(lua_tonumber(w->L, index))) {
-        vic_path_throw(w->L, path, "a number that YAML for Kubernetes cannot hold");
+    if (lua_isinteger(walk->L, index)) {
+        snprintf(out, sizeof(out), "%lld", (long long)lua_tointeger(walk->L, index));
+    } else if (!isfinite(lua_tonumber(walk->L, index))) {
+        vic_path_throw(walk->L, path, "a number that YAML for Kubernetes cannot hold");
     } else {
-        vic_text_number(&digits, lua_tonumber(w->L, index));
+        vic_text_number(&digits, lua_tonumber(walk->L, index));
         vic_text_char(&digits, '\0');
         e = strpbrk(digits.data, ".e");
         if (e && *e == 'e')
@@ -151,25 +154,7 @@ static void write_number(struct writer *w, int index, const struct vic_path *pat
             snprintf(out, sizeof(out), "%s", digits.data);
         vic_text_fini(&digits);
     }
-    write_scalar(w, out, strlen(out), YAML_PLAIN_SCALAR_STYLE, path);
-}
-
-static void write_list(struct writer *w, int index, const struct vic_path *path,
-                       int depth)
-{
-    struct vic_path step = { .parent = path };
-    long long n = (long long)lua_rawlen(w->L, index);
-    yaml_event_t event;
-
-    emit(w, yaml_sequence_start_event_initialize(&event, NULL, NULL, 1,
-                                                 YAML_BLOCK_SEQUENCE_STYLE),
-         &event, path);
-    for (step.index = 1; step.index <= n; step.index++) {
-        lua_rawgeti(w->L, index, step.index);
-        write_value(w, lua_gettop(w->L), &step, depth + 1);
-        lua_pop(w->L, 1);
-    }
-    emit(w, yaml_sequence_end_event_initialize(&event), &event, path);
+    write_word(walk, out, path);
 }
 
 /* The order in which people write the fields of an object; others follow by name. */
@@ -186,69 +171,28 @@ static int rank(const char *key)
     return n;
 }
 
-static void write_map(struct writer *w, int index, const struct vic_path *path,
-                      int depth)
+static void write_open(struct vic_walk *walk, bool list, int depth,
+                       const struct vic_path *path)
 {
-    struct vic_path step = { .parent = path };
-    size_t n;
-    size_t i;
-    const struct vic_key *keys = vic_value_keys(w->L, index, path, rank, &n);
     yaml_event_t event;
+    int made = list ? yaml_sequence_start_event_initialize(&event, NULL, NULL, 1,
+                                                           YAML_BLOCK_SEQUENCE_STYLE)
+                    : yaml_mapping_start_event_initialize(&event, NULL, NULL, 1,
+                                                          YAML_BLOCK_MAPPING_STYLE);
 
-    emit(w, yaml_mapping_start_event_initialize(&event, NULL, NULL, 1,
-                                                YAML_BLOCK_MAPPING_STYLE),
-         &event, path);
-    for (i = 0; i < n; i++) {
-        step.key = keys[i].name;
-        step.len = keys[i].len;
-        write_string(w, keys[i].name, keys[i].len, true, &step);
-        lua_pushlstring(w->L, keys[i].name, keys[i].len);
-        lua_rawget(w->L, index);
-        write_value(w, lua_gettop(w->L), &step, depth + 1);
-        lua_pop(w->L, 1);
-    }
-    emit(w, yaml_mapping_end_event_initialize(&event), &event, path);
-    lua_pop(w->L, 1);
+    (void)depth;
+    emit((struct writer *)walk, made, &event, path);
 }
 
-static void write_table(struct writer *w, int index, const struct vic_path *path,
-                        int depth)
+static void write_close(struct vic_walk *walk, bool list, long long count, int depth,
+                        const struct vic_path *path)
 {
-    if (depth >= VIC_VALUE_DEPTH)
-        vic_path_throw(w->L, path, "nested deeper than %d", VIC_VALUE_DEPTH);
-    luaL_checkstack(w->L, 8, "writing YAML");
-    if (vic_value_is_list(w->L, index, path))
-        write_list(w, index, path, depth);
-    else
-        write_map(w, index, path, depth);
-}
+    yaml_event_t event;
+    int made = list ? yaml_sequence_end_event_initialize(&event)
+                    : yaml_mapping_end_event_initialize(&event);
 
-static void write_value(struct writer *w, int index, const struct vic_path *path,
-                        int depth)
-{
-    size_t len;
-    const char *s;
-
-    switch (lua_type(w->L, index)) {
-    case LUA_TBOOLEAN:
-        s = lua_toboolean(w->L, index) ? "true" : "false";
-        write_scalar(w, s, strlen(s), YAML_PLAIN_SCALAR_STYLE, path);
-        return;
-    case LUA_TNUMBER:
-        write_number(w, index, path);
-        return;
-    case LUA_TSTRING:
-        s = lua_tolstring(w->L, index, &len);
-        write_string(w, s, len, false, path);
-        return;
-    case LUA_TTABLE:
-        write_table(w, index, path, depth);
-        return;
-    default:
-        if (!vic_value_is_null(w->L, index))
-            vic_path_throw(w->L, path, "a %s", luaL_typename(w->L, index));
-        write_scalar(w, "null", 4, YAML_PLAIN_SCALAR_STYLE, path);
-    }
+    (void)count, (void)depth;
+    emit((struct writer *)walk, made, &event, path);
 }
 
 void vic_yaml_write(lua_State *L, int index)
@@ -258,10 +202,18 @@ void vic_yaml_write(lua_State *L, int index)
 
     index = lua_absindex(L, index);
     w = new_writer(L);
+    w->walk = (struct vic_walk){ .L = L,
+                                 .what = "writing YAML",
+                                 .rank = rank,
+                                 .word = write_word,
+                                 .number = write_number,
+                                 .string = write_string,
+                                 .open = write_open,
+                                 .close = write_close };
     emit(w, yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING), &event, NULL);
     emit(w, yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1), &event,
          NULL);
-    write_value(w, index, NULL, 0);
+    vic_walk_value(&w->walk, index);
     emit(w, yaml_document_end_event_initialize(&event, 1), &event, NULL);
     emit(w, yaml_stream_end_event_initialize(&event), &event, NULL);
     lua_pushlstring(L, w->out.data, w->out.size);
