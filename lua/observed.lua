@@ -9,6 +9,9 @@ local log = require "host.log"
 local metrics = require "host.metrics"
 local task = require "host.task"
 
+local methods = {}
+local mt = { __name = "observed", __index = methods }
+
 local M = {}
 
 -- A server that answers nobody, where the port is not to be had.
@@ -84,25 +87,43 @@ local function begin(m)
   end
 end
 
+-- By how much it has grown; what is less than before was begun anew.
+local function grown(now, before)
+  return now >= before and now - before or now
+end
+
+-- When it was first read, and when it was last read to a sound end. What is passed on is
+-- read when somebody asks for it, perhaps more than once.
+local function note_times(self, now, seen)
+  seen.reading = not now.reading or now.reading > 0
+  if not seen.at and (seen.reading or now.reads > 0) then
+    seen.at = self.clock()
+  end
+  if now.sound and now.sound > seen.sound then
+    seen.sound, seen.whole_at = now.sound, self.clock()
+  end
+end
+
 -- Adds what has come since the last look; nil: the transfer is over.
 local function follow(self, transfer, seen)
   local ok, now = pcall(transfer.progress, transfer)
   if not ok then
     return nil
   end
-  local m = self.metrics
-  m.received:add(math.max(now.received - seen.received, 0))
-  m.decoded:add(math.max(now.position - seen.position, 0))
-  seen.received = math.max(now.received, seen.received)
-  seen.position = math.max(now.position, seen.position)
+  local fetched, passed = now.fetched or now.received, now.passed or now.position
+  self.metrics.received:add(grown(fetched, seen.fetched))
+  self.metrics.decoded:add(grown(passed, seen.passed))
+  seen.fetched, seen.passed = fetched, passed
+  note_times(self, now, seen)
   return seen
 end
 
-local function look(self)
+--- observed:look(): at all that moves; happens by itself every second
+function methods:look()
   local count = 0
   for transfer, seen in pairs(self.moving) do
     self.moving[transfer] = follow(self, transfer, seen)
-    count = count + (self.moving[transfer] and 1 or 0)
+    count = count + (self.moving[transfer] and seen.reading and 1 or 0)
   end
   self.metrics.transfers:set(count)
 end
@@ -122,7 +143,7 @@ local function watch(self)
       look_at_scratch(self)
     end
     turn = turn + 1
-    look(self)
+    self:look()
     task.sleep(LOOK_EVERY)
   end
 end
@@ -135,9 +156,6 @@ local function shift(gauge, before, now)
     end
   end
 end
-
-local methods = {}
-local mt = { __name = "observed", __index = methods }
 
 --- observed:ready(is_ready, why, leads): for /readyz
 function methods:ready(is_ready, why, leads)
@@ -198,16 +216,20 @@ end
 
 --- observed:disk_started(import, disk, transfer): as flows/init.lua has it
 function methods:disk_started(_, _, transfer)
-  self.moving[transfer] = { received = 0, position = 0, at = self.clock() }
+  self.moving[transfer] = follow(self, transfer, { fetched = 0, passed = 0, sound = 0 })
 end
 
 --- observed:disk_ended(import, disk, transfer, result, err): as flows/init.lua has it
+-- One that nobody has read has taken no time.
 function methods:disk_ended(_, _, transfer, result)
   local seen = self.moving[transfer]
-  if seen then
-    follow(self, transfer, seen)
-    self.moving[transfer] = nil
-    self.metrics.disks:observe(self.clock() - seen.at,
+  if not seen then
+    return
+  end
+  follow(self, transfer, seen)
+  self.moving[transfer] = nil
+  if seen.at then
+    self.metrics.disks:observe((result and seen.whole_at or self.clock()) - seen.at,
       { result = result and "success" or "error" })
   end
 end

@@ -21,8 +21,16 @@ local function value_of(name, key)
   return samples(name)[key or ""]
 end
 
+-- Of one line of the histogram of durations, as `labels` write it.
+local function durations(what, labels)
+  local line = ("\nvm_import_disk_duration_seconds_%s{%s} "):format(what, labels)
+  local text = metrics.text()
+  local _, last = text:find(line, 1, true)
+  return last and tonumber(text:match("^%S+", last + 1)) or 0
+end
+
 local function transfer()
-  local t = { at = { received = 0, position = 0 } }
+  local t = { at = { received = 0, fetched = 0, position = 0 } }
   function t:progress()
     return assert(self.at, "closed")
   end
@@ -83,7 +91,7 @@ describe("observed", function()
     local bytes = value_of("vm_import_disk_received_bytes_total")
     local t = transfer()
     seen:disk_started(nil, nil, t)
-    t.at = { received = 10, position = 100 }
+    t.at = { received = 15, fetched = 10, position = 100 } -- 5 were here before
     now = now + 42
     seen:disk_ended(nil, nil, t, {})
     assert.equal(bytes + 10, value_of("vm_import_disk_received_bytes_total"))
@@ -92,6 +100,51 @@ describe("observed", function()
       1, true))
     assert.truthy(text:find('vm_import_disk_duration_seconds_bucket{result="success",le="60"} 1',
       1, true))
+  end)
+
+  -- Takes what is passed on to where it has been read, `at` seconds after it was published.
+  local function passed_on(t, at, progress)
+    now = now + at
+    t.at = progress
+    seen:look()
+  end
+
+  it("counts what is passed on by every read, and its time from the first to the sound end",
+    function()
+      local received = value_of("vm_import_disk_received_bytes_total")
+      local decoded = value_of("vm_import_disk_decoded_bytes_total")
+      local short = durations("bucket", 'result="success",le="10"')
+      local longer = durations("bucket", 'result="success",le="30"')
+      local t = transfer()
+      t.at = { received = 0, fetched = 0, position = 0, passed = 0, reading = 0, reads = 0,
+        sound = 0 }
+      seen:disk_started(nil, nil, t)
+      seen:look()
+      assert.equal(0, value_of("vm_import_disk_transfers"))
+      passed_on(t, 1000, { received = 40, fetched = 40, position = 300, passed = 300,
+        reading = 1, reads = 1, sound = 0 })
+      assert.equal(1, value_of("vm_import_disk_transfers"))
+      passed_on(t, 5, { received = 10, fetched = 60, position = 80, passed = 480,
+        reading = 1, reads = 2, sound = 0 })
+      passed_on(t, 15, { received = 50, fetched = 100, position = 400, passed = 800,
+        reading = 0, reads = 2, sound = 1 })
+      assert.equal(0, value_of("vm_import_disk_transfers"))
+      now = now + 1000
+      seen:disk_ended(nil, nil, t, {})
+      assert.equal(received + 100, value_of("vm_import_disk_received_bytes_total"))
+      assert.equal(decoded + 800, value_of("vm_import_disk_decoded_bytes_total"))
+      assert.equal(short, durations("bucket", 'result="success",le="10"'))
+      assert.equal(longer + 1, durations("bucket", 'result="success",le="30"'))
+    end)
+
+  it("has no time of what nobody has read", function()
+    local count = durations("count", 'result="error"')
+    local t = transfer()
+    t.at = { received = 0, fetched = 0, position = 0, passed = 0, reading = 0, reads = 0,
+      sound = 0 }
+    seen:disk_started(nil, nil, t)
+    seen:disk_ended(nil, nil, t, nil)
+    assert.equal(count, durations("count", 'result="error"'))
   end)
 
   it("forgets a transfer that was closed in the middle", function()

@@ -121,13 +121,15 @@ function methods:wait()
     or errors.new("internal", tostring(result))
 end
 
---- fetching:progress() -> {received, position, capacity, rate}
--- Of what is under way now; never waits.
+--- fetching:progress() -> {received, fetched, position, capacity, rate}
+-- Of what is under way now; `fetched` of the whole, as a conversion fetches nothing.
+-- Never waits.
 function methods:progress()
-  if self.part then
-    return self.part:progress()
-  end
-  return { received = 0, position = 0, capacity = 0, rate = 0 }
+  local now = self.part and self.part:progress()
+    or { received = 0, position = 0, capacity = 0, rate = 0 }
+  self.fetched = now.fetched or self.fetched
+  now.fetched = self.fetched
+  return now
 end
 
 --- fetching:close()
@@ -146,7 +148,7 @@ mt.__close = methods.close
 --                              "iso" as OpenStack has them
 --   opts.max_capacity  bytes   that a disk may have that qemu-img decodes     (64 TiB)
 function M.start(opts)
-  local self = setmetatable({ opts = opts }, mt)
+  local self = setmetatable({ opts = opts, fetched = 0 }, mt)
   self.runner = task.spawn(run, self)
   return self
 end

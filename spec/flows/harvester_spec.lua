@@ -2,6 +2,7 @@
 
 local cluster = require "support.cluster"
 local conditions = require "kube.conditions"
+local errors = require "host.error"
 local fake_source = require("support.source").new
 local flow = require "flows.import"
 local harvester = require "targets.harvester"
@@ -19,13 +20,16 @@ local function fake_disks()
   function disks:remove(_, disk) self.whole[disk.id] = nil end
   function disks:image(plan, disk) return { file = self:path(plan, disk) } end
   function disks.space_finding() end
-  function disks.room() return 1 << 40, 1 end
+  function disks.room() return disks.free or 1 << 40, 1 end
   function disks:put(_, disk)
     self.fetched = self.fetched + 1
     local transfer = setmetatable({}, { __close = function() end })
     function transfer.progress() return { position = 0, received = 0, rate = 0 } end
     function transfer.wait()
       task.sleep(0)
+      if disks.full then
+        return nil, errors.new("nospace", "scratch is full")
+      end
       disks.whole[disk.id] = "whole"
       return { capacity = disk.capacity_bytes, received = 1, digests = {} }
     end
@@ -259,6 +263,63 @@ describe("flows.import in a cluster", function()
     run(w)
     local working = conditions.find(import_of(w).status.conditions, "Reconciling")
     assert.truthy(working.message:find("retry 1/3: EOF", 1, true))
+  end)
+
+  -- How the disks go, once the import has come as far as it can.
+  local function way(w)
+    w.source.can = { reread = true }
+    run(w)
+    local transfer = import_of(w).status.transfer
+    return transfer.mode, transfer.reason
+  end
+
+  it("does without scratch when that is full, unless the import wants it", function()
+    for wanted, mode in pairs { Auto = "Stream", Spool = "Spool" } do
+      local w = world({ spec = { transferMode = wanted } })
+      w.disks.full = true
+      local is, reason = way(w)
+      assert.equal(mode, is)
+      assert.equal("sourceReady", state(w))
+      assert.truthy(reason:find(wanted == "Auto" and "scratch is full" or "spec.transferMode",
+        1, true), reason)
+      local failed = conditions.find(import_of(w).status.importConditions, "VMExportFailed")
+      assert.truthy(failed.message:find("scratch is full", 1, true))
+    end
+  end)
+
+  -- A world whose disks turn out to be none that can be passed on.
+  local function unfit_to_pass_on()
+    local w = world()
+    w.disks.free = 0
+    function w.target.publish_stream()
+      return setmetatable({ close = function() end, progress = function()
+        return { position = 0, received = 0, rate = 0, reading = 0,
+          error = errors.new("unsupported", "the grains do not ascend") }
+      end }, { __close = function() end })
+    end
+    return w
+  end
+
+  it("goes by way of scratch when disks cannot be passed on, and says why", function()
+    local w = unfit_to_pass_on()
+    local mode, reason = way(w)
+    assert.equal("Spool", mode)
+    assert.truthy(reason:find("the grains do not ascend", 1, true), reason)
+    assert.equal(2, w.disks.fetched)
+    assert.equal("diskImageSubmitted", state(w))
+    all_imported(w)
+    run(w)
+    assert.equal("virtualMachineCreated", state(w))
+  end)
+
+  it("gives up when they cannot be passed on and there is no scratch", function()
+    local w = unfit_to_pass_on()
+    w.env.options.no_scratch = true
+    assert.equal("Stream", (way(w)))
+    assert.equal("VMMigrationFailed", state(w))
+    local stalled = conditions.find(import_of(w).status.conditions, "Stalled")
+    assert.equal("NoScratch", stalled.reason)
+    assert.equal(0, w.disks.fetched)
   end)
 
   it("fetches again what scratch has lost, and publishes after a restart", function()

@@ -1,11 +1,15 @@
 local transfer = require "flows.import.transfer"
 
+local FINDING = { code = "SpaceMayRunOut" }
+
 local function decide(opts)
   local ctx = {
     options = { no_scratch = opts.no_scratch },
-    target = { can = { images = true }, disks = {
-      room = function() return opts.free or 100, 50 end,
-      space_finding = function() end,
+    target = { can = { images = not opts.files }, disks = {
+      room = function()
+        return not opts.unknown and (opts.free or 100) or nil, 50
+      end,
+      space_finding = function() return FINDING end,
     } },
   }
   return transfer.decide({ spec = { transferMode = opts.wanted } }, ctx,
@@ -13,14 +17,52 @@ local function decide(opts)
 end
 
 describe("flows.import.transfer", function()
-  it("lets disks wait in scratch where there is room, and passes them on where not", function()
-    assert.equal("Spool", decide({}).mode)
-    assert.equal("Stream", decide({ free = 10 }).mode)
-    assert.equal("Spool", decide({ free = 10, rereads = false }).mode)
+  local function takes(mode, reason, opts)
+    for _, wanted in ipairs { "", "Auto" } do
+      opts.wanted = wanted ~= "" and wanted or nil
+      local way, finding = decide(opts)
+      assert.equal(mode, way.mode)
+      assert.truthy(way.reason:find(reason, 1, true), way.reason)
+      assert.equal(opts.finding, finding)
+    end
+  end
+
+  it("lets disks wait in scratch where there is room", function()
+    takes("Spool", "are free in scratch, the disks need", {})
+    takes("Spool", "are free in scratch, the disks need", { free = 50 })
+  end)
+
+  it("passes them on where there is not, or where nobody can tell", function()
+    takes("Stream", "are free in scratch, the disks may need", { free = 49 })
+    takes("Stream", "nobody can tell", { unknown = true })
+  end)
+
+  it("lets disks of a source that is read but once wait, whatever room there is", function()
+    takes("Spool", "cannot be read again", { free = 10, rereads = false, finding = FINDING })
+  end)
+
+  it("takes what the import names, and warns of scratch that may not do", function()
+    local way, finding = decide({ wanted = "Spool", free = 10 })
+    assert.same({ mode = "Spool", reason = "spec.transferMode" }, way)
+    assert.equal(FINDING, finding)
+    way, finding = decide({ wanted = "Stream" })
+    assert.same({ mode = "Stream", reason = "spec.transferMode" }, way)
+    assert.is_nil(finding)
+  end)
+
+  it("refuses to pass on what is read but once", function()
+    local way, finding = decide({ wanted = "Stream", rereads = false })
+    assert.is_nil(way)
+    assert.equal("TransferModeUnsupported", finding.code)
+    assert.equal("Blocks", finding.severity)
+  end)
+
+  it("decides nothing where disks end in files", function()
+    assert.is_nil(decide({ files = true, wanted = "Stream" }))
   end)
 
   it("passes everything on where there is no scratch, or says before that it cannot", function()
-    assert.equal("Stream", decide({ no_scratch = true }).mode)
+    takes("Stream", "there is no scratch", { no_scratch = true })
     assert.equal("Stream", decide({ no_scratch = true, wanted = "Stream" }).mode)
     for _, opts in ipairs { { wanted = "Spool" }, { rereads = false } } do
       opts.no_scratch = true
@@ -29,5 +71,17 @@ describe("flows.import.transfer", function()
       assert.equal("Blocks", finding.severity)
       assert.equal("NoScratch", finding.code)
     end
+  end)
+
+  it("may be changed while it is Auto, and the source is read as often as need be", function()
+    local function may(wanted, rereads)
+      return transfer.may_stream({ spec = { transferMode = wanted } },
+        { can = { reread = rereads } })
+    end
+    assert.is_true(may(nil, true))
+    assert.is_true(may("", true))
+    assert.is_true(may("Auto", true))
+    assert.is_false(may("Auto", false))
+    assert.is_false(may("Spool", true))
   end)
 end)

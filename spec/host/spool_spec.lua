@@ -184,7 +184,9 @@ describe("disk.spool", function()
       assert.equal("disk.etag disk.index.part disk.vmdk.part", disks.names(scratch))
     end
     local spool <close> = open()
-    local result = assert(fetch_whole(spool))
+    local running <close> = fetch(spool)
+    local result = assert(running:wait())
+    assert.equal(#vmdk - HALF, running:progress().fetched)
     local second = source:requests()[2]
     assert.truthy(second:find(("Range: bytes=%d-\r\n"):format(HALF), 1, true), second)
     assert.truthy(second:find('If-Range: "one"\r\n', 1, true))

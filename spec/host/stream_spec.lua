@@ -85,7 +85,8 @@ describe("disk.stream", function()
       assert.equal(disks.digest("sha256", disks.write(folder .. "/v", vmdk)),
         p.digests.sha256)
       assert.is_true(pace.eventually(function()
-        return stream:progress().fetched == reads * #vmdk
+        local now = stream:progress()
+        return now.fetched == reads * #vmdk and now.passed == reads * size
       end))
     end
   end)

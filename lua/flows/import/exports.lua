@@ -79,7 +79,7 @@ local function time_left(p, capacity)
 end
 
 --- exports.describe(disks, running) -> text
--- "disk 1/2 43 %, 1.2 GB at 118 MB/s, 4 min left", of all that are being read.
+-- "disk 1/2 43 % of 10.7 GB, 1.2 GB at 118 MB/s, 4 min left", of all that are being read.
 --
 --   running  {[disk id] = something with progress() as host.disk's transfers have it}
 function M.describe(disks, running)
@@ -89,9 +89,9 @@ function M.describe(disks, running)
     if reads then
       local p = reads:progress()
       local capacity = math.max(disk.capacity_bytes, 1)
-      parts[#parts + 1] = ("disk %d/%d %d %%, %s at %s/s%s"):format(i, #disks,
-        p.position * 100 // capacity, human(p.received), human(p.rate or 0),
-        time_left(p, capacity))
+      parts[#parts + 1] = ("disk %d/%d %d %% of %s, %s at %s/s%s"):format(i, #disks,
+        p.position * 100 // capacity, human(capacity), human(p.received),
+        human(p.rate or 0), time_left(p, capacity))
     end
   end
   return table.concat(parts, "; ")
