@@ -18,9 +18,10 @@ local function leave_line(self, uid)
   for i, waiting in ipairs(self.line) do
     if waiting.uid == uid then
       table.remove(self.line, i)
-      return
+      return true
     end
   end
+  return false
 end
 
 -- What is in use: in all, and of each source.
@@ -34,21 +35,21 @@ local function in_use(self)
 end
 
 --- places:see(uid, source, state) -> freed
--- What status says of an import; state nil: it is gone.
+-- What status says of an import; state nil: it is gone. It may be late: what was given a
+-- moment ago is not taken back because of what was so before.
 --
---   freed  boolean  a place has become free by it
+--   freed  boolean  a place has become free by it, or who was in line for one has gone
 function methods:see(uid, source, state)
   if MOVING[state] then
-    self.taken[uid] = source
+    self.taken[uid], self.unseen[uid] = source, nil
     leave_line(self, uid)
     return false
-  elseif state == "virtualMachineImportValid" then
+  elseif state == "virtualMachineImportValid" or state == "" and self.unseen[uid] then
     return false
   end
   local freed = self.taken[uid] ~= nil
-  self.taken[uid] = nil
-  leave_line(self, uid)
-  return freed
+  self.taken[uid], self.unseen[uid] = nil, nil
+  return leave_line(self, uid) or freed
 end
 
 --- places:take(uid, source, key) -> true | false, why
@@ -63,7 +64,7 @@ function methods:take(uid, source, key)
   local all, of_source = in_use(self)
   local same = of_source[source] or 0
   if all < self.most and same < self.most_per_source then
-    self.taken[uid] = source
+    self.taken[uid], self.unseen[uid] = source, true
     leave_line(self, uid)
     return true
   end
@@ -98,7 +99,8 @@ function M.new(most, most_per_source)
   return setmetatable({
     most = most,
     most_per_source = most_per_source,
-    taken = {},
+    taken = {},  -- uid -> source
+    unseen = {}, -- uid -> true: given, and status does not show it yet
     line = {},
   }, mt)
 end

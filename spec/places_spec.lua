@@ -58,7 +58,17 @@ describe("places", function()
     places:take("2", "a", "key2")
     places:see("1", "a", nil)
     assert.same({ "key3" }, places:next())
-    places:see("3", "a", nil)
+    assert.is_true(places:see("3", "a", nil)) -- told, and gone without taking it
     assert.same({ "key2" }, places:next())
+  end)
+
+  it("does not take back what was given because of news that are older", function()
+    local places = places_of.new(1, 1)
+    places:take("1", "a")
+    assert.is_false(places:see("1", "a", ""))
+    assert.is_false((places:take("2", "a", "key2")))
+    places:see("1", "a", "sourceReady")
+    assert.is_true(places:see("1", "a", "")) -- blanked by its user
+    assert.is_true(places:take("2", "a", "key2"))
   end)
 end)

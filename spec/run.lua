@@ -1,22 +1,14 @@
 --- run: the specs, under busted, as one task of the host.
 --
---   vm-import-controller script spec/run.lua [FILE or FOLDER ...]
+--   vm-import-controller script spec/run.lua FILE or FOLDER ...
 --
--- Run from the top of the source tree. Folders are searched for *_spec.lua; without
--- arguments all of spec/ but spec/e2e.
+-- Run from the top of the source tree. Folders are searched for *_spec.lua. All at once:
+-- spec/all.lua.
 
 package.path = "spec/?.lua;" .. package.path
 package.cpath = (os.getenv("VIC_BUILD") or "build") .. "/spec/?.so;" .. package.cpath
 
 local files = { ... }
-if #files == 0 then
-  local all = io.popen("find spec -path spec/e2e -prune -o -name '*_spec.lua' -print")
-  for path in all:lines() do
-    files[#files + 1] = path
-  end
-  all:close()
-  table.sort(files)
-end
 
 -- busted's runner reads the global `arg` and ends with os.exit; the host must end
 -- by returning, so that what tasks hold is closed.

@@ -53,12 +53,20 @@ func (p *pods) stop(uid types.UID) {
 	}
 }
 
-// keep ends every pod whose object is not in the set.
-func (p *pods) keep(uids map[types.UID]bool) {
+// forget ends the pods of what is not there any more. Only of those that ran before it asks: one that another
+// worker starts meanwhile may be for an object that the answer does not have yet.
+func (p *pods) forget(there func() map[types.UID]bool) {
+	p.mutex.Lock()
+	ran := make([]types.UID, 0, len(p.running))
+	for uid := range p.running {
+		ran = append(ran, uid)
+	}
+	p.mutex.Unlock()
+	uids := there()
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	for uid, cancel := range p.running {
-		if !uids[uid] {
+	for _, uid := range ran {
+		if cancel := p.running[uid]; cancel != nil && uids != nil && !uids[uid] {
 			cancel()
 		}
 	}
@@ -86,20 +94,24 @@ func isEnded(backing *longhornv1.BackingImage) bool {
 		file.State == longhornv1.BackingImageStateFailed)
 }
 
-// forgetPods ends the downloads of backing images that are gone.
-func (s *standin) forgetPods(ctx context.Context) {
+// downloads are the uids of everything that may have a pod; nil when that cannot be told.
+func (s *standin) downloads(ctx context.Context) map[types.UID]bool {
 	var list longhornv1.BackingImageList
 	if s.client.List(ctx, &list) != nil {
-		return
+		return nil
 	}
 	uids := s.dataVolumeUIDs(ctx)
-	if uids == nil {
-		return
-	}
 	for _, backing := range list.Items {
-		uids[backing.UID] = true
+		if uids != nil {
+			uids[backing.UID] = true
+		}
 	}
-	s.pods.keep(uids)
+	return uids
+}
+
+// forgetPods ends the downloads of what is gone.
+func (s *standin) forgetPods(ctx context.Context) {
+	s.pods.forget(func() map[types.UID]bool { return s.downloads(ctx) })
 }
 
 // tellImage passes on to the VirtualMachineImage what Longhorn says of its BackingImage.

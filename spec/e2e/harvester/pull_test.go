@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -32,6 +34,32 @@ func imageFor(t *testing.T, ns, url string, changes map[string]any) {
 
 var asCDI = map[string]any{
 	"spec|backend": "cdi", "metadata|annotations|harvesterhci.io/storageClassName": "longhorn-v2",
+}
+
+// What is found gone must not take a pod with it that another worker starts at that moment.
+func TestPodsThatBeginMeanwhile(t *testing.T) {
+	p := &pods{running: map[types.UID]context.CancelFunc{}}
+	begin := func(uid types.UID) <-chan struct{} {
+		ended := make(chan struct{})
+		p.start(ctx, uid, func(ctx context.Context) { <-ctx.Done(); close(ended) })
+		return ended
+	}
+	stays, goes := begin("stays"), begin("goes")
+	var begun <-chan struct{}
+	p.forget(func() map[types.UID]bool {
+		begun = begin("begun")
+		return map[types.UID]bool{"stays": true}
+	})
+	<-goes
+	for name, ended := range map[string]<-chan struct{}{"stays": stays, "begun": begun} {
+		select {
+		case <-ended:
+			t.Errorf("%s was ended", name)
+		default:
+		}
+	}
+	p.stop("stays")
+	p.stop("begun")
 }
 
 func TestLonghornPull(t *testing.T) {

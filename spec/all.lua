@@ -1,0 +1,82 @@
+--- all: every spec but those of spec/e2e, each file in a process of its own, two at a time.
+--
+--   vm-import-controller script spec/all.lua
+--
+-- Run from the top of the source tree. Prints what a file that fails has printed, and how
+-- many specs there were.
+
+local env = require "host.env"
+local process = require "host.process"
+local task = require "host.task"
+
+local PROGRAM = env.get("VIC_PROGRAM") or "build/vm-import-controller"
+local AT_ONCE, WITHIN = 2, 600 -- processes, seconds
+
+-- Those that take longest begin first.
+local LONGEST = { "spec/host/spool_spec.lua", "spec/host/stream_spec.lua",
+  "spec/scripts_spec.lua", "spec/host/disk_vmdk_spec.lua", "spec/host/disk_spec.lua",
+  "spec/host/images_spec.lua", "spec/disk/fetch_spec.lua", "spec/disk/convert_spec.lua" }
+
+local function all_files()
+  local found = assert(process.run({ argv = { "find", "spec", "-path", "spec/e2e", "-prune",
+    "-o", "-name", "*_spec.lua", "-print" } }))
+  local first, files = {}, {}
+  for _, path in ipairs(LONGEST) do
+    first[path] = true
+  end
+  for path in found.stdout:gmatch("[^\n]+") do
+    if not first[path] then
+      files[#files + 1] = path
+    end
+  end
+  table.sort(files)
+  return table.move(files, 1, #files, #LONGEST + 1, { table.unpack(LONGEST) })
+end
+
+-- What busted says last: how many specs have passed, as an integer.
+local function count(text)
+  local n
+  for passed in text:gmatch("(%d+) success") do
+    n = passed
+  end
+  return math.tointeger(n) or 0
+end
+
+local function run(path)
+  local ended = assert(process.run({
+    argv = { PROGRAM, "script", "spec/run.lua", path },
+    inherit = true,
+    timeout = WITHIN,
+  }))
+  if ended.status ~= 0 then
+    print(("%s: %s\n%s%s"):format(path, ended.signal and "signal " .. ended.signal
+      or "failed", ended.stdout, ended.stderr))
+  end
+  return ended.status == 0, count(ended.stdout)
+end
+
+local files = all_files()
+local next_file, passed, failed = 1, 0, {}
+
+local function work()
+  while files[next_file] do
+    local path = files[next_file]
+    next_file = next_file + 1
+    local ok, n = run(path)
+    passed = passed + n
+    if not ok then
+      failed[#failed + 1] = path
+    end
+  end
+end
+
+local workers = {}
+for i = 1, AT_ONCE do
+  workers[i] = task.spawn(work)
+end
+for _, worker in ipairs(workers) do
+  assert(worker:join())
+end
+print(("%d specs of %d files have passed, %d files have failed %s"):format(passed, #files,
+  #failed, table.concat(failed, " ")))
+return #failed == 0 and 0 or 1
