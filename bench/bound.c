@@ -16,26 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int nothing_resize(struct vic_output *output, uint64_t capacity,
-                          struct vic_error *err)
-{
-    (void)output;
-    (void)capacity;
-    (void)err;
-    return 0;
-}
-
-static int nothing_put(struct vic_output *output, uint64_t offset,
-                       const unsigned char *data, size_t size, struct vic_error *err)
-{
-    (void)output;
-    (void)offset;
-    (void)data;
-    (void)size;
-    (void)err;
-    return 0;
-}
-
 static struct vic_source *source_new(const char *where, struct vic_error *err)
 {
     struct vic_http_source_opts opts = {
@@ -48,8 +28,7 @@ static struct vic_source *source_new(const char *where, struct vic_error *err)
 
 static int read_disk(struct vic_source *source, struct vic_error *err)
 {
-    struct vic_output nothing = { .resize = nothing_resize, .put = nothing_put };
-    struct vic_pipeline *pipeline = vic_pipeline_new(&nothing, NULL);
+    struct vic_pipeline *pipeline = vic_pipeline_new(&vic_nowhere, NULL);
     struct vic_vmdk *vmdk = vic_vmdk_new(vic_pipeline_batches(pipeline), 0);
     struct vic_sink *sink = vic_vmdk_sink(vmdk);
     int code = source->run(source, sink, err);

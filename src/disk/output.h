@@ -19,4 +19,7 @@ struct vic_output {
                size_t size, struct vic_error *err);
 };
 
+/* Keeps nothing; a disk that begins with another format's magic is refused all the same. */
+extern struct vic_output vic_nowhere;
+
 #endif

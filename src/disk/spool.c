@@ -7,7 +7,6 @@
 #include "alloc.h"
 #include "files.h"
 #include "grain_index.h"
-#include "magic.h"
 #include "part.h"
 #include "rate.h"
 #include "spool_reader.h"
@@ -159,24 +158,6 @@ static int on_batch(struct vic_batch_watcher *watcher, const struct vic_batch *b
     return 0;
 }
 
-static int nowhere_resize(struct vic_output *output, uint64_t capacity,
-                          struct vic_error *err)
-{
-    (void)output, (void)capacity, (void)err;
-    return 0;
-}
-
-static int nowhere_put(struct vic_output *output, uint64_t offset,
-                       const unsigned char *data, size_t size, struct vic_error *err)
-{
-    (void)output;
-    if (offset == 0)
-        return vic_magic_refuse(data, size, err);
-    return 0;
-}
-
-static struct vic_output nowhere = { nowhere_resize, nowhere_put };
-
 /* Puts other files in the place of those that readers have. */
 static void use(struct vic_spool *s, int fd, int index_fd)
 {
@@ -289,7 +270,7 @@ static int fetch_once(struct vic_spool *s, const struct vic_transfer_opts *opts,
 
     if (open_files(s, lock, stored > 0, err))
         return -1;
-    f.stages = vic_stages_new(opts, &nowhere, NULL, err);
+    f.stages = vic_stages_new(opts, &vic_nowhere, NULL, err);
     if (!f.stages)
         return -1;
     vic_stages_tap(f.stages, &f.sink);

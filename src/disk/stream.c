@@ -39,7 +39,6 @@ struct prefix {
 struct vic_stream {
     struct vic_image image; /* first, so that an image * is a stream * */
     struct vic_description *description;
-    struct vic_output nowhere;
     pthread_mutex_t lock; /* all below */
     struct reading *readings;
     bool stopped;
@@ -48,20 +47,6 @@ struct vic_stream {
     struct vic_rate rate;
     struct vic_stream_progress progress;
 };
-
-static int nowhere_resize(struct vic_output *output, uint64_t capacity,
-                          struct vic_error *err)
-{
-    (void)output, (void)capacity, (void)err;
-    return 0;
-}
-
-static int nowhere_put(struct vic_output *output, uint64_t offset,
-                       const unsigned char *data, size_t size, struct vic_error *err)
-{
-    (void)output, (void)offset, (void)data, (void)size, (void)err;
-    return 0;
-}
 
 /* Under the lock: what came of it. */
 static void note_end(struct reading *r, int code, const struct vic_error *err)
@@ -187,7 +172,7 @@ static struct reading *reading_new(struct vic_stream *s, uint64_t length,
     r->stream = s;
     r->whole = length == s->image.size;
     r->feed = vic_feed_new(s->image.size, length, waiter);
-    r->stages = vic_stages_new(&s->description->opts, &s->nowhere, vic_feed_sink(r->feed),
+    r->stages = vic_stages_new(&s->description->opts, &vic_nowhere, vic_feed_sink(r->feed),
                                err);
     if (!r->stages) {
         reading_free(r);
@@ -316,8 +301,6 @@ struct vic_stream *vic_stream_new(const struct vic_transfer_opts *opts,
     s->image.size = opts->capacity;
     s->image.open = stream_open;
     s->image.free = stream_free;
-    s->nowhere.resize = nowhere_resize;
-    s->nowhere.put = nowhere_put;
     s->description = vic_description_new(opts);
     pthread_mutex_init(&s->lock, NULL);
     return s;

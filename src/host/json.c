@@ -77,22 +77,6 @@ static int l_json_decode(lua_State *L)
 }
 
 /*
- * json.array(t) -> t
- * Marks t (default: a new table) as a list, so that it is one also when empty.
- */
-static int l_json_array(lua_State *L)
-{
-    if (lua_isnoneornil(L, 1)) {
-        lua_settop(L, 0);
-        lua_newtable(L);
-    }
-    luaL_checktype(L, 1, LUA_TTABLE);
-    lua_settop(L, 1);
-    vic_value_mark(L);
-    return 1;
-}
-
-/*
  * json.is_array(value) -> boolean
  * Whether value is a table with the mark.
  */
@@ -108,7 +92,7 @@ int vic_open_json(lua_State *L)
     static const luaL_Reg functions[] = {
         { "encode", l_json_encode },
         { "decode", l_json_decode },
-        { "array", l_json_array },
+        { "array", vic_l_value_array },
         { "is_array", l_json_is_array },
         { NULL, NULL },
     };

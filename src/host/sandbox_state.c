@@ -133,23 +133,11 @@ static void open_log(lua_State *L, struct vic_sandbox_log *log)
     lua_setglobal(L, "log");
 }
 
-static int l_array(lua_State *L)
-{
-    if (lua_isnoneornil(L, 1)) {
-        lua_settop(L, 0);
-        lua_newtable(L);
-    }
-    luaL_checktype(L, 1, LUA_TTABLE);
-    lua_settop(L, 1);
-    vic_value_mark(L);
-    return 1;
-}
-
 /* json.array, as our own code has it. Its mark is nobody's to change. */
 static void open_json(lua_State *L)
 {
     lua_newtable(L);
-    lua_pushcfunction(L, l_array);
+    lua_pushcfunction(L, vic_l_value_array);
     lua_setfield(L, -2, "array");
     lua_newtable(L);
     vic_value_mark(L);

@@ -69,6 +69,18 @@ void vic_value_mark(lua_State *L)
     lua_setmetatable(L, -2);
 }
 
+int vic_l_value_array(lua_State *L)
+{
+    if (lua_isnoneornil(L, 1)) {
+        lua_settop(L, 0);
+        lua_newtable(L);
+    }
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    vic_value_mark(L);
+    return 1;
+}
+
 bool vic_value_marked(lua_State *L, int index)
 {
     bool marked;

@@ -37,6 +37,12 @@ int vic_path_throw(lua_State *L, const struct vic_path *path, const char *fmt, .
 void vic_value_mark(lua_State *L);
 bool vic_value_marked(lua_State *L, int index);
 
+/*
+ * json.array(t) -> t
+ * Marks t (default: a new table) as a list, so that it is one also when empty.
+ */
+int vic_l_value_array(lua_State *L);
+
 /* json.null: a light userdata. */
 void vic_value_push_null(lua_State *L);
 bool vic_value_is_null(lua_State *L, int index);
