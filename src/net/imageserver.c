@@ -14,12 +14,12 @@
 #include "listen.h"
 #include "log.h"
 #include "metrics.h"
+#include "readings.h"
 #include "routes.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <microhttpd.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,16 +38,7 @@ struct vic_imageserver {
     struct vic_metric *requests_total, *bytes_total;
     bool sha512;
 
-    pthread_mutex_t lock; /* all below */
-    struct reading *readings;
-    bool stopping;
-};
-
-/* An image's reader while an answer lasts, so that vic_imageserver_stop() can end it. */
-struct reading {
-    struct vic_imageserver *server;
-    struct vic_image_reader *reader;
-    struct reading *next, **link;
+    struct vic_readings *readings;
 };
 
 /* One request, from its first line to the answer's last byte. */
@@ -98,37 +89,6 @@ static void resume(void *connection)
     MHD_resume_connection(connection);
 }
 
-static void enlist(struct reading *r, struct vic_image_reader *reader)
-{
-    struct vic_imageserver *s = r->server;
-
-    pthread_mutex_lock(&s->lock);
-    r->reader = reader;
-    r->next = s->readings;
-    r->link = &s->readings;
-    if (r->next)
-        r->next->link = &r->next;
-    s->readings = r;
-    if (s->stopping)
-        reader->stop(reader);
-    pthread_mutex_unlock(&s->lock);
-}
-
-/* The reader is about to be closed. */
-static void delist(void *arg)
-{
-    struct reading *r = arg;
-    struct vic_imageserver *s = r->server;
-
-    pthread_mutex_lock(&s->lock);
-    if (r->link)
-        *r->link = r->next;
-    if (r->next)
-        r->next->link = r->link;
-    pthread_mutex_unlock(&s->lock);
-    free(r);
-}
-
 /* What the log calls it. */
 static const char *name_of(const struct vic_route *route)
 {
@@ -141,19 +101,18 @@ static const char *name_of(const struct vic_route *route)
 static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
 {
     const struct vic_image_waiter waiter = { suspend, resume, x->connection };
-    struct reading *reading = vic_alloc(sizeof(*reading));
+    struct vic_reading *reading = vic_reading_new(s->readings);
     struct vic_imagebody body = {
         .file = x->route->file,
         .image = x->route->image,
         .size = x->route->size,
         .waiter = x->waiter.head ? NULL : &waiter,
         .sha512 = x->waiter.head || !s->sha512 ? NULL : x->sha512,
-        .closing = delist,
+        .closing = vic_reading_close,
         .closing_arg = reading,
     };
     struct MHD_Response *response;
 
-    reading->server = s;
     if (!x->waiter.head) {
         body.range = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Range");
         body.if_range =
@@ -161,9 +120,9 @@ static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
     }
     response = vic_imagebody_response(&body);
     if (body.reader)
-        enlist(reading, body.reader);
+        vic_reading_begin(reading, body.reader);
     else
-        free(reading);
+        vic_reading_close(reading);
     if (!response) {
         vic_log(VIC_LOG_WARN, "image server: %s: %s", name_of(x->route), strerror(errno));
         return send_status(s, x->connection, MHD_HTTP_SERVICE_UNAVAILABLE);
@@ -329,7 +288,7 @@ struct vic_imageserver *vic_imageserver_start(const struct vic_imageserver_opts 
     s = vic_alloc(sizeof(*s));
     s->socket = socket;
     s->sha512 = opts->sha512;
-    pthread_mutex_init(&s->lock, NULL);
+    s->readings = vic_readings_new();
     s->routes = vic_routes_new(&routes);
     vic_elsewhere_init(&s->elsewhere);
     register_metrics(s);
@@ -342,29 +301,18 @@ struct vic_imageserver *vic_imageserver_start(const struct vic_imageserver_opts 
     return s;
 }
 
-static void stop_readers(struct vic_imageserver *s)
-{
-    struct reading *r;
-
-    pthread_mutex_lock(&s->lock);
-    s->stopping = true;
-    for (r = s->readings; r; r = r->next)
-        r->reader->stop(r->reader);
-    pthread_mutex_unlock(&s->lock);
-}
-
 void vic_imageserver_stop(struct vic_imageserver *s)
 {
     if (!s)
         return;
     /* No connection may be suspended when the daemon stops, or become so. */
     vic_routes_stop(s->routes);
-    stop_readers(s);
+    vic_readings_stop(s->readings);
     if (s->daemon)
         MHD_stop_daemon(s->daemon);
     vic_routes_free(s->routes);
     vic_elsewhere_fini(&s->elsewhere);
-    pthread_mutex_destroy(&s->lock);
+    vic_readings_free(s->readings);
     free(s);
 }
 
