@@ -255,11 +255,15 @@ local function publish(self, key)
   end
 end
 
+-- In these there may be images that are being downloaded.
+local MAY_BE_PULLED = { sourceReady = true, disksExported = true,
+  diskImageSubmitted = true }
+
 -- Imports whose images are being downloaded have their routes again before the image
 -- server says of any path that it does not exist.
 local function publish_all(self)
   for id, value in self.imports:each() do
-    if value.state == "diskImageSubmitted" then
+    if MAY_BE_PULLED[value.state] then
       local ok, err = pcall(publish, self, import_key(id))
       if not ok then
         log.warn(("publishing the disks of %s: %s"):format(id, errors.of(err).message))

@@ -32,6 +32,12 @@ local function spool_of(self, plan, disk)
   return spool
 end
 
+--- spools:comes(plan, disk) -> boolean
+-- What has come of the disk so far can be published, and the rest is waited for.
+function methods:comes(plan, disk)
+  return self.open[base(self, plan, disk)] ~= nil
+end
+
 local function is_spooled(self, plan, disk)
   return self.open[base(self, plan, disk)]
     or file.stat(base(self, plan, disk) .. ".vmdk") ~= nil

@@ -7,31 +7,41 @@ local fake_source = require("support.source").new
 local flow = require "flows.import"
 local harvester = require "targets.harvester"
 local json = require "host.json"
+local pace = require "support.pace"
 local task = require "host.task"
 
 local KEY = { namespace = "default", name = "web" }
 
 -- Raw files that are there at once.
 local function fake_disks()
-  local disks = { whole = {}, fetched = 0 }
+  local disks = { whole = {}, fetched = 0, changed = task.signal() }
   function disks:path(_, disk) return "/scratch/" .. disk.name .. ".raw" end
   function disks:state(_, disk) return self.whole[disk.id] end
   function disks:writer_of() return nil end
   function disks:remove(_, disk) self.whole[disk.id] = nil end
   function disks:image(plan, disk) return { file = self:path(plan, disk) } end
+  function disks:comes() return self.coming ~= nil end
   function disks.space_finding() end
   function disks.room() return disks.free or 1 << 40, 1 end
   function disks:put(_, disk)
     self.fetched = self.fetched + 1
     local transfer = setmetatable({}, { __close = function() end })
-    function transfer.progress() return { position = 0, received = 0, rate = 0 } end
+    function transfer.progress()
+      return { position = disks.coming and 1 or 0, received = 0, rate = 0 }
+    end
     function transfer.wait()
       task.sleep(0)
+      while disks.coming do
+        disks.changed:wait()
+      end
       if disks.full then
         return nil, errors.new("nospace", "scratch is full")
+      elseif disks.problem then
+        return nil, disks.problem
       end
       disks.whole[disk.id] = "whole"
-      return { capacity = disk.capacity_bytes, received = 1, digests = {} }
+      return { capacity = disk.capacity_bytes, received = 1,
+        digests = disks.digests or {} }
     end
     return transfer
   end
@@ -63,6 +73,7 @@ local function world(opts)
   w.target = harvester.new({ client = w.store, server = w.server,
     base_url = "http://svc:8080", scratch = "/scratch" })
   w.target.disks = w.disks
+  w.disks.digests = opts.digests
   w.env = {
     store = w.store, target = w.target,
     open_source = function() return w.source end,
@@ -333,6 +344,81 @@ describe("flows.import in a cluster", function()
     assert.equal(before + 2, w.disks.fetched)
     assert.truthy(w.server.routes[route])
     assert.equal("diskImageSubmitted", state(w))
+  end)
+
+  -- Until what comes so far can be pulled; the step that fetches it.
+  local function begin(w)
+    w.disks.coming = true
+    local step = task.spawn(run, w)
+    assert.is_true(pace.eventually(function()
+      local entry = ((import_of(w).status or {}).diskImportStatus or {})[2]
+      return entry and entry.VirtualMachineImage
+    end))
+    return step
+  end
+
+  local function let_end(w, step, problem)
+    w.disks.coming, w.disks.problem = nil, problem
+    w.disks.changed:notify()
+    assert(step:join())
+  end
+
+  it("makes the images while the disks come, as they may be pulled then", function()
+    local w = world()
+    local step = begin(w)
+    assert.equal("sourceReady", state(w))
+    assert.equal(2, #images(w))
+    for i, image in ipairs(images(w)) do
+      local entry = import_of(w).status.diskImportStatus[i]
+      assert.equal("http://svc:8080" .. entry.diskRoute, image.spec.url)
+      assert.is_nil(w.server.routes[entry.diskRoute].held)
+    end
+    local uid = images(w)[1].metadata.uid
+    let_end(w, step)
+    assert.equal("diskImageSubmitted", state(w))
+    assert.equal(uid, images(w)[1].metadata.uid)
+    assert.equal(2, #images(w))
+  end)
+
+  it("makes an image again that has failed meanwhile, which is no attempt", function()
+    local w = world({ spec = { maxRetries = 0 } })
+    local step = begin(w)
+    local uid = images(w)[1].metadata.uid
+    set_image(w, images(w)[1].metadata.name, { conditions = json.array({
+      { type = "RetryLimitExceeded", status = "True", message = "timed out" } }) })
+    let_end(w, step)
+    assert.equal("diskImageSubmitted", state(w))
+    assert.is_nil(import_of(w).status.attempt)
+    assert.not_equal(uid, images(w)[1].metadata.uid)
+  end)
+
+  it("lets who pulls wait while a disk that broke off does not come", function()
+    local w = world()
+    local step = begin(w)
+    let_end(w, step, errors.new("io", "no"))
+    assert.equal("sourceReady", state(w))
+    for _, entry in ipairs(import_of(w).status.diskImportStatus) do
+      assert.truthy(w.server.routes[entry.diskRoute].held)
+    end
+    local uid = images(w)[1].metadata.uid
+    w.disks.problem, w.clock = nil, w.clock + 10
+    run(w)
+    assert.equal("diskImageSubmitted", state(w))
+    assert.equal(uid, images(w)[1].metadata.uid)
+  end)
+
+  it("never takes an image again that was made of what the source did not send", function()
+    local w = world({ sent = { ["2000"] = { algorithm = "sha1", value = "ab" } },
+      digests = { sha1 = "cd" } })
+    local step = begin(w)
+    local before = import_of(w).status.diskImportStatus[1].diskRoute
+    let_end(w, step)
+    assert.equal("sourceReady", state(w))
+    assert.equal(1, #images(w))
+    local entry = import_of(w).status.diskImportStatus[1]
+    assert.is_nil(entry.VirtualMachineImage)
+    assert.is_nil(entry.diskRoute)
+    assert.is_nil(w.server.routes[before])
   end)
 
   it("takes the images that are there after a crash before it could say so", function()

@@ -157,6 +157,8 @@ describe("disk.spool", function()
     assert.is_true(pace.eventually(function()
       return site.server:stats(PATH).active == 1
     end))
+    -- Nobody is invited to ask for its end now.
+    assert.is_nil(assert(site:get(PATH, nil, "HEAD")).headers["accept-ranges"])
     assert.is_false(pulling:done())
     running:close()
     assert.equal("cancelled", select(2, running:wait()).kind)
@@ -194,6 +196,40 @@ describe("disk.spool", function()
     assert.equal(disks.digest("sha256", base .. ".vmdk"), result.digests.sha256)
     assert.equal(want, (pull()))
     assert.equal("disk.index disk.vmdk", disks.names(scratch))
+  end)
+
+  it("fetches nothing again that is here whole, but was not kept yet", function()
+    source:on("/d", { head(#vmdk + 1, ETAG) .. vmdk, "<close>" },
+      { head(0, ("Content-Range: bytes */%d\r\n"):format(#vmdk), "416 No") })
+    local spool <close> = open()
+    assert.is_nil((fetch_whole(spool)))
+    local result = assert(fetch_whole(spool))
+    assert.equal(#vmdk, result.received)
+    assert.equal(disks.digest("sha256", base .. ".vmdk"), result.digests.sha256)
+    assert.equal(2, #source:requests())
+    assert.equal(want, (pull()))
+  end)
+
+  it("begins again where what is here is longer than the stream", function()
+    source:on("/d", { head(#vmdk, ETAG) .. vmdk:sub(1, HALF), "<close>" },
+      { head(4, ("Content-Range: bytes */%d\r\n"):format(HALF - 1), "416 No") .. "none" },
+      { head(#vmdk, ETAG) .. vmdk })
+    local spool <close> = open()
+    assert.is_nil((fetch_whole(spool)))
+    assert(fetch_whole(spool))
+    assert.equal(3, #source:requests())
+    assert.equal(want, (pull()))
+  end)
+
+  it("lets nobody wait for what will not come", function()
+    local spool = open()
+    local pulling = task.spawn(pull)
+    assert.is_true(pace.eventually(function()
+      return site.server:stats(PATH).active == 1
+    end))
+    spool:close()
+    local _, _, code = pulling:join()
+    assert.not_equal(0, code)
   end)
 
   it("begins again where the server gives no mark, or another one", function()

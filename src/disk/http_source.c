@@ -40,6 +40,8 @@ struct http_source {
     double last;    /* when the last byte came */
     bool answered;  /* this request, well, and its body has begun */
     uint64_t start; /* where in the stream its answer says that it begins */
+    uint64_t total; /* and how long the stream is; 0: not said */
+    bool complete;  /* nothing lacks */
     bool sink_failed;
     struct vic_error err; /* of the sink, or of the answer */
     char detail[CURL_ERROR_SIZE];
@@ -93,6 +95,16 @@ static void keep_etag(struct http_source *s, const char *value, size_t size)
     s->source.etag[size] = '\0';
 }
 
+/* "0-99/100" or, of what cannot be had, "*" and "/100". A line ends with LF, so what is no
+ * number ends there at the latest. */
+static void keep_range(struct http_source *s, const char *value, size_t size)
+{
+    const char *slash = memchr(value, '/', size);
+
+    s->start = strtoull(value, NULL, 10);
+    s->total = slash ? strtoull(slash + 1, NULL, 10) : 0;
+}
+
 static size_t on_header(char *data, size_t one, size_t size, void *arg)
 {
     struct http_source *s = arg;
@@ -103,9 +115,8 @@ static size_t on_header(char *data, size_t one, size_t size, void *arg)
     s->last = now();
     if (size > sizeof(chunked) && strncasecmp(data, chunked, sizeof(chunked) - 1) == 0)
         s->source.framed = true;
-    /* A line ends with LF, so what is no number ends there at the latest. */
     if (size > sizeof(range) && strncasecmp(data, range, sizeof(range) - 1) == 0)
-        s->start = strtoull(data + sizeof(range) - 1, NULL, 10);
+        keep_range(s, data + sizeof(range) - 1, size - sizeof(range) + 1);
     if (size > 6 && strncasecmp(data, "etag: ", 6) == 0)
         keep_etag(s, data + 6, size - 6);
     return size;
@@ -117,6 +128,10 @@ static int check_rest(struct http_source *s, long status)
     uint64_t have = atomic_load(&s->source.received);
 
     if (status == 206 && s->start == have)
+        return 0;
+    /* It ended just there. With If-Range a stream that has changed would be 200. */
+    s->complete = status == 416 && s->total == have;
+    if (s->complete)
         return 0;
     s->source.status = status == 206 ? 0 : (int)status;
     if (s->stored && (status == 200 || status == 206 || status == 416))
@@ -160,6 +175,8 @@ static size_t on_body(char *data, size_t one, size_t size, void *arg)
         return size + 1;
     }
     s->answered = true;
+    if (s->complete)
+        return size;
     atomic_fetch_add(&s->source.received, size);
     if (s->sink->write(s->sink, data, size, &s->err)) {
         s->sink_failed = true;
@@ -281,7 +298,7 @@ static int ask_again(struct http_source *s)
              (uint64_t)atomic_load(&s->source.received));
     curl_easy_setopt(s->easy, CURLOPT_RANGE, range);
     s->answered = false;
-    s->start = 0;
+    s->start = s->total = 0;
     return curl_multi_add_handle(s->multi, s->easy) ? -1 : 0;
 }
 

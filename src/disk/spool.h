@@ -23,7 +23,11 @@ struct vic_spool;
 struct vic_spool *vic_spool_open(const char *path, uint64_t capacity,
                                  struct vic_error *err);
 
-/* For the image server; it holds one reference, the maker's. */
+/* Its maker lets go. Who reads it reads on if it is whole, and breaks off if not: nothing
+ * more comes. */
+void vic_spool_close(struct vic_spool *spool);
+
+/* For the image server; until vic_spool_close() it holds one reference, the maker's. */
 struct vic_image *vic_spool_image(struct vic_spool *spool);
 
 bool vic_spool_is_whole(struct vic_spool *spool);
@@ -31,10 +35,11 @@ bool vic_spool_is_whole(struct vic_spool *spool);
 /* Fetches the stream that `opts` describe, to its sound end. Returns on the thread that
  * called; `result` as a transfer's. kind busy: somebody does that already. */
 int vic_spool_fetch(struct vic_spool *spool, const struct vic_transfer_opts *opts,
-                    struct vic_transfer_result *result, struct vic_error *err);
+                    const atomic_bool *cancelled, struct vic_transfer_result *result,
+                    struct vic_error *err);
 
-/* Makes the fetch under way fail soon, with kind cancelled. */
-void vic_spool_stop(struct vic_spool *spool);
+/* Sets `cancelled`, and makes the fetch that got it fail soon, with kind cancelled. */
+void vic_spool_cancel(struct vic_spool *spool, atomic_bool *cancelled);
 
 /* HTTP status if that was why the last fetch failed, else 0. */
 int vic_spool_status(struct vic_spool *spool);

@@ -15,8 +15,7 @@ struct vic_spool_reader {
     struct vic_image_waiter waiter;
     struct vic_spool_reader *next; /* of those who wait */
     bool waiting, stopped;         /* under the shared lock */
-    unsigned round;
-    bool begun;
+    unsigned round;                /* in which it was opened */
     uint64_t at, end; /* bytes of the disk */
     struct libdeflate_decompressor *inflater;
     unsigned char *packed, *grain; /* buffers of two grains and of one */
@@ -41,13 +40,10 @@ static ssize_t look(struct vic_spool_reader *r, size_t max)
     struct vic_spool_shared *s = r->shared;
     uint64_t limit = s->frontier < r->end ? s->frontier : r->end;
 
-    if (r->stopped || (r->begun && r->round != s->round))
+    if (r->stopped || r->round != s->round)
         return -1;
-    if (r->at < limit) {
-        r->begun = true;
-        r->round = s->round;
+    if (r->at < limit)
         return (ssize_t)(limit - r->at < max ? limit - r->at : max);
-    }
     r->waiting = true;
     r->next = s->waiting;
     s->waiting = r;
@@ -188,6 +184,9 @@ struct vic_image_reader *vic_spool_reader_new(struct vic_spool_shared *shared,
     r->waiter = *waiter;
     r->at = first;
     r->end = first + length;
+    pthread_mutex_lock(&shared->lock);
+    r->round = shared->round;
+    pthread_mutex_unlock(&shared->lock);
     r->inflater = libdeflate_alloc_decompressor();
     if (!r->inflater)
         abort();

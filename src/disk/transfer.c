@@ -22,6 +22,7 @@
 struct vic_transfer {
     struct vic_transfer_opts opts; /* of its strings only `output` is kept, a copy */
     struct vic_description *description; /* of what goes into a spool, or NULL */
+    atomic_bool cancelled;               /* the same */
     struct vic_stages *stages;           /* of what does not */
     struct vic_raw *raw;
     struct vic_digest *disk_digest; /* NULL: not asked for */
@@ -121,8 +122,8 @@ static void *spool_run(void *arg)
 {
     struct vic_transfer *t = arg;
 
-    t->code =
-        vic_spool_fetch(t->opts.spool, &t->description->opts, &t->result, &t->err);
+    t->code = vic_spool_fetch(t->opts.spool, &t->description->opts, &t->cancelled,
+                              &t->result, &t->err);
     t->opts.ended(t->opts.arg);
     return NULL;
 }
@@ -190,7 +191,7 @@ fail:
 void vic_transfer_cancel(struct vic_transfer *t)
 {
     if (t->opts.spool) {
-        vic_spool_stop(t->opts.spool);
+        vic_spool_cancel(t->opts.spool, &t->cancelled);
         return;
     }
     vic_stages_stop(t->stages);

@@ -65,13 +65,13 @@ static int l_spool_is_whole(lua_State *L)
     return 1;
 }
 
-/* spool:close(), __close and __gc: files stay; who reads them goes on. */
+/* spool:close(), __close and __gc: files stay; who reads a whole one goes on. */
 static int l_spool_close(lua_State *L)
 {
     struct vic_spool **box = luaL_checkudata(L, 1, SPOOL_TYPE);
 
     if (*box)
-        vic_image_unref(vic_spool_image(*box));
+        vic_spool_close(*box);
     *box = NULL;
     return 0;
 }

@@ -36,7 +36,7 @@ struct vic_image_reader {
 struct vic_image {
     atomic_uint refs;
     uint64_t size;             /* bytes */
-    bool random;               /* any part can be had, again and again */
+    atomic_bool random;        /* any part can be had, again and again; may become so */
     char etag[VIC_IMAGE_ETAG]; /* with its quotes; of random ones */
     /* A reader of `length` bytes from `first` on; one that is not random has only its
      * beginning and the whole. `waiter` is copied. NULL: not now. */

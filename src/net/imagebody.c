@@ -215,7 +215,7 @@ static ssize_t no_body(void *cls, uint64_t position, char *buffer, size_t max)
 static struct MHD_Response *from_image(struct vic_imagebody *body)
 {
     struct vic_image *image = body->image;
-    bool random = image && image->random;
+    bool random = image && atomic_load(&image->random);
     const char *etag = random ? image->etag : "";
     struct MHD_Response *response;
     struct body *out;

@@ -6,6 +6,7 @@
 -- that: it waits out what an interrupted run has left at the source.
 
 local disk_status = require "flows.import.disk_status"
+local early_images = require "flows.import.early_images"
 local errors = require "host.error"
 local exports = require "flows.import.exports"
 local images = require "flows.import.images"
@@ -19,18 +20,31 @@ local M = {}
 
 local DISK_TRIES = 3    -- of one disk within one export
 local LOOK_EVERY = 1    -- seconds between two looks at the progress
+local SUBMIT_AGAIN = 5  -- seconds after an image could not be made
 local PARALLEL = 2      -- disks of one machine at once
 local IN_USE_AGAIN = 10 -- seconds between two looks at a disk that another replica writes
 
 -- Trying the same disk again helps with these; with the rest the attempt is over.
 local AGAIN = { connect = true, timeout = true, http = true, format = true, dns = true }
 
-local function watch(ctx, job)
+-- What stands in the way of an image now is no reason to fetch nothing: they are all
+-- asked for again when the disks are here.
+local function submit_early(import, ctx, job)
+  if ctx.now() < (job.submit_at or 0) then
+    return
+  end
+  local ok, problem = pcall(early_images.submit, import, ctx, job.running)
+  job.problem = not ok and "no image yet: " .. errors.of(problem).message or nil
+  job.submit_at = not ok and ctx.now() + SUBMIT_AGAIN or nil
+end
+
+local function watch(import, ctx, job)
   while true do
-    task.sleep(LOOK_EVERY)
-    local text = exports.describe(job.disks, job.running)
-    if text ~= "" then
-      ctx.writer:progress(text)
+    task.sleep(math.min(ctx.options.poll or LOOK_EVERY, LOOK_EVERY))
+    submit_early(import, ctx, job)
+    local parts = { exports.describe(job.disks, job.running), job.problem }
+    if parts[1] ~= "" then
+      ctx.writer:progress(table.concat(parts, "; "))
     end
     job.export:progress(exports.fraction(job.disks, job.running, job.whole))
   end
@@ -61,10 +75,12 @@ local function fetch_once(import, ctx, job, disk)
     return nil, err
   end
   local running <close> = transfer
+  local served <close> = early_images.serve(import, ctx, disk)
   job.running[disk.id] = transfer
   exports.observe(ctx, "disk_started", import, disk, transfer)
   local result
   result, err = running:wait()
+  served.whole = result ~= nil
   job.running[disk.id] = nil
   exports.observe(ctx, "disk_ended", import, disk, transfer, result, err)
   return result, err
@@ -126,6 +142,9 @@ local function compare(import, ctx, job, sent)
     local text = exports.differs(result and result.digests, sent[disk.id])
     if text then
       ctx.target.disks:remove(import.status.plan, disk)
+      if ctx.target.can.images then
+        images.give_up(import, ctx, disk)
+      end
       problem = problem or ("disk %s of %s: %s"):format(disk.id,
         import.status.machine.name, text)
     end
@@ -160,7 +179,7 @@ local function fetch_all(import, ctx, missing)
     whole = {},
     places = task.semaphore(ctx.options.parallel_disks or PARALLEL),
   }
-  local watcher <close> = task.spawn(watch, ctx, job)
+  local watcher <close> = task.spawn(watch, import, ctx, job)
   assert(watcher)
   for_all(missing, function(disk)
     fetch(import, ctx, job, disk)
@@ -195,6 +214,9 @@ end
 local function fetch_missing(import, ctx, missing)
   check_free(import, ctx, missing)
   remember_files(ctx, missing)
+  if ctx.target.can.images then
+    images.publish(import, ctx)
+  end
   local ok, err = pcall(fetch_all, import, ctx, missing)
   if not ok then
     err = errors.of(err)
@@ -217,6 +239,10 @@ function M.run(import, ctx)
   local missing = missing_disks(import, ctx)
   if #missing > 0 or exports.is_open(import) then
     fetch_missing(import, ctx, missing)
+  end
+  local early = ctx.target.can.images and images.delete_early(import, ctx)
+  if early then
+    return early
   end
   ctx.writer:condition("VMExported", "True", "Exported",
     ("all %d disks are here whole"):format(#import.status.plan.disks))

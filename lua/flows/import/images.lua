@@ -90,6 +90,16 @@ local function check_sum(import, ctx, disk, state)
     .. "the image was deleted"):format(state.sha512, sent.sha512) }
 end
 
+-- target:image_state of a disk's image; one that is not there has failed.
+local function state_of(import, ctx, disk)
+  local state, err = ctx.target:image_state(import.status.plan.namespace,
+    name_of(import, disk))
+  if not state and err.kind == "notfound" then
+    state = { phase = "failed", message = "the image was deleted" }
+  end
+  return state or error(err)
+end
+
 --- images.look(import, ctx, which) -> {[disk id] = state}                [waits]
 -- What Harvester says of each image (target:image_state); one whose checksum is not that
 -- of what was sent is deleted, and has failed.
@@ -99,12 +109,7 @@ function M.look(import, ctx, which)
   local states = {}
   for _, disk in ipairs(import.status.plan.disks) do
     if not which or which(disk) then
-      local namespace = import.status.plan.namespace
-      local state, err = ctx.target:image_state(namespace, name_of(import, disk))
-      if not state and err.kind == "notfound" then
-        state = { phase = "failed", message = "the image was deleted" }
-      end
-      states[disk.id] = check_sum(import, ctx, disk, state or error(err))
+      states[disk.id] = check_sum(import, ctx, disk, state_of(import, ctx, disk))
     end
   end
   return states
@@ -228,6 +233,15 @@ local function not_yet(import, ctx)
     message = said and said.message or "" }
 end
 
+-- An outcome: it is not gone yet.
+local function delete(import, ctx, disk)
+  local name = name_of(import, disk)
+  local gone, err = ctx.target:delete(KIND, import.status.plan.namespace, name, import)
+  return not gone and { wait = "DiskImageFailed", after = GONE_WITHIN,
+    message = ("deleting the failed image %s, to make it again%s"):format(name,
+      err and ": " .. err.message or "") } or nil
+end
+
 --- images.delete_failed(import, ctx) -> outcome | nil                   [waits]
 -- Of an import whose images have failed: those go, when it is time for another attempt.
 -- An outcome: it is not yet, or they are not gone yet.
@@ -236,18 +250,50 @@ function M.delete_failed(import, ctx)
   if early then
     return early
   end
-  local plan, states = import.status.plan, M.look(import, ctx)
-  for _, disk in ipairs(plan.disks) do
-    local name = name_of(import, disk)
-    if states[disk.id].phase == "failed" then
-      local gone, err = ctx.target:delete(KIND, plan.namespace, name, import)
-      if not gone then
-        return { wait = "DiskImageFailed", after = GONE_WITHIN,
-          message = ("deleting the failed image %s, to make it again%s"):format(name,
-            err and ": " .. err.message or "") }
+  local states = M.look(import, ctx)
+  for _, disk in ipairs(import.status.plan.disks) do
+    early = states[disk.id].phase == "failed" and delete(import, ctx, disk)
+    if early then
+      return early
+    end
+  end
+end
+
+--- images.delete_early(import, ctx) -> outcome | nil                    [waits]
+-- Images that have failed while their disks still came had to wait too long for a byte,
+-- most likely. Now that all is here they go, to be made again; no attempt is counted.
+function M.delete_early(import, ctx)
+  for _, disk in ipairs(import.status.plan.disks) do
+    local entry = disk_status.of(import, disk)
+    local state = (entry.VirtualMachineImage or "") ~= "" and not M.is_ready(entry)
+      and state_of(import, ctx, disk) or {}
+    if state.phase == "failed" then
+      ctx.writer:event("Warning", "DiskImageFailed", ("image %s, while its disk still "
+        .. "came: %s"):format(name_of(import, disk), state.message))
+      local early = delete(import, ctx, disk)
+      if early then
+        return early
       end
     end
   end
+end
+
+--- images.give_up(import, ctx, disk)                                    [waits]
+-- What went out of this disk was wrong. Its image goes, and its route: an image of that
+-- route is never taken again, even if it cannot be deleted now.
+function M.give_up(import, ctx, disk)
+  local name, route = name_of(import, disk), disk_status.of(import, disk).diskRoute
+  disk_status.change(import, ctx, function(entry, other)
+    if other.id == disk.id then
+      entry.VirtualMachineImage, entry.diskRoute = nil, nil
+      disk_status.set(entry, ctx, "VirtualMachineImageReady", "False", "ImageGone",
+        "what it was made from was wrong")
+    end
+  end)
+  if route then
+    ctx.target:forget(route)
+  end
+  ctx.target:delete(KIND, import.status.plan.namespace, name, import)
 end
 
 local function submit_again(import, ctx)
@@ -262,16 +308,18 @@ end
 
 --- images.publish(import, ctx)                                          [waits]
 -- The image server answers for every disk whose image is not ready; for those that are
--- passed on as they are read, once their export is open. Again does no harm; needed after
--- each start.
+-- not here whole once they are being read. Again does no harm; needed after each start.
 function M.publish(import, ctx)
   disk_status.ensure_routes(import, ctx)
-  for _, disk in ipairs(import.status.plan.disks) do
+  local plan = import.status.plan
+  for _, disk in ipairs(plan.disks) do
     local entry = disk_status.of(import, disk)
-    if transfer.is_streamed(import) and not M.is_ready(entry) then
+    local wanted = entry.diskRoute and not M.is_ready(entry)
+    if wanted and not transfer.is_streamed(import)
+      and ctx.target.disks:state(plan, disk) == "whole" then
+      ctx.target:publish(plan, disk, entry.diskRoute)
+    elseif wanted then
       ctx.target:hold(disk, entry.diskRoute)
-    elseif not M.is_ready(entry) then
-      ctx.target:publish(import.status.plan, disk, entry.diskRoute)
     end
   end
 end

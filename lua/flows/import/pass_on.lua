@@ -125,13 +125,11 @@ local function complete(import, ctx, job)
     local reads = job.reads[disk.id]
     local text = exports.differs(reads and reads:progress().digests, sent[disk.id])
     if text then
-      ctx.target:delete("VirtualMachineImage", import.status.plan.namespace,
-        disk_status.of(import, disk).VirtualMachineImage, import)
+      images.give_up(import, ctx, disk)
       texts[#texts + 1] = ("disk %s: %s: the image was deleted"):format(disk.id, text)
     end
   end
   if #texts > 0 then
-    images.verify(import, ctx)
     return images.failed(import, ctx, texts)
   end
   ctx.writer:condition("VMExported", "True", "Exported",

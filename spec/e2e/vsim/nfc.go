@@ -26,7 +26,7 @@ type nfcRequest struct {
 	Key     string  `json:"key"`
 	Server  string  `json:"server"` // host, or sdk when the URL was https://*
 	Sent    int64   `json:"sent"`
-	End     string  `json:"end"` // running, whole, cut, reset, http, lease, client
+	End     string  `json:"end"` // running, whole, cut, reset, http, lease, client, range
 	Seconds float64 `json:"seconds"`
 	Cookie  bool    `json:"cookie"`
 	Range   string  `json:"range,omitempty"`
@@ -94,6 +94,10 @@ func (s *server) serveNFC(w http.ResponseWriter, r *http.Request, where string) 
 	}
 	b := newBody(s, w, r, l, f, rule, log, set)
 	defer b.stop()
+	if !b.chooseRange(r, f, set) {
+		s.logEnd(log, "range")
+		return
+	}
 	s.sendBody(b, f, set)
 }
 
@@ -135,6 +139,8 @@ type body struct {
 	context context.Context
 	stop    context.CancelFunc
 	sent    int64
+	skip    int64 // bytes at the beginning that were not asked for
+	skipped int64
 	stalled bool
 	sums    map[string]hash.Hash
 }
@@ -223,12 +229,20 @@ func (b *body) Write(p []byte) (int, error) {
 	for _, sum := range b.sums {
 		_, _ = sum.Write(p)
 	}
+	whole := len(p)
+	if left := b.skip - b.skipped; left > 0 {
+		if left > int64(len(p)) {
+			left = int64(len(p))
+		}
+		b.skipped += left
+		p = p[left:]
+	}
 	if b.rule != nil {
-		return len(p), b.writeBadly(p)
+		return whole, b.writeBadly(p)
 	}
 	n, err := b.w.Write(p)
 	b.count(int64(n))
-	return n, err
+	return whole - len(p) + n, err
 }
 
 func (b *body) writeBadly(p []byte) error {
@@ -264,7 +278,8 @@ func (b *body) writeBadly(p []byte) error {
 		b.flush()
 		b.sleep(seconds(b.rule.Seconds))
 		p = p[at:]
-	case "throttle":
+	}
+	if b.rule.Rate > 0 {
 		return b.passSlowly(p)
 	}
 	return b.pass(p)
@@ -320,7 +335,7 @@ func (b *body) flush() {
 func (b *body) finish(f *leaseFile) {
 	b.server.mu.Lock()
 	defer b.server.mu.Unlock()
-	f.size = b.sent
+	f.size = b.skipped + b.sent
 	if sum := b.sums["sha1"]; sum != nil {
 		f.sha1 = hex.EncodeToString(sum.Sum(nil))
 	}

@@ -29,6 +29,7 @@ type settings struct {
 	ContentLength  bool     `json:"contentLength"`  // of prepared files; else chunked
 	TaskTime       float64  `json:"taskTime"`       // of a power task
 	ShutdownTime   float64  `json:"shutdownTime"`   // of a guest, unless its machine says
+	Ranges         bool     `json:"ranges"`         // disk server: ETag, Range, If-Range
 	VersionMissing bool     `json:"versionMissing"` // vimServiceVersions.xml is 404
 }
 
