@@ -12,6 +12,7 @@ local VOLUMES = rest.cloud.volumes
 --
 --   world.things     {snapshots, volumes, images}: id -> object
 --   world.log        list of "create KIND", "delete KIND"
+--   world.on_find    function (): images are about to be looked for; optional
 --   world.on_delete  function (kind, id) -> answer in its place, or nil; optional
 function M.new()
   local things = { snapshots = {}, volumes = {}, images = {} }
@@ -59,6 +60,9 @@ function M.new()
     function pool:request(request)
       request.method = request.method or "GET"
       if request.url:find("/image/v2/images?name=", 1, true) then
+        if world.on_find then
+          world.on_find()
+        end
         local list = json.array({})
         for _, image in pairs(things.images) do
           list[#list + 1] = image

@@ -14,6 +14,7 @@ local M = {}
 
 local TRIES = 2            -- of making one image
 local SLOWEST = 60         -- seconds that a GiB may take, beside the patience below
+local LATE = 60            -- seconds until an upload that has begun shows its image
 local FORMAT = "raw"       -- as which Cinder uploads: it can be written as it comes
 
 local GIB = 2 ^ 30
@@ -185,17 +186,23 @@ end
 local UNDER_WAY = { invalid = true, conflict = true }
 
 -- The image that a request has begun, though nothing good came back: its answer was lost,
--- or an earlier one was heard late.
-local function begun(job, entry, err)
+-- or an earlier one was heard late. The volume is uploading before there is an image.
+local function begun(job, disk, entry, volume, err)
   if not session_of.passing(err) and not UNDER_WAY[err.kind] then
     return nil
   end
-  for _, image in ipairs(remote.find(job.session, "image", entry.name) or {}) do
-    if not DEAD[image.status] then
-      return image.id
+  local deadline = time.monotonic() + LATE
+  while true do
+    for _, image in ipairs(remote.find(job.session, "image", entry.name) or {}) do
+      if not DEAD[image.status] then
+        return image.id
+      end
     end
+    if is_idle(job, disk, volume) or time.monotonic() >= deadline then
+      return nil
+    end
+    task.sleep(job.waits.poll)
   end
-  return nil
 end
 
 local function fresh(job, disk, entry)
@@ -214,7 +221,7 @@ local function fresh(job, disk, entry)
   else
     id, err = make_image(job, disk)
   end
-  id = id or begun(job, entry, err)
+  id = id or begun(job, disk, entry, volume, err)
   if not id then
     return nil, err
   end

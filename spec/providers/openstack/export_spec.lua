@@ -163,7 +163,15 @@ describe("openstack export", function()
         if asked == 1 then
           return nil, errors.new("connect", "the connection was closed")
         end
-        world.things.images.late = with_id(image, "late")
+        world.things.volumes["volumes-2"].status = "uploading"
+        local looks = 0
+        function world.on_find()
+          looks = looks + 1
+          if looks == 2 then -- at first Cinder has only just begun
+            world.things.images.late = with_id(image, "late")
+            world.things.volumes["volumes-2"].status = "available"
+          end
+        end
         return rest.answer(400, { badRequest = { message = "Invalid volume: status must "
           .. "be available, but current status is: uploading." } })
       end,
