@@ -53,6 +53,8 @@ local OPTIONS = {
   help = { short = "h" },
 }
 
+local CLEANINGS = 3 -- more tries to remove what a failed import has made, 10 s apart
+
 -- Whoever runs a command is there to mend these; waiting does not.
 local FINAL = {
   denied = true, tls = true, dns = true, notfound = true, invalid = true, io = true,
@@ -173,18 +175,31 @@ local function say_findings(bars, import, said)
   end
 end
 
--- Runs one import to its end.
+-- What a failed import has not removed yet, as text; nil: nothing.
+local function left_behind(import)
+  local names = {}
+  for i, entry in ipairs(import.status and import.status.recorded or {}) do
+    names[i] = ("%s %s"):format(entry.kind, entry.name or entry.id or "")
+  end
+  return #names > 0 and table.concat(names, ", ") or nil
+end
+
+-- Runs one import to its end; one that has failed, until nothing is left of it, or that
+-- cannot be had.
 local function run_import(flow, import, ctx, bars)
   local key = { namespace = import.metadata.namespace, name = import.metadata.name }
-  local said = {}
+  local said, cleanings = {}, 0
   while true do
     local result = flow.reconcile(key, ctx)
     local now = assert(ctx.store:get(import.kind, key.namespace, key.name))
     say_findings(bars, now, said)
     local ok, message = ended(now, result)
-    if ok ~= nil then
-      return ok, message, now
+    local left = ok == false and left_behind(now)
+    if ok ~= nil and not (left and result and cleanings < CLEANINGS) then
+      return ok, left and ("%s; it has left behind %s"):format(message, left) or message,
+        now
     end
+    cleanings = cleanings + (left and 1 or 0)
     task.sleep(result.after)
   end
 end
