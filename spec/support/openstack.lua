@@ -15,6 +15,11 @@ local mt = { __name = "support.openstack", __index = methods }
 
 local PATHS = { identity = "/v3", image = "/v2", network = "/v2.0", compute = "/v2.1" }
 
+-- What a gate of the proxy is called; it is a part of a URL.
+local function gate_of(match)
+  return (match:gsub("%W", "_"))
+end
+
 local function exchange(method, url, body, headers)
   headers = headers or {}
   headers["Content-Type"] = "application/json"
@@ -76,7 +81,7 @@ function methods:start(server)
   end
 end
 
---- cloud:fault(fault), cloud:reset(), cloud:seen() -> {requests, tokens, ranges}  [waits]
+--- cloud:fault(fault), cloud:reset(), cloud:seen() -> state        [waits]
 -- The proxy's control port (spec/e2e/openstack/services/proxy.py).
 function methods:fault(fault)
   exchange("POST", self.control .. "/faults", fault)
@@ -88,6 +93,32 @@ end
 
 function methods:seen()
   return (exchange("GET", self.control .. "/state"))
+end
+
+--- cloud:hold(match, more)                                             [waits]
+-- From now on requests that match wait at the proxy; `more`: of the fault. cloud:held(match)
+-- returns when one does; cloud:let_go(match) passes on those there are and all to come.
+function methods:hold(match, more)
+  local fault = { match = match, gate = gate_of(match) }
+  for key, value in pairs(more or {}) do
+    fault[key] = value
+  end
+  self:fault(fault)
+end
+
+function methods:held(match)
+  local gate = gate_of(match)
+  support.wait_for("a request waits: " .. match, function()
+    for _, name in ipairs(self:seen().waiting) do
+      if name == gate then
+        return true
+      end
+    end
+  end, 300)
+end
+
+function methods:let_go(match)
+  exchange("POST", self.control .. "/open/" .. gate_of(match))
 end
 
 local function with(base, more)
@@ -145,7 +176,7 @@ end
 
 --- cloud:import(folder, opts) -> {status, signal, stdout, stderr}       [waits]
 function methods:import(folder, opts)
-  return support.run(self:args(folder, opts), { timeout = 600 })
+  return support.run(self:args(folder, opts), { timeout = 1500 })
 end
 
 --- openstack.cloud() -> cloud                                           [waits]

@@ -3,8 +3,9 @@
 import hashlib
 import os
 import random
+import subprocess
 
-from .settings import DIRECT, PASSWORD, PORTS, REGION, URLS
+from .settings import BRIEF_LIFE, DIRECT, PASSWORD, PORTS, REGION, URLS
 
 GIB = 1 << 30
 IMAGE = 24 << 20  # bytes that the image holds; the volumes made of it end in zeros
@@ -38,7 +39,7 @@ class Fixtures:
         """The document that up leaves in lab.json."""
         self._networks()
         flavor = self._flavor("lab.small", 1)
-        image = self._image()
+        image, packed = self._images()
         boot = self._volume("demo-boot", image)
         data = self._volume("demo-data")
         lone = self._volume("lone-boot", image)
@@ -48,9 +49,10 @@ class Fixtures:
         self._write(lone, 8, [(300 << 20, 1 << 20)])
         demo = self._boot("openstack-demo", flavor, volume=boot, description="the demo, ö",
                           networks=("shared", "public"))
-        others = {name: self._boot(name, flavor, volume=lone if name == "lone" else None,
-                                   image=None if name == "lone" else image)
-                  for name in ("lone", "from-image", "openstack-demo-2")}
+        others = {"lone": self._boot("lone", flavor, volume=lone),
+                  "from-image": self._boot("from-image", flavor, image=image),
+                  "from-qcow2": self._boot("from-qcow2", flavor, image=packed),
+                  "openstack-demo-2": self._boot("openstack-demo-2", flavor, image=image)}
         twins = [self._boot("twin", flavor, image=image) for _ in range(2)]
         for server in [demo, *others.values(), *twins]:
             self.admin.until("server", "compute", f"/servers/{server}", "active")
@@ -59,15 +61,17 @@ class Fixtures:
         self.admin.until("volume demo-data", "volume", f"/volumes/{data}", "in-use")
         for volume in (boot, data, lone):
             self.sums[volume] = sha512(self._file(volume))
-        root = self.folder / "nova/disks" / others["from-image"]
-        _fill(root, 9, [(GIB // 2, 1 << 20)])
-        self.sums[others["from-image"]] = sha512(root)
+        for name in ("from-image", "from-qcow2"):
+            root = self.folder / "nova/disks" / others[name]
+            _fill(root, 9, [(GIB // 2, 1 << 20)])
+            self.sums[others[name]] = sha512(root)
         return self._document(demo, others, twins, boot, data, lone)
 
     def _document(self, demo, others, twins, boot, data, lone):
-        tls = f"https://127.0.0.1:{PORTS['tls']}/identity"
+        tls = f"https://127.0.0.1:{PORTS['tls']}"
         return {
-            "auth_url": tls, "direct_auth_url": URLS["identity"] + "/v3",
+            "auth_url": f"{tls}/identity", "brief_auth_url": f"{tls}/brief",
+            "brief_life": BRIEF_LIFE, "direct_auth_url": URLS["identity"] + "/v3",
             "ca": (self.folder / "tls/ca.crt").read_text(), "folder": str(self.folder),
             "control": f"http://127.0.0.1:{PORTS['control']}",
             "username": "demo", "admin": "admin", "password": PASSWORD, "project": "admin",
@@ -79,6 +83,7 @@ class Fixtures:
                 "openstack-demo": [self.sums[boot], self.sums[data]],
                 "lone": [self.sums[lone]],
                 "from-image": [self.sums[others["from-image"]]],
+                "from-qcow2": [self.sums[others["from-qcow2"]]],
             },
         }
 
@@ -94,13 +99,20 @@ class Fixtures:
         return self.admin.post("compute", "/flavors", {"flavor": {
             "name": name, "ram": 512, "vcpus": 2, "disk": disk}})["flavor"]["id"]
 
-    def _image(self):
-        path = self.folder / "image.raw"
+    def _images(self):
+        """The same bytes as raw and as qcow2."""
+        path, packed = self.folder / "image.raw", self.folder / "image.qcow2"
         path.touch()
         os.truncate(path, IMAGE)
         _fill(path, 6, [(0, 8 << 20), (20 << 20, 65536)])
+        subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", path, packed],
+                       check=True)
+        return (self._image("lab-image", "raw", path),
+                self._image("lab-image-qcow2", "qcow2", packed))
+
+    def _image(self, name, kind, path):
         image = self.admin.post("image", "/images", {
-            "name": "lab-image", "disk_format": "raw", "container_format": "bare",
+            "name": name, "disk_format": kind, "container_format": "bare",
             "hw_firmware_type": "uefi", "os_distro": "debian"})["id"]
         self.admin.call("PUT", "image", f"/images/{image}/file", path.read_bytes(),
                         {"Content-Type": "application/octet-stream"})

@@ -7,7 +7,7 @@ NODE = "lab"            # the host name that the services use for themselves
 PASSWORD = "pass"       # every password of the lab
 PORTS = {name: 14300 + i for i, name in enumerate((
     "identity", "placement", "image", "volume", "compute", "network",
-    "amqp", "epmd", "erlang", "tls", "control"))}
+    "amqp", "epmd", "erlang", "tls", "control", "brief"))}
 DATABASES = ("keystone", "placement", "glance", "cinder", "nova", "nova_api", "nova_cell0",
              "neutron")
 REGION = "RegionOne"    # behind TLS
@@ -20,6 +20,8 @@ def local(name):
 
 URLS = {name: local(name) for name in ("identity", "image", "volume", "compute", "network")}
 IDENTITY = local("identity") + "/v3"
+# Behind the proxy, a second Keystone on the same tables: its tokens live for so many seconds.
+BRIEF_LIFE = 60
 
 
 def database(folder, name):
@@ -56,11 +58,11 @@ def _rpc():
     }
 
 
-def _keystone(folder):
+def _keystone(folder, life=7200):
     return {
         "DEFAULT": {"use_stderr": "true"},
         "database": {"connection": database(folder, "keystone")},
-        "token": {"provider": "fernet", "expiration": 7200},
+        "token": {"provider": "fernet", "expiration": life},
         "fernet_tokens": {"key_repository": f"{folder}/keys/fernet"},
         "credential": {"key_repository": f"{folder}/keys/credential"},
         "cache": {"enabled": "false"},
@@ -161,7 +163,11 @@ def _neutron(folder):
     }
 
 
-_FILES = {"keystone": _keystone, "placement": _placement, "glance": _glance,
+def _brief(folder):
+    return _keystone(folder, BRIEF_LIFE)
+
+
+_FILES = {"keystone": _keystone, "brief": _brief, "placement": _placement, "glance": _glance,
           "cinder": _cinder, "nova": _nova, "neutron": _neutron}
 
 _FOLDERS = ("etc", "locks", "keys/fernet", "keys/credential", "glance/images",
@@ -186,9 +192,10 @@ def write(folder):
     (folder / "etc/placement").mkdir(exist_ok=True)
     (folder / "etc/placement/placement.conf").write_text(
         Path(file_of(folder, "placement")).read_text())
-    (folder / "etc/keystone").mkdir(exist_ok=True)
-    (folder / "etc/keystone/keystone.conf").write_text(
-        Path(file_of(folder, "keystone")).read_text())
+    for name in ("keystone", "brief"):
+        (folder / f"etc/{name}").mkdir(exist_ok=True)
+        (folder / f"etc/{name}/keystone.conf").write_text(
+            Path(file_of(folder, name)).read_text())
     (folder / "etc/shares").write_text("127.0.0.1:/lab\n")
     (folder / "etc/rabbitmq.conf").write_text(
         f"listeners.tcp.1 = 127.0.0.1:{PORTS['amqp']}\n"

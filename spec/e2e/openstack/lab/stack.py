@@ -127,16 +127,17 @@ class Stack:
     # -- OpenStack
 
     def start_identity(self):
-        self.start("keystone", settings.wsgi(
-            PORTS["identity"], "keystone.server.wsgi:initialize_public_application"),
-            {"OS_KEYSTONE_CONFIG_DIR": f"{self.folder}/etc/keystone"})
+        for name, port in (("keystone", "identity"), ("brief", "brief")):
+            self.start(name, settings.wsgi(
+                PORTS[port], "keystone.server.wsgi:initialize_public_application"),
+                {"OS_KEYSTONE_CONFIG_DIR": f"{self.folder}/etc/{name}"})
         self.start("placement", settings.wsgi(
             PORTS["placement"], "placement.wsgi:init_application"),
             {"OS_PLACEMENT_CONFIG_DIR": f"{self.folder}/etc/placement"})
 
     def fill_identity(self):
         self.processes.wait_for(
-            "Keystone", lambda: rest.answers(settings.IDENTITY), 90, ["keystone"])
+            "Keystone", lambda: rest.answers(settings.IDENTITY), 90, ["keystone", "brief"])
         admin = self.admin = rest.Account(URLS, "admin", PASSWORD, "admin").log_in()
         roles = {r["name"]: r["id"] for r in admin.get("identity", "/roles")["roles"]}
         for name in ("service",):
@@ -215,7 +216,7 @@ class Stack:
     def start_proxy(self):
         tls = self.folder / "tls"
         tls.mkdir(exist_ok=True)
-        names = {n: PORTS[n] for n in URLS}
+        names = {n: PORTS[n] for n in (*URLS, "brief")}
         (self.folder / "backends.json").write_text(json.dumps(names))
         new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
         self.run("tls", ["openssl", "req", "-x509", *new, "-days", "3", "-subj", "/CN=lab CA",

@@ -4,19 +4,24 @@ https://127.0.0.1:PORT/identity/..., /compute, /volume, /image, /network go to t
 that name. What is asked of it is counted, and can be hurt, by way of http://127.0.0.1:CONTROL:
 
   POST /faults  {"match": "GET /image/v2/.*file", "status": 503, "times": 2, "skip": 1,
-                 "headers": {}, "body": "...", "cut": BYTES, "hold": SECONDS, "rate": BYTES}
+                 "headers": {}, "body": "...", "cut": BYTES, "hold": SECONDS, "rate": BYTES,
+                 "lost": true, "gate": "NAME"}
                 match is a regular expression over "METHOD PATH"; status answers in the
                 service's place; cut closes the connection after so many bytes of the body;
-                hold waits before it is passed on; rate limits bytes a second of the body.
-                `times` 0: until /reset
-  POST /reset   no faults, no counts
-  GET  /state   {"requests": ["METHOD PATH", ...], "tokens": [...], "ranges": [...]}
+                hold waits before it is passed on; rate limits bytes a second of the body;
+                lost closes the connection at once, though the request is passed on; gate
+                passes it on when that gate is opened. `times` 0: until /reset
+  POST /open/NAME  that gate, for all who wait and who come
+  POST /reset   no faults, no counts; gates are open for who waits, and then closed
+  GET  /state   {"requests": ["METHOD PATH", ...], "refused": those answered 401 by a service,
+                 "waiting": gates that somebody has come to, "tokens", "ranges": [...]}
 """
 
 import http.client
 import http.server
 import json
 import re
+import socket
 import socketserver
 import ssl
 import sys
@@ -28,11 +33,13 @@ FOLDER, PORT, CONTROL = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 BACKENDS = json.loads((FOLDER / "backends.json").read_text())  # name -> port
 CHUNK = 256 * 1024
 MOST = 20000  # requests remembered
+GATE = 300    # seconds that a gate may stay closed
 HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "proxy-connection"}
 
 lock = threading.Lock()
 faults = []
-seen = {"requests": [], "tokens": [], "ranges": []}
+gates = {}  # name -> threading.Event
+seen = {"requests": [], "refused": [], "waiting": [], "tokens": [], "ranges": []}
 
 
 def remember(line, headers):
@@ -62,6 +69,11 @@ def fault_of(line):
     return {}
 
 
+def gate_of(name):
+    """With the lock held."""
+    return gates.setdefault(name, threading.Event())
+
+
 class Quiet(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
@@ -89,6 +101,14 @@ class Proxy(Quiet):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         remember(line, self.headers)
         fault = fault_of(line)
+        if fault.get("lost"):
+            self.close_connection = True
+            self.request.shutdown(socket.SHUT_RDWR)
+        if "gate" in fault:
+            with lock:
+                gate = gate_of(fault["gate"])
+                seen["waiting"].append(fault["gate"])
+            gate.wait(GATE)
         time.sleep(fault.get("hold", 0))
         if "status" in fault:
             return self.answer(fault["status"], fault.get("body", "{}"),
@@ -104,7 +124,11 @@ class Proxy(Quiet):
         try:
             headers = {k: v for k, v in self.headers.items() if k.lower() not in HOP}
             backend.request(self.command, path, body or None, headers)
-            self.copy(backend.getresponse(), fault)
+            answer = backend.getresponse()
+            if answer.status == 401:
+                with lock:
+                    seen["refused"].append(f"{self.command} {self.path}")
+            self.copy(answer, fault)
         finally:
             backend.close()
 
@@ -144,8 +168,13 @@ class Control(Quiet):
         with lock:
             if self.path == "/faults":
                 faults.append(json.loads(body))
+            elif self.path.startswith("/open/"):
+                gate_of(self.path.removeprefix("/open/")).set()
             else:
                 faults.clear()
+                for gate in gates.values():
+                    gate.set()
+                gates.clear()
                 for name in seen:
                     seen[name] = []
         self.reply("{}")
