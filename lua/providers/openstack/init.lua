@@ -238,7 +238,7 @@ end
 --- source:preflight(machine, spec) -> findings | nil, err               [waits]
 -- What stands in the way of exporting it now.
 function methods:preflight(machine)
-  return preflight.findings(self.session, machine)
+  return preflight.findings(self.session, machine, self.version)
 end
 
 --- source:power_state(id) -> "on" | "off" | "suspended" | nil, err      [waits]

@@ -107,13 +107,14 @@ local function check_volumes(session, disks, say)
   return true
 end
 
---- preflight.findings(session, machine) -> findings | nil, err          [waits]
+--- preflight.findings(session, machine, version) -> findings | nil, err  [waits]
 --
---   err  gone  the server does not exist any more
-function M.findings(session, machine)
+--   version  string  compute.version's: only from 2.9 on a server says that it is locked
+--   err      gone    the server does not exist any more
+function M.findings(session, machine, version)
   local findings = {}
   local say = sayer(findings)
-  local server, err = compute.server(session, machine.id)
+  local server, err = compute.server(session, machine.id, version)
   if not server then
     return nil, err
   end

@@ -167,6 +167,18 @@ describe("openstack source:power_off", function()
   end)
 end)
 
+describe("openstack source:preflight", function()
+  it("sees that a server is locked, which only newer microversions tell", function()
+    local source = open { ["GET /compute/v2.1/servers/" .. ID] = function(request)
+      local newer = request.headers["OpenStack-API-Version"] == "compute 2.47"
+      return rest.answer(200, { server = { id = ID, status = "ACTIVE",
+        locked = newer or nil } })
+    end }
+    local findings = assert(source:preflight { id = ID, disks = {} })
+    assert.equal("ServerLocked", (findings[1] or {}).code)
+  end)
+end)
+
 describe("openstack source:cleanup", function()
   it("says what could not be removed, and why", function()
     local source = open {
