@@ -46,7 +46,8 @@ static void write_number(struct vic_walk *walk, int index, const struct vic_path
     char digits[32];
 
     if (lua_isinteger(walk->L, index)) {
-        snprintf(digits, sizeof(digits), "%lld", (long long)lua_tointeger(walk->L, index));
+        snprintf(digits, sizeof(digits), "%lld",
+                 (long long)lua_tointeger(walk->L, index));
         vic_text_puts(out, digits);
     } else if (isfinite(number)) {
         vic_text_number(out, number);

@@ -27,7 +27,8 @@ struct vic_walk {
     void (*string)(struct vic_walk *walk, const char *s, size_t len, bool key,
                    const struct vic_path *path);
     /* A list or a map; the outermost one has depth 0. */
-    void (*open)(struct vic_walk *walk, bool list, int depth, const struct vic_path *path);
+    void (*open)(struct vic_walk *walk, bool list, int depth,
+                 const struct vic_path *path);
     /* Before each entry (of a map: its key), `number` from 1; and behind a key. May be
      * NULL. */
     void (*next)(struct vic_walk *walk, long long number, int depth);

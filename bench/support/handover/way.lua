@@ -32,9 +32,9 @@ function WAYS.stream(target)
 end
 
 function WAYS.spool(target)
-  local transfer <close> = assert(target.disks:put(PLAN, disk, stream))
-  assert(transfer:wait())
+  local transfer = assert(target.disks:put(PLAN, disk, stream))
   target:publish(PLAN, disk, ROUTE)
+  return transfer
 end
 
 function WAYS.file(target)
@@ -51,7 +51,7 @@ local function run()
   local target = harvester.new({ server = server, scratch = scratch,
     base_url = "http://" .. server:address() })
   local reads <close> = WAYS[mode](target)
-  assert(reads or mode ~= "stream")
+  assert(reads or mode == "file")
   server:ready()
   env.stdout(target:image_url(ROUTE) .. "\n")
   task.signal():wait()
