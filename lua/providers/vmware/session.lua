@@ -40,7 +40,7 @@ local function log_in(session)
   end
   if err.code == "InvalidLogin" then
     err = errors.final(errors.new("denied", "logging in: the server refuses the user "
-      .. "name or the password of the Secret", { code = err.code }))
+      .. "name or the password of the Secret; correct them there", { code = err.code }))
   end
   err.check = "login"
   return nil, err
