@@ -10,6 +10,7 @@ local informer = require "kube.informer"
 local kinds = require "kinds"
 local log = require "host.log"
 local places = require "places"
+local planning = require "planning"
 local projections = require "projections"
 local script_watch = require "script_watch"
 local secrets = require "secrets"
@@ -22,6 +23,7 @@ local M = {}
 
 local IMPORTED = "migration.harvesterhci.io/imported=true"
 local SYNC_WITHIN, TRIM_EVERY = 120, 60 -- seconds
+local PLANNED_AT_ONCE = 8 -- of one source
 
 local methods = {}
 local mt = { __name = "manager", __index = methods }
@@ -147,10 +149,13 @@ local function on_scripts(self)
   end
 end
 
-local function take_place(self, import)
+local function source_of(self, import)
   local ref = ours(self, "flows.import.origin").of(import)
-  return self.places:take(import.metadata.uid,
-    projections.source_id(ref.kind, ref.namespace, ref.name),
+  return projections.source_id(ref.kind, ref.namespace, ref.name)
+end
+
+local function take_place(self, import)
+  return self.places:take(import.metadata.uid, source_of(self, import),
     { kind = "VirtualMachineImport", namespace = import.metadata.namespace,
       name = import.metadata.name })
 end
@@ -181,6 +186,9 @@ local function environment(self, opts)
     observer = opts.observer,
     take_place = function(import)
       return take_place(self, import)
+    end,
+    plan_permit = function(import)
+      return self.planning:permit(source_of(self, import))
     end,
     is_final = function(err)
       return err.kind == "unsupported"
@@ -375,6 +383,7 @@ function M.new(opts)
     scripts = opts.scripts,
     secrets = {},
     sources = {},
+    planning = planning.new(PLANNED_AT_ONCE),
     places = places.new(options.max_imports, options.max_per_source),
   }, mt)
   self.target = target.new({

@@ -22,6 +22,8 @@
 --   is_final     function (err) -> boolean: trying again cannot cure it
 --   supports     function (kind) -> boolean, optional: is there a provider for it
 --   take_place   function (import) -> true | false, why; optional: the limits
+--   plan_permit  function (import) -> permit, to be closed; optional: how many of one
+--                source are planned at once                                     [waits]
 --   observer     table, optional: :working(import, message),
 --                :disk_started(import, disk, transfer) and
 --                :disk_ended(import, disk, transfer, result, err)

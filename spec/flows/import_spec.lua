@@ -317,6 +317,17 @@ describe("flows.import", function()
     assert.equal(1, import_of(w).status.attempt)
   end)
 
+  it("is planned when it is let, and lets the next one in", function()
+    local w = world()
+    local line = task.semaphore(1)
+    w.env.plan_permit = function()
+      return line:acquire(1)
+    end
+    run(w)
+    assert.equal("True", condition(w, "Ready").status)
+    assert.equal(1, line:available())
+  end)
+
   it("waits for who still writes its disks, and counts no attempt", function()
     local w = world({ spec = { maxRetries = 0 } })
     w.target.writer = "/out/web-01.raw.part"

@@ -169,6 +169,8 @@ function M.run(import, ctx)
     return outcome
   end
   local borrowed <close> = source
+  local permit <close> = ctx.plan_permit and ctx.plan_permit(import)
+  assert(permit or not ctx.plan_permit)
   return write(import, ctx, check(import, ctx, borrowed))
 end
 
