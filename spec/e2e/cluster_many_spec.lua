@@ -127,9 +127,9 @@ describe("many imports at once", function()
         asked = asked + tonumber(line:match(" (%S+)$"))
       end
     end
-    print(("cluster_many_spec: %d imports in %d s, %d requests to the API server each, "
+    print(("cluster_many_spec: %d imports in %.0f s, %d requests to the API server each, "
       .. "at most %d leases at once, %d MiB resident at most"):format(COUNT, seconds,
-      asked // COUNT, most_in_all, peak // 1024))
+      math.floor(asked / COUNT), most_in_all, math.floor(peak / 1024)))
   end
 
   it("come to their ends within the limits, each once and whole", function()
