@@ -13,6 +13,7 @@ local places = require "places"
 local planning = require "planning"
 local projections = require "projections"
 local script_watch = require "script_watch"
+local secret_watch = require "secret_watch"
 local secrets = require "secrets"
 local sessions = require "sessions"
 local target = require "targets.harvester"
@@ -75,47 +76,11 @@ local function each_source(self, f)
   end
 end
 
--- The Secret of a source is watched by its name: never all of them.
-local function watch_secret(self, id)
-  local namespace, name = id:match("^(.-)/(.+)$")
-  local watched = informer.new({
-    client = self.client, kind = "Secret", namespace = namespace, name = name,
-    project = projections.Secret,
-    changed = function()
-      each_source(self, function(key, value)
-        if value.secret == id then
-          self.controller:add(key)
-          wake_imports_of(self, key.kind, key)
-        end
-      end)
-    end,
-  })
-  return task.spawn(watched.run, watched)
-end
-
--- Watches the Secrets that sources name, and those only.
-local function watch_secrets(self)
-  local wanted = {}
-  each_source(self, function(_, value)
-    if value.secret then
-      wanted[value.secret] = true
-      self.secrets[value.secret] = self.secrets[value.secret]
-        or watch_secret(self, value.secret)
-    end
-  end)
-  for id, watching in pairs(self.secrets) do
-    if not wanted[id] then
-      self.secrets[id] = nil
-      watching:cancel(0)
-    end
-  end
-end
-
 local function on_source(self, key, value, before)
   if self.observer then
     self.observer:source(key.kind, value, before)
   end
-  watch_secrets(self)
+  self.secrets:refresh()
   local changed = not value or not before or value.generation ~= before.generation
   if changed then
     self.controller:add(key)
@@ -294,9 +259,7 @@ local function say_goodbye(self, group)
   for _, watching in ipairs(group) do
     watching:cancel(0)
   end
-  for _, watching in pairs(self.secrets) do
-    watching:cancel(0)
-  end
+  self.secrets:close()
   self.added:close()
   self.controller:stop()
   self.sessions:close()
@@ -331,6 +294,20 @@ function methods:run()
   end
   group[#group + 1] = task.spawn(trim)
   self.controller:run()
+end
+
+-- The Secrets that sources name; what hangs on one that changes is looked at again.
+local function follow_secrets(self)
+  self.secrets = secret_watch.new({
+    client = self.client,
+    each_source = function(f)
+      each_source(self, f)
+    end,
+    changed = function(key)
+      self.controller:add(key)
+      wake_imports_of(self, key.kind, key)
+    end,
+  })
 end
 
 -- The ConfigMap of our namespace, and what changes with the scripts.
@@ -381,7 +358,6 @@ function M.new(opts)
     on_synced = opts.on_synced,
     observer = opts.observer,
     scripts = opts.scripts,
-    secrets = {},
     sources = {},
     planning = planning.new(PLANNED_AT_ONCE),
     places = places.new(options.max_imports, options.max_per_source),
@@ -401,6 +377,7 @@ function M.new(opts)
     poll = options.poll,
   })
   self.env = environment(self, opts)
+  follow_secrets(self)
   follow_scripts(self, opts)
   self.controller = controller.new({
     observer = opts.observer,
