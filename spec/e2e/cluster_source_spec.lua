@@ -161,6 +161,21 @@ describe("a source", function()
     end)
   end)
 
+  it("is believed where --strict-tls is set if the system trusts its CA, and only then",
+    function()
+      running:stop()
+      running = site:controller({ args = { "--strict-tls" },
+        env = { SSL_CERT_FILE = sim.ca } })
+      site:source(namespace, "known", sim, { secret = { caCert = false } })
+      site:source(namespace, "unknown", other, { secret = { caCert = false } })
+      wait_reason("LoggedIn", "known")
+      assert.equal("False", site:condition("VmwareSource", namespace, "known",
+        "CertificateUnverified").status)
+      assert_says(wait_reason("CertificateRefused", "unknown"), fingerprint(other))
+      running:stop()
+      running = site:controller()
+    end)
+
   it("of a kind without a provider is left as it was found, but for a condition", function()
     site:apply(([[
 apiVersion: %s
