@@ -30,17 +30,25 @@ function M.serve(import, ctx, disk)
   end })
 end
 
+-- Something of it has come, or all.
+local function is_here(import, ctx, disk, transfer)
+  if transfer then
+    return transfer:progress().position > 0
+  end
+  return ctx.target.disks:state(import.status.plan, disk) == "whole"
+end
+
 --- early_images.submit(import, ctx, running)                            [waits]
--- Makes the images of disks that have begun to come, and have none yet.
+-- Makes the images of disks that have begun to come, or are whole while others come, and
+-- have none yet.
 --
 --   running  {[disk id] = transfer}
 function M.submit(import, ctx, running)
   local fresh = {}
   for _, disk in ipairs(import.status.plan.disks) do
-    local transfer = running[disk.id]
     local submitted = (disk_status.of(import, disk).VirtualMachineImage or "") ~= ""
-    if transfer and not submitted and comes(import, ctx, disk)
-      and transfer:progress().position > 0 then
+    if not submitted and comes(import, ctx, disk)
+      and is_here(import, ctx, disk, running[disk.id]) then
       images.submit(import, ctx, disk)
       fresh[disk.id] = true
     end
