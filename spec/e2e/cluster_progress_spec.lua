@@ -63,8 +63,11 @@ describe("progress", function()
       lab.wait_for("nothing is read any more", function()
         return metric("vm_import_disk_transfers") == 0
       end)
-      site:delete("VirtualMachineImport", namespace, "full")
-      site:wait_gone("VirtualMachineImport", namespace, "full")
+      -- The machine, too: no other may have its MAC address.
+      for _, kind in ipairs { "VirtualMachineImport", "VirtualMachine" } do
+        site:delete(kind, namespace, "full")
+        site:wait_gone(kind, namespace, "full")
+      end
     end)
   end
 end)
