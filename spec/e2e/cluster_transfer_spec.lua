@@ -243,7 +243,7 @@ describe("transferMode", function()
     it("reads a source again that pauses for too long, and says so", function()
       sim:post("/faults", { on = "nfc", ["do"] = "stall", seconds = 60, bytes = 8 << 20,
         rate = 8 << 20, count = 1 })
-      slow_down(8 << 20)
+      slow_down(2 << 20) -- long enough for the status to be written
       import_machine("full")
       if mode == "Stream" then
         wait_message("nothing came for 3 s, after")
