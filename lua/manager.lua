@@ -152,8 +152,8 @@ local function environment(self, opts)
     take_place = function(import)
       return take_place(self, import)
     end,
-    plan_permit = function(import)
-      return self.planning:permit(source_of(self, import))
+    plan_permit = function(import, timeout)
+      return self.planning:permit(source_of(self, import), timeout)
     end,
     is_final = function(err)
       return err.kind == "unsupported"

@@ -10,12 +10,14 @@ local mt = { __name = "planning", __index = methods }
 
 local M = {}
 
---- planning:permit(source) -> permit, to be closed                      [waits]
+--- planning:permit(source, timeout) -> permit, to be closed | nil, err  [waits]
 --
---   source  string  which source it is
-function methods:permit(source)
+--   source   string   which source it is
+--   timeout  seconds  how long to wait (default: for ever)
+--   err      timeout
+function methods:permit(source, timeout)
   self.lines[source] = self.lines[source] or task.semaphore(self.most)
-  return assert(self.lines[source]:acquire())
+  return self.lines[source]:acquire(timeout)
 end
 
 --- planning.new(most) -> planning

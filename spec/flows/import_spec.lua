@@ -328,6 +328,22 @@ describe("flows.import", function()
     assert.equal(1, line:available())
   end)
 
+  it("says when it stands in line to be planned for long", function()
+    local w, said = world(), nil
+    local line = task.semaphore(1)
+    w.env.plan_permit = function(_, timeout)
+      if timeout then
+        return nil, errors.new("timeout", "no place")
+      end
+      said = condition(w, "Reconciling")
+      return line:acquire()
+    end
+    run(w)
+    assert.equal("WaitingForPlan", said.reason)
+    assert.equal("True", condition(w, "Ready").status)
+    assert.equal(1, line:available())
+  end)
+
   it("waits for who still writes its disks, and counts no attempt", function()
     local w = world({ spec = { maxRetries = 0 } })
     w.target.writer = "/out/web-01.raw.part"

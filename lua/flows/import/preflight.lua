@@ -10,7 +10,8 @@ local transfer = require "flows.import.transfer"
 
 local M = {}
 
-local AGAIN = 30 -- seconds, while the source cannot be reached
+local AGAIN = 30   -- seconds, while the source cannot be reached
+local PATIENCE = 5 -- seconds in line before it is said
 local MOST_MACHINE, MOST_PLAN = 20 * 1024, 16 * 1024
 
 local function block(code, subject, message, action)
@@ -140,6 +141,19 @@ local function open_source(import, ctx)
   return nil, { wait = "SourceNotReady", after = AGAIN, message = err.message }
 end
 
+-- So many of one source are planned at once, and who stands in line for long says so.
+local function wait_for_permit(import, ctx)
+  local permit, err = ctx.plan_permit(import, PATIENCE)
+  if permit then
+    return permit
+  elseif err.kind ~= "timeout" then
+    error(err)
+  end
+  ctx.writer:working("WaitingForPlan", "in line to be checked and planned: other imports "
+    .. "from the same source come first", {})
+  return assert(ctx.plan_permit(import))
+end
+
 local function write(import, ctx, found, machine, plan, way)
   local list = findings.arrange(found, { skip = import.spec.skipPreflightChecks })
   local problem = findings.blocking(list)
@@ -169,7 +183,7 @@ function M.run(import, ctx)
     return outcome
   end
   local borrowed <close> = source
-  local permit <close> = ctx.plan_permit and ctx.plan_permit(import)
+  local permit <close> = ctx.plan_permit and wait_for_permit(import, ctx)
   assert(permit or not ctx.plan_permit)
   return write(import, ctx, check(import, ctx, borrowed))
 end
