@@ -8,14 +8,17 @@
 local env = require "host.env"
 local process = require "host.process"
 local task = require "host.task"
+local time = require "host.time"
 
 local PROGRAM = env.get("VIC_PROGRAM") or "build/vm-import-controller"
 local AT_ONCE, WITHIN = 2, 600 -- processes, seconds
+local LONG = 10 -- seconds: a file that takes longer is named, with its time
 
 -- Those that take longest begin first.
-local LONGEST = { "spec/host/spool_spec.lua", "spec/host/stream_spec.lua",
-  "spec/scripts_spec.lua", "spec/host/disk_vmdk_spec.lua", "spec/host/disk_spec.lua",
-  "spec/host/images_spec.lua", "spec/disk/fetch_spec.lua", "spec/disk/convert_spec.lua" }
+local LONGEST = { "spec/cli/left_behind_spec.lua", "spec/host/disk_spec.lua",
+  "spec/host/disk_vmdk_spec.lua", "spec/host/spool_spec.lua", "spec/host/stream_spec.lua",
+  "spec/scripts_spec.lua", "spec/host/images_spec.lua", "spec/disk/fetch_spec.lua",
+  "spec/disk/convert_spec.lua" }
 
 local function all_files()
   local found = assert(process.run({ argv = { "find", "spec", "-path", "spec/e2e", "-prune",
@@ -43,14 +46,22 @@ local function count(text)
 end
 
 local function run(path)
-  local ended = assert(process.run({
+  local began = time.monotonic()
+  local ended, err = process.run({
     argv = { PROGRAM, "script", "spec/run.lua", path },
     inherit = true,
     timeout = WITHIN,
-  }))
+  })
+  local took = time.monotonic() - began
+  if not ended then
+    print(("%s: %s"):format(path, err.message))
+    return false, 0
+  end
   if ended.status ~= 0 then
     print(("%s: %s\n%s%s"):format(path, ended.signal and "signal " .. ended.signal
       or "failed", ended.stdout, ended.stderr))
+  elseif took > LONG then
+    print(("%s: %.0f s"):format(path, took))
   end
   return ended.status == 0, count(ended.stdout)
 end

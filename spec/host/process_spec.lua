@@ -1,4 +1,5 @@
 local file = require "host.file"
+local lab = require "support.lab"
 local pace = require "support.pace"
 local process = require "host.process"
 local task = require "host.task"
@@ -35,6 +36,14 @@ describe("host.process.run", function()
     local result = assert(process.run({ argv = { "cat" }, stdin = text }))
     assert.is_true(result.stdout == text)
     assert.equal("", assert(process.run({ argv = { "cat" } })).stdout)
+  end)
+
+  it("is no call from far away for bash, which would read its user's .bashrc", function()
+    local home <close> = lab.folder()
+    assert(file.write(home.path .. "/.bashrc", "echo it was read"))
+    local result = assert(process.run({ argv = { "bash", "-c", "echo ran" },
+      env = { HOME = home.path } }))
+    assert.equal("ran\n", result.stdout)
   end)
 
   it("does not mind a program that does not read its stdin", function()

@@ -256,6 +256,10 @@ static int child_spawn(struct vic_child *child, const struct vic_child_opts *opt
     };
     int problem;
 
+    /* A pipe of libuv's is a socket, and bash takes a socket for a call from far away and
+     * reads its user's .bashrc first. */
+    if (!child->input_size)
+        stdio[0].flags = UV_IGNORE; /* /dev/null */
     /* Ours are opened so that children do not get them; a library's may not be. */
     close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     problem = uv_spawn(child->loop, &child->process, &options);
