@@ -55,35 +55,6 @@ static double now(void)
     return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-/* "https://host:port/.../last": no query, no user, no path that may be a token. */
-static char *printable(const char *url)
-{
-    CURLU *parts = curl_url();
-    char *scheme = NULL, *host = NULL, *port = NULL, *path = NULL;
-    char *text = vic_alloc(512);
-    const char *last;
-
-    if (curl_url_set(parts, CURLUPART_URL, url, 0) ||
-        curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) ||
-        curl_url_get(parts, CURLUPART_HOST, &host, 0) ||
-        curl_url_get(parts, CURLUPART_PATH, &path, 0)) {
-        snprintf(text, 512, "the URL");
-        goto out;
-    }
-    curl_url_get(parts, CURLUPART_PORT, &port, 0);
-    last = strrchr(path, '/');
-    last = last ? last + 1 : "";
-    snprintf(text, 512, "%s://%.200s%s%s/%s%.100s", scheme, host, port ? ":" : "",
-             port ? port : "", last > path + 1 ? ".../" : "", last);
-out:
-    curl_free(scheme);
-    curl_free(host);
-    curl_free(port);
-    curl_free(path);
-    curl_url_cleanup(parts);
-    return text;
-}
-
 /* Weak ones do not vouch for single bytes. */
 static void keep_etag(struct http_source *s, const char *value, size_t size)
 {
@@ -405,7 +376,7 @@ struct vic_source *vic_http_source_new(const struct vic_http_source_opts *opts,
     s->source.run = http_run;
     s->source.stop = http_stop;
     s->source.free = http_free;
-    s->source.name = printable(opts->url);
+    s->source.name = vic_url_name(opts->url);
     s->url = vic_strdup(opts->url);
     s->resumable = opts->resumable;
     s->idle_timeout = opts->idle_timeout;

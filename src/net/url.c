@@ -12,6 +12,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define NAME_SIZE 512
+
 static CURLU *url_parse(const char *url)
 {
     CURLU *parts = curl_url();
@@ -68,6 +70,32 @@ void vic_url_redact(const char *url, char *text, size_t size)
     snprintf(text, size, "%s", shown ? shown : "(unreadable URL)");
     free(shown);
     curl_url_cleanup(parts);
+}
+
+char *vic_url_name(const char *url)
+{
+    CURLU *parts = url_parse(url);
+    char *scheme = NULL, *host = NULL, *port = NULL, *path = NULL;
+    char *text = vic_alloc(NAME_SIZE);
+    const char *last;
+
+    if (parts && !curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) &&
+        !curl_url_get(parts, CURLUPART_HOST, &host, 0) &&
+        !curl_url_get(parts, CURLUPART_PATH, &path, 0)) {
+        curl_url_get(parts, CURLUPART_PORT, &port, 0);
+        last = strrchr(path, '/');
+        last = last ? last + 1 : "";
+        snprintf(text, NAME_SIZE, "%s://%.200s%s%s/%s%.100s", scheme, host,
+                 port ? ":" : "", port ? port : "", last > path + 1 ? ".../" : "", last);
+    } else {
+        snprintf(text, NAME_SIZE, "(unreadable URL)");
+    }
+    curl_free(scheme);
+    curl_free(host);
+    curl_free(port);
+    curl_free(path);
+    curl_url_cleanup(parts);
+    return text;
 }
 
 char *vic_url_plain(const char *url)

@@ -17,6 +17,10 @@ int vic_url_check(const char *url, struct vic_error *err);
  * be shown. An unreadable URL gives "(unreadable URL)". */
 void vic_url_redact(const char *url, char *text, size_t size);
 
+/* "https://host:port/.../last": as above, and without what of the path may be a token.
+ * free() it. */
+char *vic_url_name(const char *url);
+
 /* `url` without user and password, or NULL. free() it. */
 char *vic_url_plain(const char *url);
 
