@@ -1,9 +1,11 @@
 -- How disks get into the cluster: passed on while they are read, without a byte of scratch
 -- space (transferMode Stream), or by way of scratch (Spool), served while they come.
+-- VIC_FULL=1: with the limits that we and Longhorn have, and pauses of minutes.
 
 local file = require "host.file"
 local json = require "host.json"
 local lab = require "support.lab"
+local program = require "support.program"
 local site_of = require "support.site"
 
 local SMALL = { pattern = "text", seed = 31, capacity = "16MiB" }
@@ -28,6 +30,12 @@ local SCENARIO = {
   } },
 }
 
+-- Seconds: what we wait for a source, what Longhorn waits for us; how long the source
+-- pauses, sends nothing at all, prepares an export.
+local TIMES = program.full
+  and { ours = 60, theirs = 30, pause = 25, silence = 300, preparing = 120, within = 900 }
+  or { ours = 3, theirs = 8, pause = 2, silence = 60, preparing = 6, within = 120 }
+
 local BACKENDS = { backingimage = "harvester-longhorn", cdi = "longhorn-v2" }
 
 -- Runs a program with a scratch folder in which not a single byte has room.
@@ -42,7 +50,7 @@ describe("transferMode", function()
   local function start(...)
     local scratch = site.dir .. "/scratch-" .. mode
     assert(file.mkdir(scratch, { parents = true }))
-    return site:controller({ scratch = scratch, args = { "--idle-timeout", "3", ... },
+    return site:controller({ scratch = scratch, args = { "--idle-timeout", tostring(TIMES.ours), ... },
       listen = listen, env = { SVC_ADDRESS = listen },
       through = mode == "Stream"
         and { "unshare", "-rm", "sh", "-ec", NO_ROOM, "sh", scratch } or nil })
@@ -50,7 +58,7 @@ describe("transferMode", function()
 
   lazy_setup(function()
     folder = lab.folder()
-    site = site_of.open({ harvester = { "--idle-timeout", "8s" } })
+    site = site_of.open({ harvester = { "--idle-timeout", TIMES.theirs .. "s" } })
     assert(file.mkdir(folder.path .. "/sim"))
     sim = lab.simulator(folder.path .. "/sim", { scenario = SCENARIO,
       settings = { leaseTimeout = 20 } })
@@ -143,7 +151,8 @@ describe("transferMode", function()
   end
 
   local function finished(name, ...)
-    local import = site:wait_import(namespace, name or "full", "virtualMachineRunning", 120)
+    local import = site:wait_import(namespace, name or "full", "virtualMachineRunning",
+      TIMES.within)
     check(import, name and { ... } or { FULL })
     return import
   end
@@ -241,12 +250,12 @@ describe("transferMode", function()
     end
 
     it("reads a source again that pauses for too long, and says so", function()
-      sim:post("/faults", { on = "nfc", ["do"] = "stall", seconds = 60, bytes = 8 << 20,
+      sim:post("/faults", { on = "nfc", ["do"] = "stall", seconds = TIMES.silence, bytes = 8 << 20,
         rate = 8 << 20, count = 1 })
       slow_down(2 << 20) -- long enough for the status to be written
       import_machine("full")
-      if mode == "Stream" then
-        wait_message("nothing came for 3 s, after")
+      if mode == "Stream" and TIMES.ours < TIMES.theirs then
+        wait_message(("nothing came for %d s, after"):format(TIMES.ours))
       end
       finished()
       assert.equal(2, (downloads()))
@@ -305,7 +314,7 @@ describe("transferMode", function()
 
   in_mode("Stream", function()
     it("waits for a source that pauses", function()
-      sim:post("/faults", { on = "nfc", ["do"] = "stall", seconds = 2, bytes = 8 << 20,
+      sim:post("/faults", { on = "nfc", ["do"] = "stall", seconds = TIMES.pause, bytes = 8 << 20,
         count = 1 })
       import_machine("full")
       finished()
@@ -313,7 +322,7 @@ describe("transferMode", function()
     end)
 
     it("waits while the source prepares the export", function()
-      sim:post("/faults", { on = "lease", ["do"] = "stall", seconds = 6, count = 1 })
+      sim:post("/faults", { on = "lease", ["do"] = "stall", seconds = TIMES.preparing, count = 1 })
       import_machine("full")
       finished()
     end)

@@ -39,6 +39,7 @@ void vic_spool_break_off(struct vic_spool *s)
     pthread_mutex_lock(&shared->lock);
     shared->round++;
     shared->frontier = 0;
+    shared->follower = NULL;
     vic_spool_wake(shared);
     pthread_mutex_unlock(&shared->lock);
 }
@@ -111,7 +112,7 @@ static void spool_free(struct vic_image *image)
     vic_spool_use(s, -1, -1);
     for (i = 0; i < VIC_SPOOL_NAMES; i++)
         free(s->names[i]);
-    pthread_mutex_destroy(&s->shared.lock);
+    vic_spool_shared_destroy(&s->shared);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -153,9 +154,8 @@ struct vic_spool *vic_spool_open(const char *path, uint64_t capacity,
         s->names[i] = vic_alloc(size);
         snprintf(s->names[i], size, "%s%s", path, ENDINGS[i]);
     }
-    s->shared.fd = s->shared.index.fd = -1;
+    vic_spool_shared_init(&s->shared);
     s->shared.index.capacity = capacity;
-    pthread_mutex_init(&s->shared.lock, NULL);
     pthread_mutex_init(&s->lock, NULL);
     load(s);
     return s;

@@ -85,19 +85,19 @@ static int tap_end(struct vic_sink *sink, struct vic_error *err)
     return next->end(next, err);
 }
 
-/* On the pipeline's ordered thread. */
+/* On the pipeline's ordered thread. Who reads right behind it gets the bytes as they are. */
 static int on_batch(struct vic_batch_watcher *watcher, const struct vic_batch *batch,
                     struct vic_error *err)
 {
     struct fetch *f = (struct fetch *)((char *)watcher - offsetof(struct fetch, watcher));
-    struct vic_grain_index *index = &f->spool->shared.index;
+    struct vic_spool_shared *shared = &f->spool->shared;
     uint64_t limit = f->spool->image.size > HOLD ? f->spool->image.size - HOLD : 0;
     unsigned i;
     int code;
 
-    pthread_mutex_lock(&f->spool->shared.lock);
-    code = vic_grain_index_add(index, batch, err);
-    pthread_mutex_unlock(&f->spool->shared.lock);
+    pthread_mutex_lock(&shared->lock);
+    code = vic_grain_index_add(&shared->index, batch, err);
+    pthread_mutex_unlock(&shared->lock);
     if (code)
         return -1;
     for (i = 0; i < batch->count; i++) {
@@ -106,8 +106,11 @@ static int on_batch(struct vic_batch_watcher *watcher, const struct vic_batch *b
         f->disordered = f->disordered || piece->offset < f->frontier;
         f->frontier = piece->offset + piece->size;
     }
-    if (!f->disordered)
-        vic_spool_announce(f->spool, f->frontier < limit ? f->frontier : limit);
+    if (f->disordered)
+        return 0;
+    vic_spool_lend(shared, batch);
+    vic_spool_announce(f->spool, f->frontier < limit ? f->frontier : limit);
+    vic_spool_take_back(shared);
     return 0;
 }
 

@@ -4,9 +4,15 @@
 
 #include <libdeflate.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+/* So long a batch of 2 MiB is lent at most: a follower of more than 100 MiB/s keeps up,
+ * and a slower one delays what comes once, not each time. */
+#define LENT_FOR 20000000L /* ns */
 
 struct vic_spool_reader {
     struct vic_image_reader reader; /* first */
@@ -17,11 +23,81 @@ struct vic_spool_reader {
     bool waiting, stopped;         /* under the shared lock */
     unsigned round;                /* in which it was opened */
     uint64_t at, end; /* bytes of the disk */
+    uint64_t passed;  /* `at`, as others see it: under the shared lock */
     struct libdeflate_decompressor *inflater;
     unsigned char *packed, *grain; /* buffers of two grains and of one */
     uint32_t grain_size;
     uint64_t in_grain; /* number of the one in the buffer, + 1 */
 };
+
+void vic_spool_shared_init(struct vic_spool_shared *s)
+{
+    pthread_condattr_t attr;
+
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->caught_up, &attr);
+    pthread_condattr_destroy(&attr);
+    s->fd = s->index.fd = -1;
+}
+
+void vic_spool_shared_destroy(struct vic_spool_shared *s)
+{
+    pthread_cond_destroy(&s->caught_up);
+    pthread_mutex_destroy(&s->lock);
+}
+
+void vic_spool_lend(struct vic_spool_shared *s, const struct vic_batch *batch)
+{
+    pthread_mutex_lock(&s->lock);
+    s->lent = batch;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Under the lock: is there something that the follower has not read? */
+static bool is_behind(const struct vic_spool_shared *s)
+{
+    const struct vic_spool_reader *r = s->follower;
+
+    return r && r->passed < (s->frontier < r->end ? s->frontier : r->end);
+}
+
+void vic_spool_take_back(struct vic_spool_shared *s)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += LENT_FOR;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&s->lock);
+    while (is_behind(s))
+        if (pthread_cond_timedwait(&s->caught_up, &s->lock, &until) == ETIMEDOUT)
+            s->follower = NULL; /* until it has caught up by itself */
+    s->lent = NULL;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Under the lock: the bytes of a grain that is lent, or NULL. */
+static const unsigned char *find_lent(const struct vic_spool_shared *s, uint64_t offset)
+{
+    unsigned low = 0, high = s->lent ? s->lent->count : 0;
+
+    while (low < high) {
+        unsigned middle = low + (high - low) / 2;
+
+        if (s->lent->pieces[middle].offset < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (!s->lent || low == s->lent->count || s->lent->pieces[low].offset != offset)
+        return NULL;
+    return vic_batch_data(s->lent, low);
+}
 
 void vic_spool_wake(struct vic_spool_shared *shared)
 {
@@ -44,6 +120,8 @@ static ssize_t look(struct vic_spool_reader *r, size_t max)
         return -1;
     if (r->at < limit)
         return (ssize_t)(limit - r->at < max ? limit - r->at : max);
+    if (!s->follower && r->at == s->frontier)
+        s->follower = r;
     r->waiting = true;
     r->next = s->waiting;
     s->waiting = r;
@@ -82,6 +160,25 @@ static int fetch(struct vic_spool_reader *r, uint64_t number,
                : -1;
 }
 
+/* Gets a grain: into `buffer` the `n` bytes from r->at on if it is lent or a hole, or its
+ * compressed bytes. Under the lock. */
+static int get(struct vic_spool_reader *r, uint64_t number, unsigned char *buffer,
+               size_t n, struct vic_grain_place *place)
+{
+    const unsigned char *lent = find_lent(r->shared, number * r->grain_size);
+
+    place->size = 0;
+    if (r->round != r->shared->round)
+        return -1;
+    if (lent)
+        memcpy(buffer, lent + r->at % r->grain_size, n);
+    else if (fetch(r, number, place))
+        return -1;
+    else if (place->size == 0)
+        memset(buffer, 0, n);
+    return 0;
+}
+
 /* Puts `n` bytes from r->at on, all of one grain, into `buffer`. */
 static int give(struct vic_spool_reader *r, unsigned char *buffer, size_t n)
 {
@@ -92,14 +189,10 @@ static int give(struct vic_spool_reader *r, unsigned char *buffer, size_t n)
 
     if (r->in_grain != number + 1) {
         pthread_mutex_lock(&r->shared->lock);
-        code = r->round == r->shared->round ? fetch(r, number, &place) : -1;
+        code = get(r, number, buffer, n, &place);
         pthread_mutex_unlock(&r->shared->lock);
-        if (code)
-            return -1;
-        if (place.size == 0) {
-            memset(buffer, 0, n);
-            return 0;
-        }
+        if (code || place.size == 0)
+            return code;
         r->in_grain = 0;
         if (libdeflate_zlib_decompress(r->inflater, r->packed, place.size, r->grain,
                                        r->grain_size, &size) != LIBDEFLATE_SUCCESS)
@@ -108,6 +201,18 @@ static int give(struct vic_spool_reader *r, unsigned char *buffer, size_t n)
     }
     memcpy(buffer, r->grain + r->at % r->grain_size, n);
     return 0;
+}
+
+/* Others see how far it is. */
+static void publish(struct vic_spool_reader *r)
+{
+    struct vic_spool_shared *s = r->shared;
+
+    pthread_mutex_lock(&s->lock);
+    r->passed = r->at;
+    if (s->follower == r && !is_behind(s))
+        pthread_cond_signal(&s->caught_up);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static ssize_t spool_read(struct vic_image_reader *reader, void *buffer, size_t max)
@@ -136,6 +241,7 @@ static ssize_t spool_read(struct vic_image_reader *reader, void *buffer, size_t 
         p += part;
         left -= part;
     }
+    publish(r);
     return n;
 }
 
@@ -146,6 +252,10 @@ static void spool_stop(struct vic_image_reader *reader)
 
     pthread_mutex_lock(&r->shared->lock);
     r->stopped = true;
+    if (r->shared->follower == r) {
+        r->shared->follower = NULL;
+        pthread_cond_signal(&r->shared->caught_up);
+    }
     for (link = &r->shared->waiting; *link; link = &(*link)->next) {
         if (*link != r)
             continue;
@@ -182,7 +292,7 @@ struct vic_image_reader *vic_spool_reader_new(struct vic_spool_shared *shared,
     r->shared = shared;
     r->image = vic_image_ref(image);
     r->waiter = *waiter;
-    r->at = first;
+    r->at = r->passed = first;
     r->end = first + length;
     pthread_mutex_lock(&shared->lock);
     r->round = shared->round;

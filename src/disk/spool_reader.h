@@ -4,6 +4,7 @@
 #ifndef VIC_SPOOL_READER_H
 #define VIC_SPOOL_READER_H
 
+#include "batch.h"
 #include "grain_index.h"
 #include "image.h"
 
@@ -19,10 +20,23 @@ struct vic_spool_shared {
     uint64_t frontier; /* bytes of the disk that can be read */
     unsigned round;    /* readers of an earlier one break off */
     struct vic_spool_reader *waiting;
+    const struct vic_batch *lent;      /* inflated, in the index too; or NULL */
+    struct vic_spool_reader *follower; /* had read all that there was; or NULL */
+    pthread_cond_t caught_up;          /* the follower has again, or there is none */
 };
+
+/* The lock, and nothing to read. */
+void vic_spool_shared_init(struct vic_spool_shared *shared);
+void vic_spool_shared_destroy(struct vic_spool_shared *shared);
 
 /* Under the lock: whoever waits looks again. */
 void vic_spool_wake(struct vic_spool_shared *shared);
+
+/* Until it is taken back readers need not inflate once more what this batch has. */
+void vic_spool_lend(struct vic_spool_shared *shared, const struct vic_batch *batch);
+
+/* Waits for the follower, but only a moment: who is slower reads from the file. */
+void vic_spool_take_back(struct vic_spool_shared *shared);
 
 /* It references `image` until it is closed. */
 struct vic_image_reader *vic_spool_reader_new(struct vic_spool_shared *shared,
