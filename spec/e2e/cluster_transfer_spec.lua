@@ -50,7 +50,8 @@ describe("transferMode", function()
   local function start(...)
     local scratch = site.dir .. "/scratch-" .. mode
     assert(file.mkdir(scratch, { parents = true }))
-    return site:controller({ scratch = scratch, args = { "--idle-timeout", tostring(TIMES.ours), ... },
+    return site:controller({ scratch = scratch,
+      args = { "--idle-timeout", tostring(TIMES.ours), ... },
       listen = listen, env = { SVC_ADDRESS = listen },
       through = mode == "Stream"
         and { "unshare", "-rm", "sh", "-ec", NO_ROOM, "sh", scratch } or nil })
@@ -250,8 +251,8 @@ describe("transferMode", function()
     end
 
     it("reads a source again that pauses for too long, and says so", function()
-      sim:post("/faults", { on = "nfc", ["do"] = "stall", seconds = TIMES.silence, bytes = 8 << 20,
-        rate = 8 << 20, count = 1 })
+      sim:post("/faults", { on = "nfc", ["do"] = "stall", seconds = TIMES.silence,
+        bytes = 8 << 20, rate = 8 << 20, count = 1 })
       slow_down(2 << 20) -- long enough for the status to be written
       import_machine("full")
       if mode == "Stream" and TIMES.ours < TIMES.theirs then
@@ -314,15 +315,16 @@ describe("transferMode", function()
 
   in_mode("Stream", function()
     it("waits for a source that pauses", function()
-      sim:post("/faults", { on = "nfc", ["do"] = "stall", seconds = TIMES.pause, bytes = 8 << 20,
-        count = 1 })
+      sim:post("/faults", { on = "nfc", ["do"] = "stall", seconds = TIMES.pause,
+        bytes = 8 << 20, count = 1 })
       import_machine("full")
       finished()
       assert.equal(1, (downloads()))
     end)
 
     it("waits while the source prepares the export", function()
-      sim:post("/faults", { on = "lease", ["do"] = "stall", seconds = TIMES.preparing, count = 1 })
+      sim:post("/faults", { on = "lease", ["do"] = "stall", seconds = TIMES.preparing,
+        count = 1 })
       import_machine("full")
       finished()
     end)
