@@ -160,6 +160,9 @@ func (s *standin) rule(ctx context.Context, path string, r ruling,
 		}
 	}
 	after, err := s.apply(ctx, r, request)
+	if ctx.Err() != nil { // nobody waits for the ruling any more: it is none
+		return admission.Errored(http.StatusInternalServerError, ctx.Err())
+	}
 	if err != nil {
 		return s.refuse(path, request, err)
 	}
