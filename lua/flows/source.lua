@@ -20,6 +20,7 @@ local REASON = {
   denied = "LoginFailed",
   notfound = "NotFound",
   unsupported = "NotSupported",
+  internal = "Internal",
 }
 
 -- What a look at the source has shown: {ready, reason, message, certificate, pinned}
@@ -149,12 +150,20 @@ local function look(key, env, object)
   if env.supports and not env.supports(key.kind) then
     return write_unsupported(env, key.kind, object)
   end
-  local source, err = env.open_source(key, { fresh = true })
+  local pin = (object.status or {}).certificateFingerprint
+  local ok, source, err = pcall(env.open_source, key, { fresh = true })
+  if not ok then -- our own fault; but the user must see that it is not ready, and why
+    err = errors.of(source)
+    if err.kind == "internal" then
+      write(env, key.kind, object, verdict(nil, err, pin))
+    end
+    error(source, 0)
+  end
   if not source and err.code == "NoProvider" then
     return write_unsupported(env, key.kind, object)
   end
   local borrowed <close> = source
-  local seen = verdict(borrowed, err, (object.status or {}).certificateFingerprint)
+  local seen = verdict(borrowed, err, pin)
   write(env, key.kind, object, seen)
   return { after = seen.ready and AGAIN_READY or AGAIN_NOT }
 end

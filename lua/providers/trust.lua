@@ -64,8 +64,13 @@ end
 
 -- A connection that breaks may be a proxy's that restarts: once more.
 local function meet(opts, tls)
-  local pool = opts.http.pool { tls = tls, cookies = opts.cookies or false }
-  local response, err
+  local pool, err = opts.http.pool { tls = tls, cookies = opts.cookies or false }
+  local response
+  if not pool then -- no form of a thumbprint is refused here: it is the CA
+    return nil, errors.final(errors.new("invalid", ("%s of the Secret: %s: it must have "
+      .. "lines from -----BEGIN CERTIFICATE----- on"):format(opts.ca_field, err.message),
+      { check = "tls", code = "CACertificateInvalid" }))
+  end
   for _ = 1, 2 do
     response, err = opts.probe(pool)
     if response or err.kind ~= "connect" then
@@ -116,6 +121,7 @@ end
 --   err  dns, connect, timeout  not reached; err.check = "dns" or "connect"
 --        tls  err.check = "tls", err.certificate, err.code = CertificateRefused or
 --             CertificateChanged
+--        invalid  err.check = "tls": spec.thumbprint or the CA is none
 function M.connect(opts)
   local tls, field = demanded(opts)
   if not tls then

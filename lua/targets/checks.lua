@@ -22,14 +22,17 @@ end
 local function network_exists(self, namespace, name)
   local kind = "NetworkAttachmentDefinition"
   local there, err = self.client:get(kind, namespace, name)
-  if not there and err.kind == "denied" then
-    local found
-    found, err = self.client:list(kind, namespace, {
-      field_selector = "metadata.name=" .. name,
-    })
-    return found and #found > 0, err
+  if there or err.kind ~= "denied" then
+    return there and true, err
   end
-  return there and true, err
+  local found
+  found, err = self.client:list(kind, namespace, {
+    field_selector = "metadata.name=" .. name,
+  })
+  if not found then
+    return nil, err
+  end
+  return #found > 0
 end
 
 local function check_network(self, network)
@@ -51,12 +54,15 @@ end
 
 local function default_class(self)
   local classes, err = self.client:list("StorageClass")
-  for _, class in ipairs(classes or {}) do
+  if not classes then
+    return nil, err
+  end
+  for _, class in ipairs(classes) do
     if (class.metadata.annotations or {})[DEFAULT_CLASS] == "true" then
       return class
     end
   end
-  return nil, err or errors.final(errors.new("notfound",
+  return nil, errors.final(errors.new("notfound",
     "the cluster has no default StorageClass: set spec.storageClass"))
 end
 

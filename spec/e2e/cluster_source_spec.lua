@@ -80,6 +80,12 @@ describe("a source", function()
       "caCert of the Secret")
   end)
 
+  it("says that the Secret's CA is none", function()
+    site:source(namespace, "vc", sim, { secret = { caCert = "-----BEGIN CERTIFICATE-----\n"
+      .. "...\n-----END CERTIFICATE-----\n" } })
+    assert_says(wait_reason("CACertificateInvalid"), "caCert of the Secret", "PEM")
+  end)
+
   it("says that the log-in was refused, and not with what", function()
     site:source(namespace, "vc", sim, { secret = { password = "wrong horse" } })
     local message, status = wait_reason("InvalidLogin")

@@ -72,6 +72,22 @@ describe("flows.source", function()
     end
   end)
 
+  it("says so where it fails itself, and leaves a cancelled look alone", function()
+    local w = world()
+    w.env.open_source = function()
+      error("a nil value")
+    end
+    assert.is_false(pcall(flow.reconcile, KEY, w.env))
+    assert.equal("Internal", condition(w, "Stalled").reason)
+    assert.truthy(condition(w, "Stalled").message:find("a nil value", 1, true))
+    w = world()
+    w.env.open_source = function()
+      error(errors.new("cancelled", "stopping"))
+    end
+    assert.is_false(pcall(flow.reconcile, KEY, w.env))
+    assert.is_nil(status(w))
+  end)
+
   it("lets the provider name the reason", function()
     local w = world()
     w.err = errors.new("tls", "changed", { code = "CertificateChanged" })

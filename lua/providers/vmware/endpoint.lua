@@ -88,6 +88,7 @@ end
 --   err  dns, connect, timeout  not reached; err.check = "dns" or "connect"
 --        tls  err.check = "tls", err.certificate, err.code = CertificateRefused or
 --             CertificateChanged; the message names issuer, fingerprint and the field
+--        invalid  spec.thumbprint or the Secret's caCert is none
 function M.connect(endpoint, spec, secret, opts)
   local connection, err = trust.connect {
     url = endpoint.url, what = "vSphere", http = opts.http,

@@ -142,6 +142,14 @@ describe("endpoint.connect", function()
     assert.equal("-----BEGIN CERTIFICATE-----", fake.refused.tls.ca)
   end)
 
+  it("says that the Secret's CA is none", function()
+    local _, err = endpoint.connect(assert(endpoint.parse("vc.example.com")), {},
+      { caCert = "a certificate" }, { http = require("host.http") })
+    assert.equal("invalid", err.kind)
+    assert.equal("tls", err.check)
+    assert.truthy(err.message:find("caCert of the Secret", 1, true))
+  end)
+
   it("says which check failed when nobody answers", function()
     for kind, check in pairs { dns = "dns", connect = "connect", timeout = "connect" } do
       local _, err = connect(vsphere.new { versions = errors.new(kind, "no") })
