@@ -18,7 +18,7 @@ local set_mt = { __name = "sandbox.set", __index = set_methods }
 
 local M = {}
 
-local DEADLINE = 1            -- seconds, of one call
+local DEADLINE = 1            -- seconds of a processor, for one call
 local CHILDREN = 2            -- calls at the same time
 local LONGEST = 256 * 1024    -- bytes of one script
 
@@ -114,7 +114,8 @@ local function wrong_global(script, global)
   return ("%s:%d: " .. text):format(script.name, global.line, global.name)
 end
 
--- Adds what is wrong with a script to problems; fills script.hooks.
+-- Adds what is wrong with a script to problems; fills script.hooks. Returns an err that
+-- is not the script's.
 local function examine(self, script, hooks, problems)
   if #script.text > LONGEST then
     problems[#problems + 1] = ("%s: %d KiB; %d KiB are allowed"):format(script.name,
@@ -125,7 +126,9 @@ local function examine(self, script, hooks, problems)
     return
   end
   local answer, err = call(self, script, {})
-  if not answer then
+  if not answer and err.kind == "busy" then
+    return err
+  elseif not answer then
     problems[#problems + 1] = err.message
     return
   end
@@ -147,6 +150,7 @@ end
 --   texts   {[name] = text}; they are called in byte order of their names
 --   policy  policy.plan: whose decisions are hooks (default: as it is built in)
 --   err     invalid: err.problems: all that is wrong, each "script:line: ..."
+--           busy: the machine did not let them run
 function methods:load(texts, policy)
   local scripts, problems = {}, {}
   for name, text in pairs(texts) do
@@ -157,7 +161,10 @@ function methods:load(texts, policy)
   end)
   local hooks = policy and hooks_of(policy) or M.hooks
   for _, script in ipairs(scripts) do
-    examine(self, script, hooks, problems)
+    local err = examine(self, script, hooks, problems)
+    if err then
+      return nil, err
+    end
   end
   if #problems > 0 then
     return nil, errors.new("invalid", table.concat(problems, "; "),
@@ -193,14 +200,17 @@ end
 --
 --   input, builtin, accept  as policy.plan passes them
 --   value                   what was decided last; nil: nothing was
---   err                     invalid, with err.script and err.hook
+--   err                     invalid, with err.script and err.hook; busy: the machine did
+--                           not let it run
 function set_methods:hook(name, input, builtin, accept)
   local decided
   for _, script in ipairs(self.scripts) do
     if script.hooks[name] then
       local answer, err = call(self.sandbox, script,
         { hook = name, input = input, builtin = builtin })
-      if not answer then
+      if not answer and err.kind == "busy" then
+        return nil, err
+      elseif not answer then
         return nil, failed(script, name, input, err.message)
       elseif answer.value ~= nil then
         local value, message = accept(answer.value)
@@ -229,7 +239,7 @@ mt.__close = methods.close
 --- sandbox.new(opts) -> sandbox, to be closed
 -- Starts no process before one is needed.
 --
---   opts.deadline  seconds that one call may take     (default 1)
+--   opts.deadline  seconds of a processor that one call may take (default 1)
 --   opts.children  calls at the same time             (default 2)
 function M.new(opts)
   opts = opts or {}

@@ -9,6 +9,7 @@ local errors = require "host.error"
 local informer = require "kube.informer"
 local log = require "host.log"
 local metrics = require "host.metrics"
+local sample = require "sample"
 local scripts = require "scripts"
 local task = require "host.task"
 local time = require "host.time"
@@ -31,6 +32,7 @@ local GENERATION = metrics.gauge("vm_import_script_generation_info",
 local LOADED = metrics.gauge("vm_import_script_loaded_timestamp_seconds",
   "When the set of site scripts in force was taken, seconds since 1970.")
 
+local BROKEN_HASH = "broken" -- no generation's
 local AGAIN = 5 -- seconds, after a failure that is not the scripts'
 
 -- What is kept of the ConfigMap: {object (for Events), texts, problem, at}.
@@ -58,16 +60,17 @@ local function project(object)
 end
 
 --- watch:say(type, reason, note)
--- An Event on the ConfigMap, if there is one.
+-- An Event on the ConfigMap, if there is one: once for each of its versions.
 function methods:say(type, reason, note)
   if self.object then
-    self.events:emit(self.object, type, reason, note)
+    self.events:emit(self.object, type, reason, note,
+      self.object.metadata.resourceVersion)
   end
 end
 
 -- Nothing is planned by it: each plan fails with what is wrong.
 local function broken(err)
-  local generation = { hash = "broken", names = {}, ignored = {},
+  local generation = { hash = BROKEN_HASH, names = {}, ignored = {},
     code = scripts.builtin.code }
   function generation.hook(name)
     return nil, errors.new("invalid", err.message, { script = M.name, hook = name })
@@ -75,16 +78,33 @@ local function broken(err)
   return generation
 end
 
-local function reject(self, err)
-  RELOADS:add(1, { result = "rejected" })
-  BROKEN:set(1)
+-- At the start there is nothing sound that could stay in force.
+local function hold(self, err)
   if self.scripts.current == scripts.builtin and not self.loaded then
     self.scripts.current = broken(err)
   end
+end
+
+local function reject(self, err)
+  RELOADS:add(1, { result = "rejected" })
+  BROKEN:set(1)
+  hold(self, err)
+  self.rejected = true
   local now = self.scripts.current.hash
   log.error("the site's scripts are broken: " .. err.message, { in_force = now })
-  self:say("Warning", "ScriptsRejected",
-    ("%s (generation %s stays in force)"):format(err.message, now))
+  self:say("Warning", "ScriptsRejected", ("%s (%s)"):format(err.message,
+    now == BROKEN_HASH and "none are in force; until this is mended nothing is planned"
+      or ("generation %s stays in force"):format(now)))
+end
+
+-- What a hook says of a machine that nobody has does not count, but may be a mistake.
+local function try_sample(self, generation)
+  local plan, err = generation.code:require("policy.plan").build(sample.input(),
+    generation.hook)
+  if not plan then
+    self:say("Warning", "ScriptsDoubtful", err.message .. " (of a sample machine; "
+      .. "`vm-import-controller check` shows more)")
+  end
 end
 
 local function show(generation)
@@ -93,10 +113,11 @@ local function show(generation)
   LOADED:set(time.now())
 end
 
--- Too much code is in use: tried again as soon as some of it is not.
+-- Too much code is in use, or the machine is too busy: tried again soon.
 local function wait_for_room(self, seen, err)
   self.waiting = seen
   BROKEN:set(1)
+  hold(self, err)
   log.warn("the site's scripts are not taken yet: " .. err.message)
   self:say("Warning", "ScriptsWaiting", err.message)
 end
@@ -107,7 +128,9 @@ local function announce(self, seen, generation, before)
   for _, ignored in ipairs(generation.ignored) do
     self:say("Warning", "ScriptIgnored", ignored.name .. ": " .. ignored.reason)
   end
-  if generation.hash == before then
+  local again = self.rejected
+  self.rejected = false
+  if generation.hash == before and not again then
     return
   end
   RELOADS:add(1, { result = "accepted" })
@@ -117,6 +140,7 @@ local function announce(self, seen, generation, before)
   self:say("Normal", "ScriptsInForce",
     ("generation %s: %s"):format(generation.hash, names ~= "" and names or "none"))
   self.changed()
+  try_sample(self, generation)
 end
 
 -- Puts what was seen last into force. Throws what is not the scripts' fault.
@@ -160,7 +184,10 @@ function methods:load()
     take(self, project(object))
   elseif err.kind == "denied" then
     log.warn(("site scripts are not looked for: %s"):format(err.message))
-  elseif err.kind ~= "notfound" then
+  elseif err.kind == "notfound" then
+    log.info(("no ConfigMap %s in namespace %s: the built-in decisions stand"):format(
+      M.name, self.namespace))
+  else
     error(errors.wrap(err, "reading the site's scripts"))
   end
   self.loaded = true
@@ -185,7 +212,7 @@ function methods:run()
   assert(guard)
   while true do
     if not seen then
-      self.came:wait()
+      self.came:wait(self.waiting and AGAIN or nil)
     end
     local now = seen or self.waiting
     seen = nil

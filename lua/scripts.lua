@@ -140,7 +140,8 @@ end
 --
 --   texts  {[name] = text}
 --   err    invalid: err.problems: all that is wrong, each "script:line: ..."
---          busy: too many older generations of replaced code are in use
+--          busy: too many older generations of replaced code are in use, or the machine
+--          did not let the scripts run
 function methods:load(texts)
   local given = sort_out(texts, self.allow_code)
   local ok, err = check_room(self, M.hash(given.code))

@@ -375,6 +375,30 @@ describe("host.sandbox", function()
     assert.is_true(child:usable())
   end)
 
+  local function signal(child, name)
+    assert(process.run({ argv = { "kill", "-" .. name, tostring(child:pid()) } }))
+  end
+
+  it("gives a script its time of a processor, however long the machine takes", function()
+    local child <close> = started()
+    signal(child, "STOP")
+    local asked = task.spawn(child.call, child, '{"script":"a","text":"return {}",'
+      .. '"deadline":0.2}', pace.seconds(0.2))
+    task.sleep(pace.seconds(0.5))
+    assert.is_false(asked:done())
+    signal(child, "CONT")
+    assert.truthy(select(2, asked:join()))
+    assert.is_true(child:usable())
+  end)
+
+  it("says that it was the machine when a child gets no time at all", function()
+    local child <close> = started()
+    signal(child, "STOP")
+    local value, err = child:call('{"script":"a","text":"return {}","deadline":1}', 0.05)
+    assert.same({ nil, "busy" }, { value, err.kind })
+    assert.truthy(err.message:find("within 0.5 s", 1, true), err.message)
+  end)
+
   it("refuses a second call while one waits", function()
     local child <close> = started()
     local waiting = task.spawn(function()

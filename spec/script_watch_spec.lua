@@ -22,14 +22,17 @@ describe("script_watch:load", function()
       namespace = "ours" }, data = data, binaryData = binary })
   end
 
-  local function load()
-    local watch = script_watch.new({
+  local function watch_it()
+    return script_watch.new({
       client = client, namespace = "ours", scripts = site, changed = function() end,
       events = { emit = function(_, object, type, reason, note)
         said[#said + 1] = ("%s %s %s %s"):format(object.metadata.name, type, reason, note)
       end },
     })
-    return watch:load()
+  end
+
+  local function load()
+    return watch_it():load()
   end
 
   local function metric(text)
@@ -79,6 +82,48 @@ describe("script_watch:load", function()
       assert.is_true(metric("vm_import_scripts_broken 1"))
     end)
   end
+
+  it("says again what is in force when a broken edit is taken back", function()
+    local watch = watch_it()
+    config_map({ ["a.lua"] = GOOD })
+    watch:load()
+    for _, text in ipairs { "return {", GOOD } do
+      assert(client:patch("ConfigMap", "ours", script_watch.name,
+        { data = { ["a.lua"] = text } }))
+      watch:load()
+    end
+    assert.equal(3, #said)
+    assert.truthy(said[2]:find("ScriptsRejected", 1, true), said[2])
+    assert.truthy(said[2]:find(site.current.hash .. " stays in force", 1, true), said[2])
+    assert.equal(said[1], said[3])
+  end)
+
+  it("puts a hook that returns what it may not into force, and doubts it aloud", function()
+    config_map({ ["a.lua"] = "return { nic_network = function() return 5 end }" })
+    load()
+    assert.same({ "a.lua" }, site.current.names)
+    assert.truthy(said[2]:find("Warning ScriptsDoubtful hook nic_network of 4000: a.lua:1",
+      1, true), said[2])
+  end)
+
+  it("does not blame the scripts, nor plan without them, when they cannot be run", function()
+    local tries = 0
+    local use = site.use
+    function site.use(...)
+      tries = tries + 1
+      if tries == 1 then
+        return nil, errors.new("busy", "too busy")
+      end
+      return use(...)
+    end
+    config_map({ ["a.lua"] = GOOD })
+    local watch = watch_it()
+    watch:load()
+    assert.is_nil((site.current.hook("name", {}, "built-in")))
+    assert.truthy(said[1]:find("Warning ScriptsWaiting too busy", 1, true), said[1])
+    watch:load()
+    assert.same({ "a.lua" }, site.current.names)
+  end)
 
   it("keeps the generation of the term before when the next begins with a broken one", function()
     local before = assert(site:use({ ["a.lua"] = GOOD }))

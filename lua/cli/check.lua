@@ -62,6 +62,10 @@ local function read_import(path, machine)
       return import
     end
   end
+  if #found ~= 1 then
+    error(errors.new("invalid", ("%s has %d imports, and none of them is of %s"):format(
+      path, #found, machine.name)))
+  end
   return found[1]
 end
 
@@ -120,8 +124,9 @@ local function report(decisions, findings)
   end
   env.stdout(comparison.text(compared) .. "\n")
   for _, finding in ipairs(findings) do
-    env.stdout(("%s: %s: %s\n"):format(finding.severity, finding.subject,
-      finding.message))
+    local action = (finding.action or "") ~= "" and " (" .. finding.action .. ")" or ""
+    env.stdout(("%s: %s: %s%s\n"):format(finding.severity, finding.subject,
+      finding.message, action))
   end
 end
 

@@ -91,17 +91,18 @@ local function send_all(self)
   end
 end
 
---- events:emit(object, type, reason, note)
+--- events:emit(object, type, reason, note, cause?)
 -- Does not wait. The same again within 10 min is left out.
 --
 --   object  table   what it is about
 --   type    string  "Normal" | "Warning"
 --   reason  string  UpperCamel
 --   note    string  for people; cut at 1024 bytes
-function methods:emit(object, type, reason, note)
+--   cause   string  of another cause the same is said again
+function methods:emit(object, type, reason, note, cause)
   local meta = object.metadata
   local id = table.concat({ object.kind, meta.namespace or "", meta.name, meta.uid or "",
-    type, reason, note }, "\0")
+    type, reason, note, cause or "" }, "\0")
   if time.monotonic() < self.silent_until or #self.waiting >= WAITING
     or not is_new(self, id) then
     return

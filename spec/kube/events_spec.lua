@@ -44,6 +44,13 @@ describe("kube.events", function()
     assert.equal("Warning", event.type)
   end)
 
+  it("says the same thing again when it has another cause", function()
+    for _, cause in ipairs { "1", "1", "2" } do
+      reporter:emit(OBJECT, "Normal", "One", "x", cause)
+    end
+    until_sent(2)
+  end)
+
   it("says the same thing once, and in order", function()
     for _ = 1, 3 do
       reporter:emit(OBJECT, "Normal", "One", "x")

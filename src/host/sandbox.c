@@ -99,10 +99,10 @@ static int call_result(lua_State *L, int status, lua_KContext ctx)
  * One at a time; the texts are JSON (sandbox_child.h).
  *
  *   request   string   at most 1 MiB
- *   deadline  seconds  then the child is killed
- *   err       timeout: the deadline has passed; exit: its process has ended; format: not
- *             an answer; invalid: the request is too long. After any but the last
- *             the child is of no more use.
+ *   deadline  seconds of a processor; then the child is killed
+ *   err       timeout: the deadline has passed; busy: the machine let it not run; exit: its
+ *             process has ended; format: not an answer; invalid: the request is too long.
+ *             After any but the last the child is of no more use.
  */
 static int l_child_call(lua_State *L)
 {

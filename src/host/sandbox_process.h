@@ -31,7 +31,8 @@ typedef void vic_sandbox_answer(void *arg, const char *data, size_t size,
  * `done` is not called.
  *
  *   request   at most VIC_SANDBOX_FRAME bytes
- *   deadline  seconds; then it is killed
+ *   deadline  seconds of a processor; then it is killed, or after ten times as many of the
+ *             wall's
  */
 int vic_sandbox_ask(struct vic_sandbox *sandbox, const char *request, size_t size,
                     double deadline, vic_sandbox_answer *done, void *arg);
