@@ -57,7 +57,7 @@ static int l_env_args(lua_State *L)
 
 /*
  * env.version() -> string
- * This program's, "0.1.0".
+ * This program's, "2.0.0".
  */
 static int l_env_version(lua_State *L)
 {
