@@ -16,8 +16,8 @@ local COMMANDS = {
 local USAGE = [[
 usage: vm-import-controller [COMMAND] [OPTION ...]
 
-Moves virtual machines from VMware vSphere into Harvester. Without a command it is the
-controller of a cluster.
+Moves virtual machines from VMware vSphere and OpenStack into Harvester. Without a
+command it is the controller of a cluster.
 
   import   import machines into a directory; no cluster needed
   plan     print how they would be imported; nothing is touched
