@@ -94,6 +94,18 @@ describe("the chart", function()
       { "pvcClaim.storageClass=a,pvcClaim.storageClassName=b", "different classes" },
     ["a value that is misspelt"] = { "pvcClaim.sise=1Gi", "'sise' not allowed" },
     ["a value of another type"] = { "strictTLS=maybe", "want boolean" },
+    ["a misspelt resource"] = { "resources.limit.cpu=1", "'limit' not allowed" },
+    ["a quantity that is none"] = { "resources.limits.memory=much", "/resources/limits/memory" },
+    ["a misspelt field of the pod's security context"] =
+      { "podSecurityContext.fsGruop=1", "'fsGruop' not allowed" },
+    ["a misspelt field of the container's security context"] =
+      { "securityContext.runAsUsr=1", "'runAsUsr' not allowed" },
+    ["a size that is none"] = { "storage.sizeLimit=much", "/storage/sizeLimit" },
+    ["a misspelt peer of the NetworkPolicy"] =
+      { "networkPolicy.imagePullers[0].podSelektor.matchLabels.app=x",
+        "'podSelektor' not allowed" },
+    ["a misspelt toleration"] = { "tolerations[0].efect=NoExecute", "'efect' not allowed" },
+    ["a misspelt affinity"] = { "affinity.nodeAfinity.x=1", "'nodeAfinity' not allowed" },
     ["no replica by mistake"] = { "replicaCount=-1", "replicaCount" },
   }
   for what, case in pairs(REFUSED) do
