@@ -125,8 +125,10 @@ describe("the addon", function()
   end
 
   it("takes the place of the earlier chart's objects, and gives it back", function()
-    helm.run({ "install", "vm-import-controller", "spec/deploy/earlier", "--namespace", NS },
-      site.kubeconfig)
+    -- As Harvester's addon sets it: the tag is a value of the user's.
+    addon:helm("install", "vm-import-controller", "spec/deploy/earlier", "--namespace", NS,
+      "--set", "image.tag=v1.5.2,fullnameOverride=" .. addon_of.name,
+      "--set", "pvcClaim.enabled=true")
     local before = objects(manifest())
     assert.truthy(before["PersistentVolumeClaim/" .. addon_of.name])
     local namespace = site:namespace()
@@ -136,7 +138,12 @@ describe("the addon", function()
     site:patch("VirtualMachineImport", namespace, "db",
       { status = { importStatus = "sourceReady" } }, { status = true })
 
-    addon:install("--set", "pvcClaim.enabled=true")
+    -- As docs/upgrade.md has it.
+    addon:helm("upgrade", "vm-import-controller", helm.chart, "--namespace", NS,
+      "--reset-then-reuse-values", "--set", "image.tag=v2.0.0",
+      "--set", "image.repository=registry.example/harvester-vm-import-controller")
+    assert.equal("registry.example/harvester-vm-import-controller:v2.0.0",
+      addon:deployment().spec.template.spec.containers[1].image)
     local after = objects(manifest())
     for id, uid in pairs(before) do
       assert.equal(uid, after[id], id)
