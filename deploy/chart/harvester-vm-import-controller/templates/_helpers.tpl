@@ -47,8 +47,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- toYaml (mergeOverwrite $base (deepCopy .Values.securityContext)) -}}
 {{- end }}
 
+{{- /* Not said of a claim that has another one: it cannot be changed, and the earlier chart
+did not read storageClassName. */}}
 {{- define "vmic.claimClass" -}}
-{{- .Values.pvcClaim.storageClassName | default .Values.pvcClaim.storageClass -}}
+{{- $class := .Values.pvcClaim.storageClassName | default .Values.pvcClaim.storageClass -}}
+{{- $there := lookup "v1" "PersistentVolumeClaim" .Release.Namespace (include "vmic.fullname" .) -}}
+{{- if or (not $there) (eq (ternary "" $class (eq $class "-")) (dig "spec" "storageClassName" "" $there)) -}}
+{{- $class -}}
+{{- end -}}
 {{- end }}
 
 {{- define "vmic.check" -}}
