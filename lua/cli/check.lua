@@ -5,6 +5,7 @@ local comparison = require "cli.comparison"
 local env = require "host.env"
 local errors = require "host.error"
 local file = require "host.file"
+local findings = require "flows.import.findings"
 local input = require "cli.input"
 local json = require "host.json"
 local machines = require "providers.machine"
@@ -115,7 +116,7 @@ local function decide(subject, generation)
   return decisions, made
 end
 
-local function report(decisions, findings)
+local function report(decisions, found)
   local compared = {}
   for _, decision in ipairs(decisions) do
     if decision.name ~= plan.findings.name then
@@ -123,10 +124,8 @@ local function report(decisions, findings)
     end
   end
   env.stdout(comparison.text(compared) .. "\n")
-  for _, finding in ipairs(findings) do
-    local action = (finding.action or "") ~= "" and " (" .. finding.action .. ")" or ""
-    env.stdout(("%s: %s: %s%s\n"):format(finding.severity, finding.subject,
-      finding.message, action))
+  for _, finding in ipairs(found) do
+    env.stdout(findings.line(finding) .. "\n")
   end
 end
 

@@ -9,6 +9,7 @@ local digest = require "host.digest"
 local env = require "host.env"
 local errors = require "host.error"
 local file = require "host.file"
+local findings = require "flows.import.findings"
 local input = require "cli.input"
 local json = require "host.json"
 local kinds = require "kinds"
@@ -167,7 +168,7 @@ end
 
 local function say_findings(bars, import, said)
   for _, finding in ipairs(import.status and import.status.findings or {}) do
-    local line = ("%s: %s: %s"):format(finding.severity, finding.subject, finding.message)
+    local line = findings.line(finding)
     if finding.severity ~= "Blocks" and not said[line] then
       said[line] = true
       bars:say(line)

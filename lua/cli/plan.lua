@@ -6,6 +6,7 @@ local command = require "cli.command"
 local env = require "host.env"
 local errors = require "host.error"
 local file = require "host.file"
+local findings = require "flows.import.findings"
 local input = require "cli.input"
 local json = require "host.json"
 local kinds = require "kinds"
@@ -106,10 +107,7 @@ local function print_plan(import, seen)
   env.stdout(("--- # import %s/%s\n"):format(import.metadata.namespace,
     import.metadata.name))
   for _, finding in ipairs(seen.findings) do
-    local action = (finding.action or "") ~= "" and " (" .. finding.action .. ")" or ""
-    local line = ("%s: %s: %s%s"):format(finding.severity, finding.subject,
-      finding.message, action)
-    env.stdout("# " .. line:gsub("%c", " ") .. "\n")
+    env.stdout("# " .. findings.line(finding) .. "\n")
   end
   env.stdout(seen.plan and yaml.dump(seen.plan) or "{}\n")
 end

@@ -72,6 +72,18 @@ describe("check", function()
     has(result.stdout, "\nnic_network of 4000 +management +default/vlan77\n")
   end)
 
+  it("does not guess which of several imports is meant", function()
+    local result = check({ ["site/a.lua"] = "return {}", ["vm.yaml"] = IMPORTS },
+      "--import", folder.path .. "/vm.yaml")
+    assert.equal(1, result.status)
+    has(result.stderr, "vm.yaml has 2 imports, and none of them is of Sample Machine 01")
+  end)
+
+  it("says with a finding what to do", function()
+    local result = check({ ["site/a.lua"] = "return {}" })
+    has(result.stdout, "\nInforms: machine: The machine is off .* %(Set spec%.")
+  end)
+
   it("says all that is wrong with the scripts, a line each, and fails", function()
     local result = check({ ["site/a.lua"] = "return {", ["site/b.lua"] =
       "return {\nnam = function() return strng end }" })

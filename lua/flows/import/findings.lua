@@ -63,17 +63,25 @@ function M.arrange(list, opts)
   return result
 end
 
+local function with_action(finding)
+  local action = finding.action or ""
+  return action ~= "" and ("%s (%s)"):format(finding.message, action) or finding.message
+end
+
+--- findings.line(finding) -> text
+-- One line, for a terminal: no control character of a message gets there.
+function M.line(finding)
+  return (("%s: %s: %s"):format(finding.severity, finding.subject, with_action(finding))
+    :gsub("%c", " "))
+end
+
 --- findings.blocking(list) -> text | nil
 -- All findings that block, as one message, or nil.
 function M.blocking(list)
   local parts = {}
   for _, finding in ipairs(list) do
     if finding.severity == "Blocks" then
-      local part = finding.message
-      if finding.action and finding.action ~= "" then
-        part = part .. " (" .. finding.action .. ")"
-      end
-      parts[#parts + 1] = part
+      parts[#parts + 1] = with_action(finding)
     end
   end
   return #parts > 0 and table.concat(parts, "; ") or nil
