@@ -172,6 +172,20 @@ describe("flows.import", function()
     assert.equal("True", condition(w, "Ready").status)
   end)
 
+  it("counts no attempt any more once it has come to a verdict", function()
+    local findings = { { code = "B", severity = "Blocks", subject = "x", message = "m" } }
+    local w = world({ findings = findings })
+    w.env.hook = function()
+      return nil, errors.new("busy", "too busy")
+    end
+    run(w, 1)
+    assert.equal(1, import_of(w).status.attempt)
+    w.env.hook = nil
+    run(w)
+    assert.equal("virtualMachineImportInvalid", import_of(w).status.importStatus)
+    assert.is_nil(import_of(w).status.attempt)
+  end)
+
   it("goes on from invalid when the cause is gone", function()
     local findings = { { code = "B", severity = "Blocks", subject = "x", message = "m" } }
     local w = world({ findings = findings })

@@ -154,6 +154,7 @@ local function invalid(import, ctx, outcome)
   ctx.writer:stalled(outcome.invalid, outcome.message, {
     importStatus = "virtualMachineImportInvalid",
     observedGeneration = import.metadata.generation,
+    attempt = json.null, -- those before it came to no verdict; this is one
     nextAttemptTime = time.rfc3339(ctx.now() + INVALID_AGAIN),
   })
   ctx.writer:event("Warning", outcome.invalid, outcome.message)
