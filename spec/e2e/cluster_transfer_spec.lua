@@ -259,7 +259,11 @@ describe("transferMode", function()
         wait_message(("nothing came for %d s, after"):format(TIMES.ours))
       end
       finished()
-      assert.equal(2, (downloads()))
+      -- Who waits for a spool gives up at their own limit, and asks again.
+      local most = TIMES.ours < TIMES.theirs and 2 or 1 + TIMES.ours // TIMES.theirs
+      local all, whole = downloads()
+      assert.equal(1, whole)
+      assert.is_true(all == 2 or mode == "Spool" and all <= most, all)
       assert.equal(2, #reads())
     end)
 
