@@ -25,6 +25,7 @@ local M = {}
 local IMPORTED = "migration.harvesterhci.io/imported=true"
 local SYNC_WITHIN, TRIM_EVERY = 120, 60 -- seconds
 local PLANNED_AT_ONCE = 8 -- of one source
+local MOST_IN_LINE = 32   -- requests to the API server, before anything new is begun
 
 local methods = {}
 local mt = { __name = "manager", __index = methods }
@@ -383,6 +384,9 @@ function M.new(opts)
     observer = opts.observer,
     reconcile = function(key)
       return reconcile(self, key)
+    end,
+    crowded = function()
+      return opts.client:in_line() > MOST_IN_LINE
     end,
   })
   return self

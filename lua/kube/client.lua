@@ -246,6 +246,11 @@ function methods:watch(kind, opts)
   }), { idle = opts.idle or IDLE, max_line = MAX_EVENT, kind = kind })
 end
 
+--- client:in_line() -> int: requests that wait until others have ended
+function methods:in_line()
+  return self.requests:in_line()
+end
+
 --- client:close()
 -- What is under way goes on; nothing new may begin. Not before the goodbyes of the tasks
 -- that use it: a client for the whole of a program is left open.

@@ -16,9 +16,14 @@ local M = {}
 
 local RETRY_FIRST, RETRY_MOST = 1, 300 -- seconds
 
--- After so many new tasks the earlier ones get their turn: when thousands of keys are due
--- at once (a start), memory must not grow with their number.
+-- After so many new tasks the earlier ones get their turn, and no new one begins while
+-- the API server is behind: when thousands of keys are due at once (a start), memory must
+-- not grow with their number.
 local BURST, BREATH = 32, 0.05 -- tasks, seconds
+
+local function never()
+  return false
+end
 
 local function id_of(key)
   return ("%s/%s/%s"):format(key.kind, key.namespace or "", key.name)
@@ -96,6 +101,9 @@ end
 function methods:run()
   local started = 0
   while true do
+    while self.crowded() do
+      task.sleep(BREATH)
+    end
     local id, due = self.queue:take(time.monotonic())
     if id then
       if self.observer then
@@ -148,9 +156,12 @@ end
 --   opts.observer   for metrics, optional: :started(late, waiting, running) with the
 --                   seconds since the key was due, :ended(key, ok),
 --                   :queued(waiting, running)
+--   opts.crowded    function () -> boolean, optional: so much is under way that nothing
+--                   new may begin
 function M.new(opts)
   return setmetatable({
     reconcile = opts.reconcile,
+    crowded = opts.crowded or never,
     observer = opts.observer,
     queue = queue.new(),
     keys = {},

@@ -148,9 +148,19 @@ local function note_warning(self, answer)
   end
 end
 
+-- Stands in line for one of the requests that may be under way: permit | nil, err.
+local function stand_in_line(self, call)
+  local place <close> = setmetatable({}, { __close = function()
+    self.line = self.line - 1
+  end })
+  assert(place)
+  self.line = self.line + 1
+  return self.slots:acquire(math.max(call.deadline - time.monotonic(), 0))
+end
+
 -- One try: the decoded answer, or nil, err. Refused credentials are read again, once.
 local function try(self, call)
-  local free, busy = self.slots:acquire(math.max(call.deadline - time.monotonic(), 0))
+  local free, busy = stand_in_line(self, call)
   local permit <close> = free
   if not permit then
     return nil, busy
@@ -277,6 +287,11 @@ function methods:close()
   end
 end
 
+--- requests:in_line() -> int: requests that wait until others have ended
+function methods:in_line()
+  return self.line
+end
+
 --- requests.new(opts) -> requests, to be closed | nil, err
 --
 --   opts.config, opts.fence, opts.on_request, opts.deadline  as kube.client's
@@ -289,6 +304,7 @@ function M.new(opts)
     deadline = opts.deadline or DEADLINE,
     pause = opts.pause or PAUSE_FIRST,
     slots = task.semaphore(AT_ONCE),
+    line = 0, -- tasks that wait for one
     warned = {},
     warnings = 0,
   }, mt)

@@ -18,6 +18,25 @@ local function until_true(check)
 end
 
 describe("kube.controller", function()
+  it("begins nothing new while it is crowded", function()
+    local crowded, runs = true, 0
+    local c = controller.new({
+      reconcile = function()
+        runs = runs + 1
+      end,
+      crowded = function()
+        return crowded
+      end,
+    })
+    local loop <close> = task.spawn(c.run, c)
+    assert(loop)
+    c:add(key("a"))
+    task.sleep(0.06)
+    assert.equal(0, runs)
+    crowded = false
+    until_true(function() return runs == 1 end)
+  end)
+
   it("runs keys side by side, and never one twice at once", function()
     local running, most, runs = {}, 0, 0
     local c = controller.new({ reconcile = function(k)

@@ -260,6 +260,24 @@ describe("kube.requests", function()
     end)
   end)
 
+  it("tells how many wait in line, whom it was given up for not counted", function()
+    server:on("/slow", { { wait = 0.2 }, OK })
+    new()
+    local slow = {}
+    for i = 1, 19 do
+      slow[i] = task.spawn(made.send, made, "GET", "/slow", {})
+    end
+    assert.is_true(pace.eventually(function()
+      return made:in_line() == 3
+    end))
+    slow[19]:cancel()
+    assert.equal(2, made:in_line())
+    for i = 1, 18 do
+      assert.is_true(select(2, slow[i]:join()).ok)
+    end
+    assert.equal(0, made:in_line())
+  end)
+
   it("uses a new pool when the certificates have changed", function()
     local ca, ca_key = httpd.certificate({ name = "one", ca = true })
     local cert, key = httpd.certificate({ name = "k", alt = "IP:127.0.0.1", issuer = ca,
