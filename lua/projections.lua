@@ -3,6 +3,8 @@
 -- A change in it makes the object's key due; all else is not kept, so that thousands of
 -- objects cost little.
 
+local import_status = require "flows.import.status"
+
 local M = {}
 
 --- projections.IMPORT: annotation of what an import made: "namespace/name" of it.
@@ -37,7 +39,7 @@ function M.VirtualMachineImport(object)
     cancelled = object.spec and object.spec.cancelled or false,
     state = status.importStatus or "",
     observed = status.observedGeneration,
-    unclean = #(status.recorded or {}) > 0,
+    unclean = #(status.recorded or {}) > 0 or import_status.is_held(object),
     looked_at = status.conditions ~= nil,
     source = M.source_id(ref.kind, set(ref.namespace) or object.metadata.namespace,
       ref.name),

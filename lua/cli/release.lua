@@ -55,15 +55,6 @@ local function name_of(import)
   return import.metadata.namespace .. "/" .. import.metadata.name
 end
 
-local function has_finalizer(import)
-  for _, name in ipairs(import.metadata.finalizers or {}) do
-    if name == status.FINALIZER then
-      return true
-    end
-  end
-  return false
-end
-
 local function is_under_way(import)
   local state = import.status and import.status.importStatus or ""
   if import.metadata.deletionTimestamp or ENDED[state]
@@ -72,7 +63,7 @@ local function is_under_way(import)
   end
   -- One that cannot or must not begin, and holds nothing, stays as it is.
   local rests = state == "virtualMachineImportInvalid" or import.spec.dryRun
-  return has_finalizer(import) or not rests
+  return status.is_held(import) or not rests
 end
 
 -- Those for which `test` holds.
@@ -100,7 +91,7 @@ end
 local function wait_until_clean(api, deadline)
   while time.monotonic() < deadline do
     local left = imports(api, function(import)
-      return is_under_way(import) or has_finalizer(import)
+      return is_under_way(import) or status.is_held(import)
     end)
     if #left == 0 then
       return
@@ -127,7 +118,7 @@ end
 -- Takes our finalizer off; on fresh state when somebody wrote meanwhile.
 local function take_off(api, import)
   local name, namespace = import.metadata.name, import.metadata.namespace
-  while import and has_finalizer(import) do
+  while import and status.is_held(import) do
     local kept = json.array({})
     for _, finalizer in ipairs(import.metadata.finalizers) do
       if finalizer ~= status.FINALIZER then
@@ -176,7 +167,7 @@ local function release(values)
   assert(guard)
   wait_until_clean(api, time.monotonic() + (values.timeout or TIMEOUT))
   helper:cancel()
-  local left = imports(api, has_finalizer)
+  local left = imports(api, status.is_held)
   for _, import in ipairs(left) do
     take_off(api, import)
     say("%s could not be cleaned up; what stays: %s", name_of(import), describe(import))

@@ -3,6 +3,7 @@ local conditions = require "kube.conditions"
 local errors = require "host.error"
 local fake_source = require("support.source").new
 local flow = require "flows.import"
+local import_status = require "flows.import.status"
 local task = require "host.task"
 local json = require "host.json"
 
@@ -137,6 +138,20 @@ describe("flows.import", function()
     assert.is_true(had)
     assert.equal(0, #(import_of(w).metadata.finalizers or {}))
     assert.equal(0, #(import_of(w).status.recorded or {}))
+  end)
+
+  it("takes a finalizer off that a killed controller has left on an ended import", function()
+    local w = world()
+    run(w)
+    for _, state in ipairs { "virtualMachineRunning", "VMMigrationFailed" } do
+      assert(w.store:patch("VirtualMachineImport", KEY.namespace, KEY.name,
+        { metadata = { finalizers = { "another", import_status.FINALIZER } } }))
+      assert(w.store:patch("VirtualMachineImport", KEY.namespace, KEY.name,
+        { status = { importStatus = state } }, { status = true }))
+      flow.reconcile(KEY, w.env)
+      assert.same({ "another" }, import_of(w).metadata.finalizers)
+      assert.equal(state, import_of(w).status.importStatus)
+    end
   end)
 
   it("tells all blocking findings at once and touches nothing", function()

@@ -142,6 +142,7 @@ end
 
 local function finish(import, ctx, outcome)
   local message = outcome.message or ""
+  ctx.writer:release() -- who sees the end sees it clean
   ctx.writer:finished(outcome.done, message, {
     importStatus = outcome.state or import.status.importStatus,
     observedGeneration = import.metadata.generation,
@@ -222,7 +223,7 @@ end
 -- The steps of an import that has ended, or nil: it stays so.
 local function due_at_end(import, ctx, state)
   local seen = import.status.observedGeneration
-  if #(import.status.recorded or {}) > 0 then
+  if #(import.status.recorded or {}) > 0 or status.is_held(import) then
     return { cleanup.again }
   elseif not import.status.conditions then
     return { state == "VMMigrationFailed" and takeover.failed or takeover.running }

@@ -22,6 +22,16 @@ local M = {}
 --- status.FINALIZER: on an import that has made something which would have to be removed.
 M.FINALIZER = "migration.harvesterhci.io/vm-import-controller"
 
+--- status.is_held(import) -> boolean: whether our finalizer is on it
+function M.is_held(import)
+  for _, name in ipairs(import.metadata.finalizers or {}) do
+    if name == M.FINALIZER then
+      return true
+    end
+  end
+  return false
+end
+
 --- status.OLD_DEFINITION: err.reason when the store does not keep fields of ours.
 M.OLD_DEFINITION = "OldCustomResourceDefinition"
 
@@ -97,26 +107,20 @@ end
 
 -- The finalizer stands while something exists that we would have to remove.
 local function set_finalizer(self, wanted)
-  local function list(import)
-    local result, present = json.array({}), false
-    for _, name in ipairs(import.metadata.finalizers or {}) do
-      if name == M.FINALIZER then
-        present = true
-      else
-        result[#result + 1] = name
-      end
-    end
-    if wanted then
-      result[#result + 1] = M.FINALIZER
-    end
-    return result, present
-  end
-  local _, present = list(self.import)
-  if present == wanted then
+  if M.is_held(self.import) == wanted then
     return
   end
   write(self, function(import)
-    return { metadata = { finalizers = (list(import)) } }
+    local list = json.array({})
+    for _, name in ipairs(import.metadata.finalizers or {}) do
+      if name ~= M.FINALIZER then
+        list[#list + 1] = name
+      end
+    end
+    if wanted then
+      list[#list + 1] = M.FINALIZER
+    end
+    return { metadata = { finalizers = list } }
   end)
 end
 

@@ -1,0 +1,38 @@
+local projections = require "projections"
+local status = require "flows.import.status"
+
+describe("projections.has_ended", function()
+  local function import(changes)
+    local object = {
+      metadata = { uid = "u", namespace = "n", name = "i", generation = 1 },
+      spec = {},
+      status = { importStatus = "virtualMachineRunning", conditions = {} },
+    }
+    for field, values in pairs(changes or {}) do
+      for name, value in pairs(values) do
+        object[field][name] = value
+      end
+    end
+    return projections.VirtualMachineImport(object)
+  end
+
+  it("is so where nothing is left to do", function()
+    assert.is_true(projections.has_ended(import()))
+    assert.is_true(projections.has_ended(import({
+      status = { importStatus = "VMMigrationFailed", observedGeneration = 1 } })))
+  end)
+
+  for what, changes in pairs {
+    ["under way"] = { status = { importStatus = "sourceReady" } },
+    ["being deleted"] = { metadata = { deletionTimestamp = "2026-11-23T00:00:00Z" } },
+    ["of another generation"] = {
+      status = { importStatus = "VMMigrationFailed", observedGeneration = 0 } },
+    ["with something recorded"] = { status = { recorded = { { kind = "Export" } } } },
+    ["with our finalizer, as after a kill just before it went"] = {
+      metadata = { finalizers = { status.FINALIZER } } },
+  } do
+    it("is not so of one " .. what, function()
+      assert.is_false(projections.has_ended(import(changes)))
+    end)
+  end
+end)
