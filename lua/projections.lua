@@ -29,6 +29,7 @@ function M.source_id(kind, namespace, name)
   return ("%s %s/%s"):format((kind or ""):lower(), namespace or "", name or "")
 end
 
+-- Eight fields at most: with a ninth Lua makes room for sixteen.
 function M.VirtualMachineImport(object)
   local ref = object.spec and object.spec.sourceCluster or {}
   local status = object.status or {}
@@ -39,8 +40,8 @@ function M.VirtualMachineImport(object)
     cancelled = object.spec and object.spec.cancelled or false,
     state = status.importStatus or "",
     observed = status.observedGeneration,
-    unclean = #(status.recorded or {}) > 0 or import_status.is_held(object),
-    looked_at = status.conditions ~= nil,
+    settled = status.conditions ~= nil and #(status.recorded or {}) == 0
+      and not import_status.is_held(object),
     source = M.source_id(ref.kind, set(ref.namespace) or object.metadata.namespace,
       ref.name),
   }
@@ -51,7 +52,7 @@ end
 function M.has_ended(value)
   local ended = value.state == "virtualMachineRunning"
     or value.state == "VMMigrationFailed" and value.observed == value.generation
-  return ended and value.looked_at and not value.deleting and not value.unclean
+  return ended and value.settled and not value.deleting
 end
 
 --- projections.source(object): of a VmwareSource, OpenstackSource or OvaSource
