@@ -9,6 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct curl_slist *vic_ask_headers(const struct vic_ask *ask)
+{
+    struct curl_slist *list = vic_headers_slist(&ask->headers);
+
+    list = curl_slist_append(list, "Expect:");
+    if (ask->with_body && !vic_headers_get(&ask->headers, "Content-Type"))
+        list = curl_slist_append(list, "Content-Type:");
+    return list;
+}
+
 void vic_ask_clear(struct vic_ask *ask)
 {
     vic_headers_clear(&ask->headers);

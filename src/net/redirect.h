@@ -24,6 +24,10 @@ struct vic_ask {
 
 void vic_ask_clear(struct vic_ask *ask);
 
+/* Its headers for curl, without those that curl would add by itself.
+ * curl_slist_free_all() it. */
+struct curl_slist *vic_ask_headers(const struct vic_ask *ask);
+
 /* Turns `ask`, which was answered by `status` and this location, into the next one.
  * `stay`: no other origin at all. kind http: it may not be followed. */
 int vic_redirect(struct vic_ask *ask, int status, const char *location, bool stay,

@@ -221,16 +221,6 @@ static int on_seek(void *arg, curl_off_t offset, int origin)
 
 /* ---- one hop ---- */
 
-static struct curl_slist *hop_headers(const struct vic_ask *ask)
-{
-    struct curl_slist *list = vic_headers_slist(&ask->headers);
-
-    list = curl_slist_append(list, "Expect:");
-    if (ask->with_body && !vic_headers_get(&ask->headers, "Content-Type"))
-        list = curl_slist_append(list, "Content-Type:");
-    return list;
-}
-
 static void hop_body(struct vic_request *r, CURL *easy)
 {
     r->sent = 0;
@@ -263,7 +253,7 @@ static void hop_start(struct vic_request *r)
         return;
     }
     r->entry.easy = easy;
-    r->header_list = hop_headers(&r->ask);
+    r->header_list = vic_ask_headers(&r->ask);
     vic_deadline_watch(&r->deadline, false);
     r->curl_error[0] = '\0';
     hop_callbacks(r, easy);
