@@ -116,9 +116,9 @@ static bool run_once(struct run *run, const uint8_t *data, size_t size, unsigned
     run->batches.take = run_take;
     run->batches.submit = run_submit;
     run->output.put = run_put;
-    run->batch = vic_batch_new(NULL, NULL);
+    run->batch = vic_batches_new(1, NULL, NULL);
     bool sound = decode(run, data, size, seed);
-    vic_batch_free(run->batch);
+    vic_batches_free(run->batch, 1);
     return sound;
 }
 

@@ -16,51 +16,59 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#define HUGE_PAGE (2u << 20) /* where the system has them */
+
+/* `size` bytes, a multiple of huge pages, that begin on one. */
 static unsigned char *pages_new(size_t size)
 {
-    void *p =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t room = size + HUGE_PAGE;
+    unsigned char *p =
+        mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t before;
 
     if (p == MAP_FAILED)
         abort();
-    return p;
-}
-
-/* One huge page where the system has them: direct writes look up every page they take
- * bytes from. What is mapped beyond it on both sides is given back. */
-static unsigned char *huge_page_new(void)
-{
-    unsigned char *p = pages_new(2 * (size_t)VIC_BATCH_OUTPUT);
-    size_t before = -(uintptr_t)p % VIC_BATCH_OUTPUT;
-
+    before = -(uintptr_t)p % HUGE_PAGE;
     if (before)
         munmap(p, before);
-    p += before;
-    munmap(p + VIC_BATCH_OUTPUT, VIC_BATCH_OUTPUT - before);
-    madvise(p, VIC_BATCH_OUTPUT, MADV_HUGEPAGE);
-    return p;
+    munmap(p + before + size, HUGE_PAGE - before);
+    return p + before;
 }
 
-struct vic_batch *vic_batch_new(void *owner,
-                                void (*run)(struct vic_batch *batch,
-                                            struct libdeflate_decompressor *inflater))
+static size_t outputs_size(unsigned count)
 {
-    struct vic_batch *batch = vic_alloc(sizeof(*batch));
+    size_t size = (size_t)count * VIC_BATCH_OUTPUT;
 
-    batch->owner = owner;
-    batch->run = run;
-    batch->input = pages_new(VIC_BATCH_INPUT);
-    batch->output = huge_page_new();
-    return batch;
+    return size + -size % HUGE_PAGE;
 }
 
-void vic_batch_free(struct vic_batch *batch)
+struct vic_batch *vic_batches_new(unsigned count, void *owner,
+                                  void (*run)(struct vic_batch *batch,
+                                              struct libdeflate_decompressor *inflater))
 {
-    if (!batch)
-        return;
-    munmap(batch->input, VIC_BATCH_INPUT);
-    munmap(batch->output, VIC_BATCH_OUTPUT);
-    free(batch);
+    struct vic_batch *batches = vic_alloc(count * sizeof(*batches));
+    unsigned char *input = pages_new((size_t)count * VIC_BATCH_INPUT);
+    unsigned char *output = pages_new(outputs_size(count));
+    unsigned i;
+
+    /* Direct writes look up every page they take bytes from; but what is never filled
+     * shall not be there because its neighbour is. */
+    madvise(input, (size_t)count * VIC_BATCH_INPUT, MADV_NOHUGEPAGE);
+    madvise(output, outputs_size(count), MADV_HUGEPAGE);
+    for (i = 0; i < count; i++) {
+        batches[i].owner = owner;
+        batches[i].run = run;
+        batches[i].input = input + (size_t)i * VIC_BATCH_INPUT;
+        batches[i].output = output + (size_t)i * VIC_BATCH_OUTPUT;
+    }
+    return batches;
+}
+
+void vic_batches_free(struct vic_batch *batches, unsigned count)
+{
+    munmap(batches->input, (size_t)count * VIC_BATCH_INPUT);
+    munmap(batches->output, outputs_size(count));
+    free(batches);
 }
 
 void vic_batch_clear(struct vic_batch *batch)

@@ -15,12 +15,13 @@
 #include <stdint.h>
 
 /* Bytes of the disk in a batch at most, and room for bytes of the stream. */
-#define VIC_BATCH_OUTPUT (2u << 20)
-#define VIC_BATCH_INPUT  (VIC_BATCH_OUTPUT + (128u << 10))
-/* A batch with so many bytes of the stream takes no further grain. Only one grain of
- * 1 MiB can be larger; so most of the room is never touched, and takes no memory. */
-#define VIC_BATCH_FULL   (1u << 20)
-#define VIC_BATCH_PIECES 512u
+#define VIC_BATCH_OUTPUT (1u << 20)
+#define VIC_BATCH_INPUT  (2 * VIC_BATCH_OUTPUT)
+/* A batch with so many bytes of the stream takes no further grain. Only one grain that
+ * is larger by itself goes beyond; so most of the room is never touched, and takes no
+ * memory. */
+#define VIC_BATCH_FULL   (512u << 10)
+#define VIC_BATCH_PIECES 256u
 
 struct libdeflate_decompressor;
 struct vic_output;
@@ -60,10 +61,11 @@ struct vic_batches {
     void (*submit)(struct vic_batches *batches, struct vic_batch *batch);
 };
 
-struct vic_batch *vic_batch_new(void *owner,
-                                void (*run)(struct vic_batch *batch,
-                                            struct libdeflate_decompressor *inflater));
-void vic_batch_free(struct vic_batch *batch);
+/* An array of `count` batches. What of their memory is never filled is never there. */
+struct vic_batch *vic_batches_new(unsigned count, void *owner,
+                                  void (*run)(struct vic_batch *batch,
+                                              struct libdeflate_decompressor *inflater));
+void vic_batches_free(struct vic_batch *batches, unsigned count);
 
 /* Makes it empty. */
 void vic_batch_clear(struct vic_batch *batch);

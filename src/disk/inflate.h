@@ -1,7 +1,6 @@
 /*
- * inflate: the threads that all transfers share: they inflate batches and put what
- * comes out where it belongs. They start with the first batch, cores + 2 of them
- * (some wait for the disk while others inflate), and stay.
+ * inflate: the threads that all transfers share, one for each core: they inflate
+ * batches. They start with the first batch, and stay.
  *
  * Batches are run in the order in which they were submitted; several at once, so
  * they end in any order.

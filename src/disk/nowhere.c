@@ -18,4 +18,4 @@ static int nowhere_put(struct vic_output *output, uint64_t offset,
     return offset == 0 ? vic_magic_refuse(data, size, err) : 0;
 }
 
-struct vic_output vic_nowhere = { nowhere_resize, nowhere_put };
+struct vic_output vic_nowhere = { nowhere_resize, nowhere_put, false };

@@ -1,11 +1,17 @@
 /*
- * pipeline: one lock and one condition for the pool, the ordered stage and the end.
- * A batch is in the decoder's hands, with the workers, in `waiting` (done, but not
- * its turn in the ordered stage), or in `free`.
+ * pipeline: one lock and one condition for the pool, the stages and the end. A batch is
+ * in the decoder's hands, with the workers, in `inflated` (the writer takes the first),
+ * in `waiting` (done, but not its turn in the ordered stage), or in `free`.
+ *
+ * Why the workers do not write: a file system holds a file's lock while a direct write
+ * fills a hole. A worker that has just inflated waits for its turn on a core before it
+ * can go on and let go of that lock, and the others wait for it: four writing workers
+ * kept the disk busy for a third of the time. A thread that mostly sleeps runs at once.
  */
 #include "pipeline.h"
 
 #include "alloc.h"
+#include "batch_queue.h"
 #include "inflate.h"
 #include "output.h"
 
@@ -14,7 +20,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define BATCHES 4u
+#define BATCHES 8u
 
 static const unsigned char zeros[256 * 1024];
 
@@ -23,7 +29,7 @@ struct vic_pipeline {
     struct vic_output *output;
     struct vic_sink *ordered;
     struct vic_batch_watcher *watcher;
-    struct vic_batch *all[BATCHES];
+    struct vic_batch *all; /* BATCHES, of which `made` have been used */
     pthread_mutex_t lock;
     pthread_cond_t changed;
 
@@ -39,6 +45,10 @@ struct vic_pipeline {
     bool failed;
     uint64_t failed_number; /* of the batch that *err is about */
     struct vic_error err;
+
+    struct vic_batch_queue inflated; /* for the writer */
+    pthread_t writer;
+    bool writes;
 
     /* Of the ordered stage's thread; of the transfer's after it has ended. */
     pthread_t thread;
@@ -93,19 +103,9 @@ static bool has_failed(struct vic_pipeline *p)
     return failed;
 }
 
-/* On a worker thread: no Lua, nothing but the batch and what the lock guards. */
-static void run(struct vic_batch *batch, struct libdeflate_decompressor *inflater)
+/* To the ordered stage, or back to the pool. */
+static void pass_on(struct vic_pipeline *p, struct vic_batch *batch)
 {
-    struct vic_pipeline *p = batch->owner;
-    struct vic_error err;
-
-    if (!has_failed(p)) {
-        if (vic_batch_inflate(batch, inflater, &err) ||
-            vic_batch_put(batch, p->output, &err))
-            fail(p, batch->number, &err);
-        else
-            passed(p, batch);
-    }
     if (!p->threaded) {
         put_back(p, batch);
         return;
@@ -115,6 +115,45 @@ static void run(struct vic_batch *batch, struct libdeflate_decompressor *inflate
     p->waiting = batch;
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->lock);
+}
+
+static void put(struct vic_pipeline *p, struct vic_batch *batch)
+{
+    struct vic_error err;
+
+    if (!has_failed(p)) {
+        if (vic_batch_put(batch, p->output, &err))
+            fail(p, batch->number, &err);
+        else
+            passed(p, batch);
+    }
+    pass_on(p, batch);
+}
+
+/* On a worker thread: no Lua, nothing but the batch and what the lock guards. */
+static void run(struct vic_batch *batch, struct libdeflate_decompressor *inflater)
+{
+    struct vic_pipeline *p = batch->owner;
+    struct vic_error err;
+
+    if (!has_failed(p) && vic_batch_inflate(batch, inflater, &err))
+        fail(p, batch->number, &err);
+    if (!p->writes) {
+        put(p, batch);
+        return;
+    }
+    vic_batch_queue_push(&p->inflated, batch);
+}
+
+/* On the writer's thread: no Lua. Ends when no batch can follow. */
+static void *writer_thread(void *arg)
+{
+    struct vic_pipeline *p = arg;
+    struct vic_batch *batch;
+
+    while ((batch = vic_batch_queue_pop(&p->inflated)))
+        put(p, batch);
+    return NULL;
 }
 
 static int order_zeros(struct vic_pipeline *p, uint64_t until, struct vic_error *err)
@@ -226,7 +265,7 @@ static struct vic_batch *pipeline_take(struct vic_batches *batches)
         if (batch)
             p->free = batch->next;
         else
-            batch = p->all[p->made++] = vic_batch_new(p, run);
+            batch = &p->all[p->made++];
     }
     pthread_mutex_unlock(&p->lock);
     if (batch)
@@ -245,10 +284,11 @@ static void pipeline_submit(struct vic_batches *batches, struct vic_batch *batch
     vic_inflate_submit(batch);
 }
 
-static void start_ordered(struct vic_pipeline *p)
+static void start(struct vic_pipeline *p, bool *started, pthread_t *thread,
+                  void *(*work)(void *))
 {
-    p->threaded = true;
-    if (pthread_create(&p->thread, NULL, ordered_thread, p) != 0)
+    *started = true;
+    if (pthread_create(thread, NULL, work, p) != 0)
         abort();
 }
 
@@ -259,16 +299,20 @@ struct vic_pipeline *vic_pipeline_new(struct vic_output *output, struct vic_sink
     p->batches.sized = pipeline_sized;
     p->batches.take = pipeline_take;
     p->batches.submit = pipeline_submit;
+    p->all = vic_batches_new(BATCHES, p, run);
     p->output = output;
     p->ordered = ordered;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->changed, NULL);
+    p->inflated = (struct vic_batch_queue)VIC_BATCH_QUEUE;
+    if (output->waits)
+        start(p, &p->writes, &p->writer, writer_thread);
     if (ordered)
-        start_ordered(p);
+        start(p, &p->threaded, &p->thread, ordered_thread);
     return p;
 }
 
-/* Until nobody but the caller has a batch, and the ordered stage's thread is gone. */
+/* Until nobody but the caller has a batch, and the stages' threads are gone. */
 static void drain(struct vic_pipeline *p)
 {
     pthread_mutex_lock(&p->lock);
@@ -277,21 +321,21 @@ static void drain(struct vic_pipeline *p)
     while (p->under_way)
         pthread_cond_wait(&p->changed, &p->lock);
     pthread_mutex_unlock(&p->lock);
+    vic_batch_queue_close(&p->inflated);
+    if (p->writes)
+        pthread_join(p->writer, NULL);
     if (p->threaded)
         pthread_join(p->thread, NULL);
-    p->threaded = false;
+    p->writes = p->threaded = false;
 }
 
 void vic_pipeline_free(struct vic_pipeline *p)
 {
-    unsigned i;
-
     if (!p)
         return;
     vic_pipeline_stop(p);
     drain(p);
-    for (i = 0; i < p->made; i++)
-        vic_batch_free(p->all[i]);
+    vic_batches_free(p->all, BATCHES);
     pthread_cond_destroy(&p->changed);
     pthread_mutex_destroy(&p->lock);
     free(p);
@@ -336,7 +380,7 @@ void vic_pipeline_watch(struct vic_pipeline *p, struct vic_batch_watcher *watche
 {
     p->watcher = watcher;
     if (!p->threaded)
-        start_ordered(p);
+        start(p, &p->threaded, &p->thread, ordered_thread);
 }
 
 bool vic_pipeline_in_order(const struct vic_pipeline *p)

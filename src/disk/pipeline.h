@@ -1,10 +1,10 @@
 /*
  * pipeline: the way of one disk's batches: the decoder fills them, workers inflate
- * and put them, and what must be in order gets them in order.
+ * them, a writer puts them, and what must be in order gets them in order.
  *
- *   decoder ──▶ batch ──▶ workers (inflate, output->put) ──▶ ordered stage ──▶ pool
+ *   decoder ──▶ batch ──▶ workers (inflate) ──▶ output->put ──▶ ordered stage ──▶ pool
  *
- * The pool of 4 batches is the only back-pressure: with none free the decoder waits,
+ * The pool of 8 batches is the only back-pressure: with none free the decoder waits,
  * and behind it curl, and the TCP window. Memory is that of the pool.
  *
  * take, submit and finish belong to the transfer's thread; stop may come from any.

@@ -1,5 +1,5 @@
 /*
- * plain: bytes into batches of 2 MiB.
+ * plain: bytes into batches of 1 MiB.
  */
 #include "plain.h"
 

@@ -149,6 +149,7 @@ static struct vic_raw *raw_new(const char *path)
 
     raw->output.resize = raw_resize;
     raw->output.put = raw_put;
+    raw->output.waits = true;
     raw->path = vic_strdup(path);
     raw->part = vic_alloc(size);
     snprintf(raw->part, size, "%s.part", path);

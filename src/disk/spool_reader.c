@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* So long a batch of 2 MiB is lent at most: a follower of more than 100 MiB/s keeps up,
+/* So long a batch of 1 MiB is lent at most: a follower of more than 50 MiB/s keeps up,
  * and a slower one delays what comes once, not each time. */
 #define LENT_FOR 20000000L /* ns */
 
