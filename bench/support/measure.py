@@ -20,6 +20,7 @@ class Usage:
     def __init__(self, work):
         self.report = os.path.join(work, "time")
         self.cpu = self.rss = self.scratch = 0
+        self.taken = stolen()
         self.started = time.monotonic()
 
     def run(self, *argv, env=None):
@@ -45,10 +46,29 @@ class Usage:
 
     def stop(self):
         self.wall = time.monotonic() - self.started
+        self.taken = stolen() - self.taken
         return self
 
     def __str__(self):
-        return "%.2f s, %.2f s CPU, %.1f MiB" % (self.wall, self.cpu, self.rss)
+        text = "%.2f s, %.2f s CPU, %.1f MiB" % (self.wall, self.cpu, self.rss)
+        if self.taken > self.wall * 0.1:
+            text += " (%.2f s of the CPU went to others)" % self.taken
+        return text
+
+
+def stolen():
+    """Seconds of CPU that a virtual machine's host has given to others."""
+    with open("/proc/stat") as file:
+        return int(file.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_for_quiet(most=120):
+    """Until the host leaves the CPU alone for two seconds; `most` seconds."""
+    for _ in range(most // 2):
+        before = stolen()
+        time.sleep(2)
+        if stolen() - before < 0.1:
+            return
 
 
 def allocated(folder):
@@ -74,6 +94,7 @@ def settle(source):
     with open(source, "rb") as file:
         while file.read(4 * MIB):
             pass
+    wait_for_quiet()
 
 
 def median(values):

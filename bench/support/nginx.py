@@ -1,4 +1,4 @@
-"""nginx over one folder, on loopback: plain, by TLS, and held at a rate.
+"""nginx over one folder, on loopback: plain, and by TLS.
 
 Where it is not installed its package is unpacked and no more: installing it would start a
 service.
@@ -20,7 +20,6 @@ http {
   uwsgi_temp_path %(dir)s/4; scgi_temp_path %(dir)s/5;
   root %(root)s;
   server { listen 127.0.0.1:%(plain)d; }
-  server { listen 127.0.0.1:%(held)d; limit_rate %(rate)d; }
   server {
     listen 127.0.0.1:%(tls)d ssl;
     ssl_certificate %(dir)s/cert.pem; ssl_certificate_key %(dir)s/key.pem;
@@ -63,27 +62,28 @@ def _certificate(folder):
 class Nginx:
     """Runs from its making until close()."""
 
-    def __init__(self, work, root, rate=117 << 20, workers=1):
+    def __init__(self, work, root, workers=1, prefix=()):
         self.folder = os.path.join(work, "nginx")
         os.makedirs(self.folder, exist_ok=True)
         _certificate(self.folder)
         self.ca = self.folder + "/cert.pem"
-        self.plain, self.held, self.tls = _free_ports(3)
+        self.plain, self.tls = _free_ports(2)
         config = self.folder + "/nginx.conf"
         with open(config, "w") as file:
             file.write(CONFIG % {
                 "workers": workers, "dir": self.folder, "root": root, "plain": self.plain,
-                "held": self.held, "tls": self.tls, "rate": rate})
+                "tls": self.tls})
+        self.prefix = prefix
         self.process = subprocess.Popen(
-            [_program(work), "-p", self.folder, "-c", config, "-e", self.folder + "/error.log"])
+            [*prefix, _program(work), "-p", self.folder, "-c", config, "-e", self.folder + "/error.log"])
         self._wait()
 
     def _wait(self):
+        probe = ["curl", "-s", "-o", os.devnull, "http://127.0.0.1:%d/" % self.plain]
         for _ in range(200):
-            try:
-                return socket.create_connection(("127.0.0.1", self.plain)).close()
-            except ConnectionRefusedError:
-                time.sleep(0.05)
+            if subprocess.run([*self.prefix, *probe]).returncode == 0:
+                return
+            time.sleep(0.05)
         raise SystemExit("nginx does not listen; see %s/error.log" % self.folder)
 
     def url(self, path, kind="plain"):
