@@ -1,7 +1,5 @@
 --- targets.stream_options: what host.disk has to know to read a disk at its source.
 
-local DIGESTS = { "sha1", "sha256" } -- of the stream: what sources say they sent
-
 --- stream_options(stream, disk, idle_timeout) -> options of disk.transfer and disk.stream
 --
 --   stream        as a provider's export:stream() returns it
@@ -20,7 +18,7 @@ return function(stream, disk, idle_timeout)
     size = stream.size,
     digest = stream.digest,
     capacity = disk.capacity_bytes,
-    digests = DIGESTS,
+    digests = { stream.algorithm }, -- what the source will say it sent; none: nothing
     idle_timeout = idle_timeout,
   }
 end

@@ -23,7 +23,8 @@ local PLAN = { namespace = "default" }
 
 local mode, url, capacity, scratch, verify = ...
 local disk = { name = "disk-0", capacity_bytes = math.tointeger(tonumber(capacity)) }
-local stream = { url = url, format = "vmdk", resumable = true }
+-- vSphere is asked for SHA-256 of what it sends.
+local stream = { url = url, format = "vmdk", resumable = true, algorithm = "sha256" }
 
 local WAYS = {}
 

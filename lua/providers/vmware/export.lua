@@ -295,7 +295,8 @@ end
 -- Ends the export well; all disks have been read.
 --
 --   digests  table  disk id -> {algorithm, value = lower-case hex, size = bytes of the
---                   stream or nil}; a disk is missing where vSphere made no checksum
+--                   stream or nil}; a disk is missing where vSphere made no such
+--                   checksum
 --   err      gone   the lease was lost before
 function methods:complete()
   local manifest, err = self.lease:manifest()
@@ -309,11 +310,9 @@ function methods:complete()
   local digests = {}
   for id, entry in pairs(self.urls) do
     local sums = manifest[entry.key] or {}
-    local algorithm = sums[self.algorithm] and self.algorithm or "sha1"
-    if sums[algorithm] then
-      digests[id] = {
-        algorithm = algorithm, value = sums[algorithm]:lower(), size = sums.size,
-      }
+    local sum = sums[self.algorithm]
+    if sum then
+      digests[id] = { algorithm = self.algorithm, value = sum:lower(), size = sums.size }
     end
   end
   self.record { kind = KIND, name = self.machine.id, gone = true }
