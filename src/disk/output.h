@@ -14,12 +14,11 @@
 struct vic_output {
     /* The disk has `capacity` bytes. Once, before or after the puts. */
     int (*resize)(struct vic_output *output, uint64_t capacity, struct vic_error *err);
-    /* From any thread, in any order; never the same bytes twice. `offset` and the address
-     * of `data` are multiples of 4096. */
+    /* From any thread, in any order, several at once; never the same bytes twice.
+     * `offset` and the address of `data` are multiples of 4096. */
     int (*put)(struct vic_output *output, uint64_t offset, const unsigned char *data,
                size_t size, struct vic_error *err);
-    /* `put` waits for a device: it is called by one thread that does nothing else, not by
-     * several at once. */
+    /* `put` waits for a device: a thread that does nothing else had better call it. */
     bool waits;
 };
 

@@ -3,10 +3,9 @@
  * in the decoder's hands, with the workers, in `inflated` (the writer takes the first),
  * in `waiting` (done, but not its turn in the ordered stage), or in `free`.
  *
- * Why the workers do not write: a file system holds a file's lock while a direct write
- * fills a hole. A worker that has just inflated waits for its turn on a core before it
- * can go on and let go of that lock, and the others wait for it: four writing workers
- * kept the disk busy for a third of the time. A thread that mostly sleeps runs at once.
+ * Workers do not write: a file's lock is held while a direct write fills a hole, and who
+ * has just inflated waits for a core before it lets go of it. Four of them kept a disk busy
+ * for a third of the time; a thread that mostly sleeps runs at once.
  */
 #include "pipeline.h"
 
@@ -138,11 +137,10 @@ static void run(struct vic_batch *batch, struct libdeflate_decompressor *inflate
 
     if (!has_failed(p) && vic_batch_inflate(batch, inflater, &err))
         fail(p, batch->number, &err);
-    if (!p->writes) {
+    if (p->writes)
+        vic_batch_queue_push(&p->inflated, batch);
+    else
         put(p, batch);
-        return;
-    }
-    vic_batch_queue_push(&p->inflated, batch);
 }
 
 /* On the writer's thread: no Lua. Ends when no batch can follow. */
@@ -284,12 +282,15 @@ static void pipeline_submit(struct vic_batches *batches, struct vic_batch *batch
     vic_inflate_submit(batch);
 }
 
-static void start(struct vic_pipeline *p, bool *started, pthread_t *thread,
-                  void *(*work)(void *))
+static void start_ordered(struct vic_pipeline *p)
 {
-    *started = true;
-    if (pthread_create(thread, NULL, work, p) != 0)
-        abort();
+    struct vic_error err;
+
+    p->threaded = pthread_create(&p->thread, NULL, ordered_thread, p) == 0;
+    if (!p->threaded) {
+        vic_error_set(&err, VIC_INTERNAL, "no thread for the disk's bytes");
+        fail(p, 0, &err);
+    }
 }
 
 struct vic_pipeline *vic_pipeline_new(struct vic_output *output, struct vic_sink *ordered)
@@ -305,10 +306,11 @@ struct vic_pipeline *vic_pipeline_new(struct vic_output *output, struct vic_sink
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->changed, NULL);
     p->inflated = (struct vic_batch_queue)VIC_BATCH_QUEUE;
+    /* With no thread to be had the workers write. */
     if (output->waits)
-        start(p, &p->writes, &p->writer, writer_thread);
+        p->writes = pthread_create(&p->writer, NULL, writer_thread, p) == 0;
     if (ordered)
-        start(p, &p->threaded, &p->thread, ordered_thread);
+        start_ordered(p);
     return p;
 }
 
@@ -380,7 +382,7 @@ void vic_pipeline_watch(struct vic_pipeline *p, struct vic_batch_watcher *watche
 {
     p->watcher = watcher;
     if (!p->threaded)
-        start(p, &p->threaded, &p->thread, ordered_thread);
+        start_ordered(p);
 }
 
 bool vic_pipeline_in_order(const struct vic_pipeline *p)
