@@ -33,9 +33,9 @@
 --   source:close()
 --
 --   export:stream(disk_id) -> {url, headers, tls, connect_to, format, size, capacity,
---                              digest, algorithm, resumable} | nil, err     again after a
+--                              digest, algorithms, resumable} | nil, err    again after a
 --                              failure; digest: {algorithm, value} of the stream, if it
---                              is known before, algorithm: of the one complete() gives
+--                              is known before, algorithms: those complete() may give
 --   export:progress(fraction)     0 to 1, of all disks together
 --   export:lost() -> err | nil    why it can be read no longer: open another one
 --   export:complete() -> {[disk_id] = {algorithm, value, size}} | nil, err

@@ -18,7 +18,7 @@ return function(stream, disk, idle_timeout)
     size = stream.size,
     digest = stream.digest,
     capacity = disk.capacity_bytes,
-    digests = { stream.algorithm }, -- what the source will say it sent; none: nothing
+    digests = stream.algorithms or {}, -- what the source may say it sent
     idle_timeout = idle_timeout,
   }
 end

@@ -330,6 +330,13 @@ describe("import, when a fault happens:", function()
       end
     end)
 
+    it("is compared with SHA-1 where the server gives no more, though it was asked", function()
+      sim:post("/settings", { manifest = "sha1" })
+      sim:post("/faults", { on = "nfc", ["do"] = "corrupt", bytes = 512 + 10000,
+        file = FIRST })
+      has(check_refused(import({ spec = { maxRetries = 0 } })), "sha1 of what came")
+    end)
+
     it("whose host shows another certificate than the lease said is not read", function()
       sim:post("/certificate", { server = "nfc", show = "other" })
       has(check_refused(import({ spec = { maxRetries = 0 } })), "thumbprint")

@@ -232,11 +232,11 @@ describe("providers.vmware", function()
       local transfer <close> = assert(disk_image.transfer {
         source = { url = stream.url, headers = stream.headers, tls = stream.tls },
         format = stream.format, output = output, capacity = stream.capacity,
-        digests = { stream.algorithm },
+        digests = stream.algorithms,
       })
       local result = assert(transfer:wait())
       assert(file.remove(output))
-      return result.digests[stream.algorithm]
+      return result.digests[stream.algorithms[1]]
     end
 
     it("pairs disks with what is sent, whose checksums agree", function()

@@ -23,8 +23,9 @@ local PLAN = { namespace = "default" }
 
 local mode, url, capacity, scratch, verify = ...
 local disk = { name = "disk-0", capacity_bytes = math.tointeger(tonumber(capacity)) }
--- vSphere is asked for SHA-256 of what it sends.
-local stream = { url = url, format = "vmdk", resumable = true, algorithm = "sha256" }
+-- vSphere is asked for SHA-256 of what it sends, and may give SHA-1.
+local stream = { url = url, format = "vmdk", resumable = true,
+  algorithms = { "sha256", "sha1" } }
 
 local WAYS = {}
 

@@ -186,7 +186,7 @@ local function prepare(export, opts)
     return nil, err
   end
   if at_least(opts.api_version, SHA256_SINCE) and lease:prefer("sha256") then
-    export.algorithm = "sha256"
+    table.insert(export.algorithms, 1, "sha256")
   end
   return export
 end
@@ -222,7 +222,7 @@ function M.open(session, machine, opts)
   end
   local export = setmetatable({
     lease = lease, machine = machine, endpoint = opts.endpoint, tls = opts.tls,
-    record = opts.record, algorithm = "sha1", entry = entry,
+    record = opts.record, algorithms = { "sha1" }, entry = entry,
   }, mt)
   local ready = false
   local guard <close> = setmetatable({}, { __close = function()
@@ -255,7 +255,8 @@ end
 --                              source's own
 --   stream.format     "vmdk"   stream-optimised
 --   stream.capacity   bytes    that the decoded disk must have
---   stream.algorithm  string   of the checksum that complete() will give
+--   stream.algorithms list     of which complete() may give a checksum; a server may take
+--                              the wish for another than SHA-1, and give SHA-1
 --   stream.resumable  false    a broken download starts again
 --   err  gone  the lease is lost; open another export
 -- Throws for a disk that the machine has not.
@@ -272,7 +273,7 @@ function methods:stream(disk_id)
     tls = entry.thumbprint and { thumbprint = entry.thumbprint } or self.tls,
     format = "vmdk",
     capacity = disk.capacity_bytes,
-    algorithm = self.algorithm,
+    algorithms = self.algorithms,
     resumable = false,
   }
 end
@@ -295,8 +296,7 @@ end
 -- Ends the export well; all disks have been read.
 --
 --   digests  table  disk id -> {algorithm, value = lower-case hex, size = bytes of the
---                   stream or nil}; a disk is missing where vSphere made no such
---                   checksum
+--                   stream or nil}; a disk is missing where vSphere made no checksum
 --   err      gone   the lease was lost before
 function methods:complete()
   local manifest, err = self.lease:manifest()
@@ -310,9 +310,12 @@ function methods:complete()
   local digests = {}
   for id, entry in pairs(self.urls) do
     local sums = manifest[entry.key] or {}
-    local sum = sums[self.algorithm]
-    if sum then
-      digests[id] = { algorithm = self.algorithm, value = sum:lower(), size = sums.size }
+    for _, algorithm in ipairs(self.algorithms) do
+      if sums[algorithm] and not digests[id] then
+        digests[id] = {
+          algorithm = algorithm, value = sums[algorithm]:lower(), size = sums.size,
+        }
+      end
     end
   end
   self.record { kind = KIND, name = self.machine.id, gone = true }

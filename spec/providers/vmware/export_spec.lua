@@ -174,7 +174,7 @@ describe("export:complete", function()
       ended(function()
         local session, fake = server { HttpNfcLeaseSetManifestChecksumType = answer }
         local export <close> = assert(open(session, { api_version = "7.0.3" }))
-        assert.equal(expected, assert(export:stream("202")).algorithm)
+        assert.equal(expected, assert(export:stream("202")).algorithms[1])
         assert.equal(expected, assert(export:complete())["202"].algorithm)
         assert.equal(1, fake.count.HttpNfcLeaseSetManifestChecksumType)
       end)
