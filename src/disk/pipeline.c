@@ -21,13 +21,9 @@
 
 #define BATCHES 8u
 
-static const unsigned char zeros[256 * 1024];
-
 struct vic_pipeline {
     struct vic_batches batches; /* first, so that a vic_batches * is a pipeline * */
     struct vic_output *output;
-    struct vic_sink *ordered;
-    struct vic_batch_watcher *watcher;
     struct vic_batch *all; /* BATCHES, of which `made` have been used */
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -39,7 +35,6 @@ struct vic_pipeline {
     unsigned under_way; /* submitted and not yet back in the pool */
     uint64_t submitted; /* the number the next batch gets */
     uint64_t turn;      /* the number whose turn it is in the ordered stage */
-    bool stopped;
     bool over; /* no batch follows: the ordered stage ends */
     bool failed;
     uint64_t failed_number; /* of the batch that *err is about */
@@ -49,13 +44,11 @@ struct vic_pipeline {
     pthread_t writer;
     bool writes;
 
-    /* Of the ordered stage's thread; of the transfer's after it has ended. */
+    struct vic_ordered ordered; /* the transfer's again after the thread has ended */
     pthread_t thread;
     bool threaded;
-    uint64_t ordered_at; /* bytes of the disk that the sink has */
-    bool disordered;
-    bool ascending; /* it must not become disordered */
 
+    atomic_bool ended; /* stopped or failed: nobody wants the rest */
     atomic_uint_least64_t capacity;
     atomic_uint_least64_t position;
 };
@@ -65,6 +58,7 @@ static void fail(struct vic_pipeline *p, uint64_t number, const struct vic_error
     pthread_mutex_lock(&p->lock);
     if (!p->failed || number < p->failed_number) {
         p->failed = true;
+        atomic_store(&p->ended, true);
         p->failed_number = number;
         p->err = *err;
     }
@@ -92,16 +86,6 @@ static void passed(struct vic_pipeline *p, const struct vic_batch *batch)
         ;
 }
 
-static bool has_failed(struct vic_pipeline *p)
-{
-    bool failed;
-
-    pthread_mutex_lock(&p->lock);
-    failed = p->failed || p->stopped;
-    pthread_mutex_unlock(&p->lock);
-    return failed;
-}
-
 /* To the ordered stage, or back to the pool. */
 static void pass_on(struct vic_pipeline *p, struct vic_batch *batch)
 {
@@ -120,7 +104,7 @@ static void put(struct vic_pipeline *p, struct vic_batch *batch)
 {
     struct vic_error err;
 
-    if (!has_failed(p)) {
+    if (!atomic_load(&p->ended)) {
         if (vic_batch_put(batch, p->output, &err))
             fail(p, batch->number, &err);
         else
@@ -135,7 +119,7 @@ static void run(struct vic_batch *batch, struct libdeflate_decompressor *inflate
     struct vic_pipeline *p = batch->owner;
     struct vic_error err;
 
-    if (!has_failed(p) && vic_batch_inflate(batch, inflater, &err))
+    if (!atomic_load(&p->ended) && vic_batch_inflate(batch, inflater, &err))
         fail(p, batch->number, &err);
     if (p->writes)
         vic_batch_queue_push(&p->inflated, batch);
@@ -152,55 +136,6 @@ static void *writer_thread(void *arg)
     while ((batch = vic_batch_queue_pop(&p->inflated)))
         put(p, batch);
     return NULL;
-}
-
-static int order_zeros(struct vic_pipeline *p, uint64_t until, struct vic_error *err)
-{
-    if (p->ordered->skip && p->ordered_at < until) {
-        uint64_t size = until - p->ordered_at;
-
-        p->ordered_at = until;
-        return p->ordered->skip(p->ordered, size, err);
-    }
-    while (p->ordered_at < until) {
-        uint64_t n = until - p->ordered_at;
-
-        if (n > sizeof(zeros))
-            n = sizeof(zeros);
-        if (has_failed(p)) /* a hole may be terabytes long */
-            return vic_error_set(err, VIC_CANCELLED, "stopped");
-        if (p->ordered->write(p->ordered, zeros, (size_t)n, err))
-            return -1;
-        p->ordered_at += n;
-    }
-    return 0;
-}
-
-static int order_batch(struct vic_pipeline *p, const struct vic_batch *batch,
-                       struct vic_error *err)
-{
-    unsigned i;
-
-    if (p->watcher && p->watcher->see(p->watcher, batch, err))
-        return -1;
-    for (i = 0; p->ordered && i < batch->count && !p->disordered; i++) {
-        const struct vic_piece *piece = &batch->pieces[i];
-
-        if (piece->offset < p->ordered_at) {
-            p->disordered = true;
-            if (p->ascending)
-                return vic_error_set(err, VIC_UNSUPPORTED,
-                                     "byte %" PRIu64 ": the grains do not ascend: this "
-                                     "stream cannot be passed on as it comes",
-                                     piece->at);
-            break;
-        }
-        if (order_zeros(p, piece->offset, err) ||
-            p->ordered->write(p->ordered, vic_batch_data(batch, i), piece->size, err))
-            return -1;
-        p->ordered_at += piece->size;
-    }
-    return 0;
 }
 
 /* Takes the batch whose turn it is out of `waiting`. Under the lock. */
@@ -235,7 +170,7 @@ static void *ordered_thread(void *arg)
         pthread_mutex_unlock(&p->lock);
         if (!batch)
             return NULL;
-        if (!has_failed(p) && order_batch(p, batch, &err))
+        if (!atomic_load(&p->ended) && vic_ordered_add(&p->ordered, batch, &err))
             fail(p, batch->number, &err);
         put_back(p, batch);
     }
@@ -256,9 +191,9 @@ static struct vic_batch *pipeline_take(struct vic_batches *batches)
     struct vic_batch *batch = NULL;
 
     pthread_mutex_lock(&p->lock);
-    while (!p->free && p->made == BATCHES && !p->stopped && !p->failed)
+    while (!p->free && p->made == BATCHES && !atomic_load(&p->ended))
         pthread_cond_wait(&p->changed, &p->lock);
-    if (!p->stopped && !p->failed) {
+    if (!atomic_load(&p->ended)) {
         batch = p->free;
         if (batch)
             p->free = batch->next;
@@ -302,7 +237,8 @@ struct vic_pipeline *vic_pipeline_new(struct vic_output *output, struct vic_sink
     p->batches.submit = pipeline_submit;
     p->all = vic_batches_new(BATCHES, p, run);
     p->output = output;
-    p->ordered = ordered;
+    p->ordered.sink = ordered;
+    p->ordered.ended = &p->ended;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->changed, NULL);
     p->inflated = (struct vic_batch_queue)VIC_BATCH_QUEUE;
@@ -351,7 +287,7 @@ struct vic_batches *vic_pipeline_batches(struct vic_pipeline *p)
 void vic_pipeline_stop(struct vic_pipeline *p)
 {
     pthread_mutex_lock(&p->lock);
-    p->stopped = true;
+    atomic_store(&p->ended, true);
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->lock);
 }
@@ -367,7 +303,8 @@ int vic_pipeline_finish(struct vic_pipeline *p, bool whole, struct vic_error *er
     }
     if (!whole)
         return 0;
-    if (p->ordered && !p->disordered && order_zeros(p, capacity, err))
+    if (p->ordered.sink && !p->ordered.disordered &&
+        vic_ordered_fill(&p->ordered, capacity, err))
         return -1;
     atomic_store(&p->position, capacity);
     return 0;
@@ -375,19 +312,19 @@ int vic_pipeline_finish(struct vic_pipeline *p, bool whole, struct vic_error *er
 
 void vic_pipeline_insist_on_order(struct vic_pipeline *p)
 {
-    p->ascending = true;
+    p->ordered.ascending = true;
 }
 
 void vic_pipeline_watch(struct vic_pipeline *p, struct vic_batch_watcher *watcher)
 {
-    p->watcher = watcher;
+    p->ordered.watcher = watcher;
     if (!p->threaded)
         start_ordered(p);
 }
 
 bool vic_pipeline_in_order(const struct vic_pipeline *p)
 {
-    return !p->disordered;
+    return !p->ordered.disordered;
 }
 
 uint64_t vic_pipeline_capacity(const struct vic_pipeline *p)

@@ -12,18 +12,9 @@
 #ifndef VIC_PIPELINE_H
 #define VIC_PIPELINE_H
 
-#include "batch.h"
-#include "sink.h"
-
-#include <stdatomic.h>
+#include "ordered.h"
 
 struct vic_pipeline;
-
-/* Gets every batch once it is inflated, in the stream's order, one at a time. */
-struct vic_batch_watcher {
-    int (*see)(struct vic_batch_watcher *watcher, const struct vic_batch *batch,
-               struct vic_error *err);
-};
 
 /* Puts into `output`. `ordered` gets the whole disk byte by byte, zeros included, on
  * a thread of its own; NULL: nothing needs that. */
