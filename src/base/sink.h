@@ -22,6 +22,9 @@ struct vic_sink {
     int (*end)(struct vic_sink *sink, struct vic_error *err);
     /* Takes that many zeros at once. NULL: they are to be written. */
     int (*skip)(struct vic_sink *sink, uint64_t size, struct vic_error *err);
+    /* NULL: it keeps no pointer into what was written. Else what was written may change
+     * once this has returned, and not before. */
+    int (*flush)(struct vic_sink *sink, struct vic_error *err);
 };
 
 #endif

@@ -1,7 +1,6 @@
 /*
- * feed: what waits to be read is the ring's bytes, then `zeros` zeros. Bytes that come
- * while there are such zeros wait until so few of those are left that they fit into the
- * ring, as bytes like others; short runs of zeros are that from the beginning.
+ * feed: what waits to be read is a queue of runs, each of zeros or of bytes that are the
+ * writer's. The disk's end is in a buffer of its own.
  */
 #include "feed.h"
 
@@ -12,20 +11,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RING  ((size_t)1024 * 1024)
-#define HOLD  ((uint64_t)64 * 1024)  /* of the disk's end */
-#define SHORT ((uint64_t)256 * 1024) /* runs of zeros */
-#define WORTH ((uint64_t)128 * 1024) /* bytes that a waiting reader is woken for */
+#define HOLD ((uint64_t)64 * 1024) /* of the disk's end */
+#define RUNS 512u                  /* pieces of a batch, and a hole before each */
+
+struct run {
+    const unsigned char *data; /* NULL: zeros */
+    uint64_t size;
+};
 
 struct vic_feed {
     struct vic_sink sink;
     uint64_t size, length;
+    uint64_t held; /* from this byte on the disk is held back */
     struct vic_image_waiter waiter;
     pthread_mutex_t lock; /* all below */
-    pthread_cond_t room;
-    unsigned char *ring;
-    size_t first, used; /* of the ring */
-    uint64_t zeros;
+    pthread_cond_t read_on;
+    struct run runs[RUNS];
+    unsigned first, count;  /* of the runs */
+    uint64_t lent;          /* bytes in the runs that are the writer's */
+    unsigned char *end;     /* what is held back */
     uint64_t written, read; /* bytes of the disk */
     bool ended;             /* and sound */
     bool stopped;
@@ -40,110 +44,94 @@ static uint64_t least(uint64_t a, uint64_t b)
 /* Under the lock: how many bytes the reader may have now. */
 static uint64_t available(const struct vic_feed *f)
 {
-    uint64_t limit = f->size;
+    uint64_t limit = least(f->ended ? f->size : f->held, least(f->written, f->length));
 
-    if (!f->ended)
-        limit = f->size > HOLD ? f->size - HOLD : 0;
-    limit = least(limit, f->length);
-    return f->read < limit ? least(f->used + f->zeros, limit - f->read) : 0;
+    return f->read < limit ? limit - f->read : 0;
 }
 
-/* Under the lock. */
+/* Under the lock: the reader looks again. */
 static void wake(struct vic_feed *f)
 {
-    uint64_t n = available(f);
-
     if (!f->waiting)
-        return;
-    if (!f->stopped && !f->ended && (n == 0 || (n < WORTH && f->read + n < f->length)))
         return;
     f->waiting = false;
     f->waiter.wake(f->waiter.arg);
 }
 
-/* Under the lock: puts `n` bytes behind those in the ring; NULL: zeros. */
-static void put(struct vic_feed *f, const unsigned char *data, size_t n)
+/* Under the lock: until the reader has all that it was lent, and no run is left if
+ * `all`. */
+static int wait_for_reader(struct vic_feed *f, bool all, struct vic_error *err)
 {
-    while (n) {
-        size_t at = (f->first + f->used) % RING;
-        size_t part = (size_t)least(RING - at, n);
-
-        if (data) {
-            memcpy(f->ring + at, data, part);
-            data += part;
-        } else {
-            memset(f->ring + at, 0, part);
-        }
-        f->used += part;
-        n -= part;
-    }
+    wake(f);
+    while (!f->stopped && (f->lent > 0 || (all && f->count > 0)))
+        pthread_cond_wait(&f->read_on, &f->lock);
+    return f->stopped ? vic_error_set(err, VIC_CANCELLED, "stopped") : 0;
 }
 
-/* Under the lock: waits until bytes can be added; false: it was stopped. */
-static bool wait_for_room(struct vic_feed *f)
+/* Under the lock: `size` bytes before those that are held back; NULL: zeros. */
+static int add_run(struct vic_feed *f, const unsigned char *data, uint64_t size,
+                   struct vic_error *err)
 {
-    while (!f->stopped) {
-        if (f->zeros > 0 && f->zeros < RING - f->used) {
-            put(f, NULL, (size_t)f->zeros);
-            f->zeros = 0;
-        }
-        if (f->zeros == 0 && f->used < RING)
-            break;
-        if (f->waiting && available(f) > 0) {
-            f->waiting = false;
-            f->waiter.wake(f->waiter.arg);
-        }
-        pthread_cond_wait(&f->room, &f->lock);
+    struct run *last = &f->runs[(f->first + f->count - 1) % RUNS];
+
+    if (f->stopped)
+        return vic_error_set(err, VIC_CANCELLED, "stopped");
+    if (f->count &&
+        (data ? last->data && last->data + last->size == data : !last->data)) {
+        last->size += size;
+    } else {
+        if (f->count == RUNS && wait_for_reader(f, true, err))
+            return -1;
+        f->runs[(f->first + f->count++) % RUNS] = (struct run){ data, size };
     }
-    return !f->stopped;
+    f->lent += data ? size : 0;
+    f->written += size;
+    return 0;
 }
 
-/* Under the lock. `data` NULL: zeros. */
-static int add(struct vic_feed *f, const unsigned char *data, size_t size,
+/* `data` NULL: zeros. */
+static int add(struct vic_feed *f, const unsigned char *data, uint64_t size,
                struct vic_error *err)
 {
-    while (size) {
-        size_t n;
+    uint64_t before = f->written < f->held ? least(f->held - f->written, size) : 0;
+    int result = 0;
 
-        if (!wait_for_room(f))
-            return vic_error_set(err, VIC_CANCELLED, "stopped");
-        n = (size_t)least(RING - f->used, size);
-        put(f, data, n);
-        data = data ? data + n : NULL;
-        size -= n;
-        f->written += n;
-        wake(f);
+    if (size > f->size - f->written)
+        return vic_error_set(err, VIC_FORMAT, "there is more than the disk has");
+    pthread_mutex_lock(&f->lock);
+    if (before)
+        result = add_run(f, data, before, err);
+    if (result == 0 && size > before) {
+        if (data)
+            memcpy(f->end + (f->written - f->held), data + before, size - before);
+        f->written += size - before; /* the buffer is zeros from the beginning */
     }
-    return 0;
+    pthread_mutex_unlock(&f->lock);
+    return result;
 }
 
 static int feed_write(struct vic_sink *sink, const void *data, size_t size,
                       struct vic_error *err)
 {
     struct vic_feed *f = (struct vic_feed *)sink;
-    int result;
 
     if (f->written == 0 && vic_magic_refuse(data, size, err))
         return -1;
-    pthread_mutex_lock(&f->lock);
-    result = add(f, data, size, err);
-    pthread_mutex_unlock(&f->lock);
-    return result;
+    return add(f, data, size, err);
 }
 
 static int feed_skip(struct vic_sink *sink, uint64_t size, struct vic_error *err)
 {
+    return add((struct vic_feed *)sink, NULL, size, err);
+}
+
+static int feed_flush(struct vic_sink *sink, struct vic_error *err)
+{
     struct vic_feed *f = (struct vic_feed *)sink;
-    int result = 0;
+    int result;
 
     pthread_mutex_lock(&f->lock);
-    if (size <= SHORT) {
-        result = add(f, NULL, (size_t)size, err);
-    } else {
-        f->zeros += size;
-        f->written += size;
-        wake(f);
-    }
+    result = wait_for_reader(f, false, err);
     pthread_mutex_unlock(&f->lock);
     return result;
 }
@@ -154,22 +142,42 @@ static int feed_end(struct vic_sink *sink, struct vic_error *err)
     return 0;
 }
 
+/* Under the lock: `n` bytes of the first run, which has as many. */
+static void take_run(struct vic_feed *f, unsigned char *buffer, size_t n)
+{
+    struct run *run = &f->runs[f->first];
+
+    if (run->data) {
+        memcpy(buffer, run->data, n);
+        run->data += n;
+        f->lent -= n;
+    } else {
+        memset(buffer, 0, n);
+    }
+    run->size -= n;
+    if (run->size == 0) {
+        f->first = (f->first + 1) % RUNS;
+        f->count--;
+    }
+}
+
 /* Under the lock: `n` of what is available. */
 static void take(struct vic_feed *f, unsigned char *buffer, size_t n)
 {
-    while (n && f->used) {
-        size_t part = (size_t)least(least(f->used, RING - f->first), n);
+    while (n) {
+        size_t part = n;
 
-        memcpy(buffer, f->ring + f->first, part);
-        f->first = (f->first + part) % RING;
-        f->used -= part;
+        if (f->read < f->held) {
+            part = (size_t)least(f->runs[f->first].size, n);
+            take_run(f, buffer, part);
+        } else {
+            memcpy(buffer, f->end + (f->read - f->held), part);
+        }
         f->read += part;
         buffer += part;
         n -= part;
     }
-    memset(buffer, 0, n);
-    f->zeros -= n;
-    f->read += n;
+    pthread_cond_signal(&f->read_on);
 }
 
 ssize_t vic_feed_read(struct vic_feed *f, void *buffer, size_t max)
@@ -183,8 +191,7 @@ ssize_t vic_feed_read(struct vic_feed *f, void *buffer, size_t max)
         result = (ssize_t)n;
         if (n > 0) {
             take(f, buffer, n);
-            pthread_cond_signal(&f->room);
-        } else if (f->ended) { /* all was read, or it ended too early */
+        } else if (f->ended) { /* all was read */
             result = -1;
         } else {
             f->waiting = true;
@@ -211,18 +218,8 @@ void vic_feed_stop(struct vic_feed *f)
     pthread_mutex_lock(&f->lock);
     f->stopped = true;
     wake(f);
-    pthread_cond_broadcast(&f->room);
+    pthread_cond_broadcast(&f->read_on);
     pthread_mutex_unlock(&f->lock);
-}
-
-bool vic_feed_is_read(struct vic_feed *f)
-{
-    bool all;
-
-    pthread_mutex_lock(&f->lock);
-    all = f->read == f->length;
-    pthread_mutex_unlock(&f->lock);
-    return all;
 }
 
 struct vic_feed *vic_feed_new(uint64_t size, uint64_t length,
@@ -233,12 +230,14 @@ struct vic_feed *vic_feed_new(uint64_t size, uint64_t length,
     f->sink.write = feed_write;
     f->sink.end = feed_end;
     f->sink.skip = feed_skip;
+    f->sink.flush = feed_flush;
     f->size = size;
     f->length = length;
+    f->held = size > HOLD ? size - HOLD : 0;
+    f->end = vic_alloc(HOLD);
     f->waiter = *waiter;
-    f->ring = vic_alloc(RING);
     pthread_mutex_init(&f->lock, NULL);
-    pthread_cond_init(&f->room, NULL);
+    pthread_cond_init(&f->read_on, NULL);
     return f;
 }
 
@@ -246,9 +245,9 @@ void vic_feed_free(struct vic_feed *f)
 {
     if (!f)
         return;
-    pthread_cond_destroy(&f->room);
+    pthread_cond_destroy(&f->read_on);
     pthread_mutex_destroy(&f->lock);
-    free(f->ring);
+    free(f->end);
     free(f);
 }
 

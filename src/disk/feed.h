@@ -1,9 +1,10 @@
 /*
  * feed: a sink at one end, and a reader that never waits at the other. The bytes of a
- * disk pass in order through a ring of 1 MiB; runs of zeros take no room in it.
+ * disk pass in order, and are not copied on the way: the sink's flush waits until the
+ * reader has what was written.
  *
  * The last 64 KiB are held back until vic_feed_end() says that all that came before was
- * sound; after a failure nothing more comes out. The sink waits while the ring is full.
+ * sound; after a failure nothing more comes out.
  *
  * The sink belongs to one thread, read to another; end, fail and stop may come from any.
  */
@@ -30,8 +31,5 @@ void vic_feed_end(struct vic_feed *feed);
 
 /* Nothing comes any more: neither end waits from now on. */
 void vic_feed_stop(struct vic_feed *feed);
-
-/* Everything the reader wants has gone out. */
-bool vic_feed_is_read(struct vic_feed *feed);
 
 #endif

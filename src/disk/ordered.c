@@ -55,5 +55,6 @@ int vic_ordered_add(struct vic_ordered *o, const struct vic_batch *batch,
     for (i = 0; o->sink && i < batch->count && !o->disordered; i++)
         if (add_piece(o, &batch->pieces[i], vic_batch_data(batch, i), err))
             return -1;
-    return 0;
+    /* The batch is used again, whatever became of its pieces. */
+    return o->sink && o->sink->flush ? o->sink->flush(o->sink, err) : 0;
 }

@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #define HOLD ((uint64_t)64 * 1024) /* of the disk's end, until all is verified */
+/* The device is given so much at once: a call for each write costs more than the write. */
+#define LARGE ((uint64_t)4 * 1024 * 1024)
 
 /* A fetch. */
 struct fetch {
@@ -26,6 +28,7 @@ struct fetch {
     struct vic_spool *spool;
     struct vic_stages *stages;
     uint64_t at, stored; /* bytes of the stream: passed, and in the file before */
+    uint64_t sent;       /* ... and on their way to the device */
     uint64_t frontier;
     bool disordered, etag_kept;
 };
@@ -51,6 +54,16 @@ static int keep_etag(struct fetch *f, struct vic_error *err)
     return 0;
 }
 
+/* What is written goes to the device early: at the end little is left to wait for. */
+static void send_off(struct fetch *f)
+{
+    if (f->at < f->sent + LARGE)
+        return;
+    sync_file_range(f->spool->shared.fd, (off_t)f->sent, (off_t)(f->at - f->sent),
+                    SYNC_FILE_RANGE_WRITE);
+    f->sent = f->at;
+}
+
 static int tap_write(struct vic_sink *sink, const void *data, size_t size,
                      struct vic_error *err)
 {
@@ -70,11 +83,11 @@ static int tap_write(struct vic_sink *sink, const void *data, size_t size,
         if (n < 0)
             return vic_error_errno(err, errno, "writing %s",
                                    f->spool->names[VIC_SPOOL_STREAM_PART]);
-        sync_file_range(f->spool->shared.fd, at, n, SYNC_FILE_RANGE_WRITE);
         p += n;
         left -= (size_t)n;
     }
     f->at += size;
+    send_off(f);
     return next->write(next, data, size, err);
 }
 

@@ -10,9 +10,16 @@
 #include <time.h>
 #include <unistd.h>
 
-/* So long a batch of 1 MiB is lent at most: a follower of more than 50 MiB/s keeps up,
- * and a slower one delays what comes once, not each time. */
-#define LENT_FOR 20000000L /* ns */
+/* The fetch waits for a follower, also while that reads a long hole: what it would read
+ * from the file it would have to inflate again. One that does less than PACE bytes between
+ * two looks, or is not there after PATIENCE, is left behind, and for PAUSE there is no
+ * other: a reader that stands still costs the fetch a tenth of its time. */
+#define LOOK     100 /* ms */
+#define PACE     ((uint64_t)5 * 1024 * 1024)
+#define PATIENCE 5000 /* ms */
+#define PAUSE    1000 /* ms */
+/* Who is so close behind becomes the follower: what PACE does in PATIENCE. */
+#define REACH ((uint64_t)256 * 1024 * 1024)
 
 struct vic_spool_reader {
     struct vic_image_reader reader; /* first */
@@ -63,20 +70,43 @@ static bool is_behind(const struct vic_spool_shared *s)
     return r && r->passed < (s->frontier < r->end ? s->frontier : r->end);
 }
 
-void vic_spool_take_back(struct vic_spool_shared *s)
+static int64_t now_ms(void)
 {
-    struct timespec until;
+    struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += LENT_FOR;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
-    pthread_mutex_lock(&s->lock);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Under the lock: waits until the follower is there, or it is time for the next look. */
+static void wait_for_follower(struct vic_spool_shared *s)
+{
+    int64_t at = now_ms() + LOOK;
+    struct timespec until = { .tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000 };
+
     while (is_behind(s))
         if (pthread_cond_timedwait(&s->caught_up, &s->lock, &until) == ETIMEDOUT)
-            s->follower = NULL; /* until it has caught up by itself */
+            break;
+}
+
+void vic_spool_take_back(struct vic_spool_shared *s)
+{
+    int64_t latest;
+
+    pthread_mutex_lock(&s->lock);
+    latest = now_ms() + PATIENCE;
+    while (is_behind(s)) {
+        const struct vic_spool_reader *follower = s->follower;
+        uint64_t passed = follower->passed;
+
+        wait_for_follower(s);
+        if (!is_behind(s) || s->follower != follower)
+            continue;
+        if (follower->passed - passed < PACE || now_ms() >= latest) {
+            s->follower = NULL;
+            s->alone_until = now_ms() + PAUSE;
+        }
+    }
     s->lent = NULL;
     pthread_mutex_unlock(&s->lock);
 }
@@ -110,6 +140,16 @@ void vic_spool_wake(struct vic_spool_shared *shared)
     }
 }
 
+/* Under the lock: if it is close to what comes, that waits for it from now on. */
+static void follow(struct vic_spool_reader *r)
+{
+    struct vic_spool_shared *s = r->shared;
+
+    if (!s->follower && r->at < r->end && r->at + REACH >= s->frontier &&
+        now_ms() >= s->alone_until)
+        s->follower = r;
+}
+
 /* Under the lock: how many of `max` bytes can be had now; -1: none any more. */
 static ssize_t look(struct vic_spool_reader *r, size_t max)
 {
@@ -118,10 +158,9 @@ static ssize_t look(struct vic_spool_reader *r, size_t max)
 
     if (r->stopped || r->round != s->round)
         return -1;
+    follow(r);
     if (r->at < limit)
         return (ssize_t)(limit - r->at < max ? limit - r->at : max);
-    if (!s->follower && r->at == s->frontier)
-        s->follower = r;
     r->waiting = true;
     r->next = s->waiting;
     s->waiting = r;

@@ -21,8 +21,9 @@ struct vic_spool_shared {
     unsigned round;    /* readers of an earlier one break off */
     struct vic_spool_reader *waiting;
     const struct vic_batch *lent;      /* inflated, in the index too; or NULL */
-    struct vic_spool_reader *follower; /* had read all that there was; or NULL */
-    pthread_cond_t caught_up;          /* the follower has again, or there is none */
+    struct vic_spool_reader *follower; /* is close behind what comes; or NULL */
+    int64_t alone_until;               /* no follower before that, ms */
+    pthread_cond_t caught_up;          /* the follower has all, or there is none */
 };
 
 /* The lock, and nothing to read. */
@@ -35,7 +36,8 @@ void vic_spool_wake(struct vic_spool_shared *shared);
 /* Until it is taken back readers need not inflate once more what this batch has. */
 void vic_spool_lend(struct vic_spool_shared *shared, const struct vic_batch *batch);
 
-/* Waits for the follower, but only a moment: who is slower reads from the file. */
+/* Waits for the follower as long as it goes on fast enough: who is slower reads from the
+ * file. */
 void vic_spool_take_back(struct vic_spool_shared *shared);
 
 /* It references `image` until it is closed. */

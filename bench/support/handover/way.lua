@@ -1,12 +1,14 @@
 --- way: one disk on its way from its source to whoever downloads it, as a controller with
 -- nothing else to do has it; for bench/handover.
 --
---   vm-import-controller script way.lua MODE URL CAPACITY SCRATCH VERIFY
+--   vm-import-controller script way.lua MODE URL CAPACITY SCRATCH CHECK
 --
 --   MODE    stream | spool | file: transferMode Stream, Spool, and a raw file, as disks
 --           that are no VMDK wait for their download
 --   URL     of a stream-optimised VMDK
---   VERIFY  true | false, as --verify-images
+--   CHECK   plain: neither of what the source sends nor of the disk a checksum is computed |
+--           summed: of what the source sends those that vSphere may give, SHA-256 and SHA-1 |
+--           verified: and SHA-512 of the disk, as --verify-images has it
 --
 -- Prints the URL of the disk as soon as the controller would have it downloaded, and runs
 -- until SIGTERM.
@@ -21,11 +23,10 @@ local task = require "host.task"
 local ROUTE = "/00112233445566778899aabbccddeeff/disk-0.raw"
 local PLAN = { namespace = "default" }
 
-local mode, url, capacity, scratch, verify = ...
+local mode, url, capacity, scratch, check = ...
 local disk = { name = "disk-0", capacity_bytes = math.tointeger(tonumber(capacity)) }
--- vSphere is asked for SHA-256 of what it sends, and may give SHA-1.
 local stream = { url = url, format = "vmdk", resumable = true,
-  algorithms = { "sha256", "sha1" } }
+  algorithms = check == "plain" and {} or { "sha256", "sha1" } }
 
 local WAYS = {}
 
@@ -49,7 +50,7 @@ end
 
 local function run()
   local server <close> = assert(images.serve({ host = "127.0.0.1", port = 0,
-    sha512 = verify == "true" }))
+    sha512 = check == "verified" }))
   local target = harvester.new({ server = server, scratch = scratch,
     base_url = "http://" .. server:address() })
   local reads <close> = WAYS[mode](target)
