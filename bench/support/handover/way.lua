@@ -6,8 +6,8 @@
 --   MODE    stream | spool | file: transferMode Stream, Spool, and a raw file, as disks
 --           that are no VMDK wait for their download
 --   URL     of a stream-optimised VMDK
---   CHECK   plain: neither of what the source sends nor of the disk a checksum is computed |
---           summed: of what the source sends those that vSphere may give, SHA-256 and SHA-1 |
+--   CHECK   plain: no checksum is computed, neither of the stream nor of the disk |
+--           summed: of the stream those that vSphere may give, SHA-256 and SHA-1 |
 --           verified: and SHA-512 of the disk, as --verify-images has it
 --
 -- Prints the URL of the disk as soon as the controller would have it downloaded, and runs
