@@ -4,12 +4,16 @@
  */
 #include "part.h"
 
+#include "alloc.h"
+
 #include <fcntl.h>
+#include <libgen.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <errno.h>
+#include <stdlib.h>
 
 bool vic_part_is_at(int fd, const char *path)
 {
@@ -44,4 +48,19 @@ int vic_part_open(const char *path, struct vic_error *err)
             return fd;
         close(fd);
     } while (true);
+}
+
+int vic_part_sync_folder(const char *path, struct vic_error *err)
+{
+    char *copy = vic_strdup(path);
+    const char *folder = dirname(copy);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = 0;
+
+    if (fd < 0 || fsync(fd))
+        result = vic_error_errno(err, errno, "making the folder of %s durable", path);
+    if (fd >= 0)
+        close(fd);
+    free(copy);
+    return result;
 }

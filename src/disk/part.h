@@ -22,4 +22,7 @@ int vic_part_lock(int fd, const char *path, struct vic_error *err);
 /* Is it still the file of that name, and not removed or replaced? */
 bool vic_part_is_at(int fd, const char *path);
 
+/* The names in the folder of `path` are durable after it. */
+int vic_part_sync_folder(const char *path, struct vic_error *err);
+
 #endif

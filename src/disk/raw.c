@@ -8,7 +8,6 @@
 #include "part.h"
 
 #include <fcntl.h>
-#include <libgen.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -217,21 +216,6 @@ int vic_raw_fd(const struct vic_raw *raw)
     return raw->fd;
 }
 
-static int sync_folder(const char *path, struct vic_error *err)
-{
-    char *copy = vic_strdup(path);
-    const char *folder = dirname(copy);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int result = 0;
-
-    if (fd < 0 || fsync(fd))
-        result = vic_error_errno(err, errno, "making the folder of %s durable", path);
-    if (fd >= 0)
-        close(fd);
-    free(copy);
-    return result;
-}
-
 int vic_raw_commit(struct vic_raw *raw, struct vic_error *err)
 {
     if (fsync(raw->fd))
@@ -242,7 +226,7 @@ int vic_raw_commit(struct vic_raw *raw, struct vic_error *err)
     if (rename(raw->part, raw->path))
         return vic_error_errno(err, errno, "renaming %s", raw->part);
     raw->committed = true;
-    if (sync_folder(raw->path, err)) {
+    if (vic_part_sync_folder(raw->path, err)) {
         unlink(raw->path);
         return -1;
     }

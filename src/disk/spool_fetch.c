@@ -2,8 +2,6 @@
  * spool_fetch: how a spool is filled: what comes goes into its file as it is, and what is
  * inflated of it into the index, and is forgotten.
  */
-#include "alloc.h"
-#include "files.h"
 #include "grain_index.h"
 #include "part.h"
 #include "spool_state.h"
@@ -11,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -148,21 +145,6 @@ static int open_files(struct vic_spool *s, int lock, bool resume, struct vic_err
     return 0;
 }
 
-static int sync_folder(const char *path, struct vic_error *err)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder = vic_strndup(path, slash ? (size_t)(slash - path) : 0);
-    int fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int result = 0;
-
-    if (fd < 0 || fsync(fd))
-        result = vic_error_errno(err, errno, "making the folder of %s durable", path);
-    if (fd >= 0)
-        close(fd);
-    free(folder);
-    return result;
-}
-
 /* Makes all of it durable, and gives it its names: the stream's last. */
 static int commit(struct vic_spool *s, uint64_t received, struct vic_error *err)
 {
@@ -179,7 +161,7 @@ static int commit(struct vic_spool *s, uint64_t received, struct vic_error *err)
         || rename(s->names[VIC_SPOOL_STREAM_PART], s->names[VIC_SPOOL_STREAM]))
         return vic_error_errno(err, errno, "keeping %s", s->names[VIC_SPOOL_STREAM]);
     unlink(s->names[VIC_SPOOL_ETAG]);
-    return sync_folder(s->names[VIC_SPOOL_STREAM], err);
+    return vic_part_sync_folder(s->names[VIC_SPOOL_STREAM], err);
 }
 
 /* What an earlier fetch has left, and what the server called it. 0: nothing to go on. */
