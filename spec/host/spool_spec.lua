@@ -176,6 +176,22 @@ describe("disk.spool", function()
     assert.equal(want, sum)
   end)
 
+  it("gives every byte to one who is close behind it, through a long hole, too", function()
+    local long = disks.long()
+    local text, bytes = disks.footer_style(long), long.capacity * 512
+    source:on("/d", { head(#text) .. text:sub(1, #text // 2), { wait = 0.3 },
+      text:sub(#text // 2 + 1) })
+    local spool <close> = assert(disk.spool({ path = base, capacity = bytes }))
+    site.server:publish(PATH, { stream = spool })
+    local pulling = task.spawn(pull)
+    assert.is_true(pace.eventually(function()
+      return site:active(PATH)
+    end))
+    assert(fetch_whole(spool, { capacity = bytes }))
+    local _, sum = pulling:join()
+    assert.equal(disks.digest("sha512", disks.write_raw(folder .. "/long.raw", long)), sum)
+  end)
+
   it("is not held up by one who reads slowly", function()
     source:on("/d", { web.answer(vmdk) })
     local spool <close> = open()

@@ -91,6 +91,16 @@ describe("disk.stream", function()
     end
   end)
 
+  it("is right to the last byte when its reader is slower than its source", function()
+    local long = disks.long()
+    local bytes = long.capacity * 512
+    local stream <close> = publish({ web.answer((disks.footer_style(long))) },
+      { capacity = bytes })
+    local long_want = disks.digest("sha512", disks.write_raw(folder .. "/long.raw", long))
+    assert.same({ status = 200, bytes = bytes, code = 0, sha512 = long_want },
+      pull("--limit-rate 200M"))
+  end)
+
   it("answers a HEAD at once, without asking the source", function()
     local stream <close> = publish({ "<hang>" })
     assert(stream)

@@ -87,6 +87,22 @@ function M.sample(changes)
   return disk
 end
 
+--- disks.long() -> disk
+-- Twice 10 MiB, more than a transfer holds at once, with 300 MiB of nothing between them. No
+-- grain is like one that comes soon after it.
+function M.long()
+  local disk = { capacity = (320 + 4800) * 128, grains = {}, raw = {} }
+  local compressed = {}
+  for i = 0, 319 do
+    local byte = i % 140 + 1
+    compressed[byte] = compressed[byte] or zlib.run(byte, GRAIN)
+    local number = i < 160 and i or i + 4800
+    disk.grains[i + 1] = { number, compressed[byte] }
+    disk.raw[i + 1] = { number * GRAIN, string.char(byte):rep(GRAIN) }
+  end
+  return disk
+end
+
 --- disks.write_raw(path, disk) -> path
 function M.write_raw(path, disk)
   local f = assert(io.open(path, "wb"))
