@@ -99,6 +99,9 @@ describe("disk.stream", function()
     local long_want = disks.digest("sha512", disks.write_raw(folder .. "/long.raw", long))
     assert.same({ status = 200, bytes = bytes, code = 0, sha512 = long_want },
       pull("--limit-rate 200M"))
+    assert.is_true(pace.eventually(function()
+      return stream:progress().sound == 1
+    end))
   end)
 
   it("answers a HEAD at once, without asking the source", function()
