@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOLD ((uint64_t)64 * 1024) /* of the disk's end */
-#define RUNS 512u                  /* pieces of a batch, and a hole before each */
+#define RUNS 512u /* pieces of a batch, and a hole before each */
 
 struct run {
     const unsigned char *data; /* NULL: zeros */
@@ -58,12 +57,12 @@ static void wake(struct vic_feed *f)
     f->waiter.wake(f->waiter.arg);
 }
 
-/* Under the lock: until the reader has all that it was lent, and no run is left if
- * `all`. */
-static int wait_for_reader(struct vic_feed *f, bool all, struct vic_error *err)
+/* Under the lock: until the reader has all that it was lent; one run of zeros is left then
+ * at most. */
+static int wait_for_reader(struct vic_feed *f, struct vic_error *err)
 {
     wake(f);
-    while (!f->stopped && (f->lent > 0 || (all && f->count > 0)))
+    while (!f->stopped && f->lent > 0)
         pthread_cond_wait(&f->read_on, &f->lock);
     return f->stopped ? vic_error_set(err, VIC_CANCELLED, "stopped") : 0;
 }
@@ -80,7 +79,7 @@ static int add_run(struct vic_feed *f, const unsigned char *data, uint64_t size,
         (data ? last->data && last->data + last->size == data : !last->data)) {
         last->size += size;
     } else {
-        if (f->count == RUNS && wait_for_reader(f, true, err))
+        if (f->count == RUNS && wait_for_reader(f, err))
             return -1;
         f->runs[(f->first + f->count++) % RUNS] = (struct run){ data, size };
     }
@@ -131,7 +130,7 @@ static int feed_flush(struct vic_sink *sink, struct vic_error *err)
     int result;
 
     pthread_mutex_lock(&f->lock);
-    result = wait_for_reader(f, false, err);
+    result = wait_for_reader(f, err);
     pthread_mutex_unlock(&f->lock);
     return result;
 }
@@ -233,8 +232,8 @@ struct vic_feed *vic_feed_new(uint64_t size, uint64_t length,
     f->sink.flush = feed_flush;
     f->size = size;
     f->length = length;
-    f->held = size > HOLD ? size - HOLD : 0;
-    f->end = vic_alloc(HOLD);
+    f->held = size > VIC_IMAGE_HELD ? size - VIC_IMAGE_HELD : 0;
+    f->end = vic_alloc(VIC_IMAGE_HELD);
     f->waiter = *waiter;
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->read_on, NULL);

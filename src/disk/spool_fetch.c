@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HOLD ((uint64_t)64 * 1024) /* of the disk's end, until all is verified */
 /* The device is given so much at once: a call for each write costs more than the write. */
 #define LARGE ((uint64_t)4 * 1024 * 1024)
 
@@ -101,7 +100,8 @@ static int on_batch(struct vic_batch_watcher *watcher, const struct vic_batch *b
 {
     struct fetch *f = (struct fetch *)((char *)watcher - offsetof(struct fetch, watcher));
     struct vic_spool_shared *shared = &f->spool->shared;
-    uint64_t limit = f->spool->image.size > HOLD ? f->spool->image.size - HOLD : 0;
+    uint64_t size = f->spool->image.size;
+    uint64_t limit = size > VIC_IMAGE_HELD ? size - VIC_IMAGE_HELD : 0;
     unsigned i;
     int code;
 

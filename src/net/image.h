@@ -16,6 +16,10 @@
 
 #define VIC_IMAGE_ETAG 64
 
+/* An image that goes out while it comes keeps back so many bytes of its end until all of it
+ * is known to be sound: nobody ever has the whole of a bad one. */
+#define VIC_IMAGE_HELD ((uint64_t)64 * 1024)
+
 /* Who reads, and has to wait. Both are called under the reader's lock, wake() once after
  * each wait(). */
 struct vic_image_waiter {
