@@ -126,7 +126,7 @@ describe("a provider in a script", function()
       close = none }
     local source = {}
     for _, name in ipairs { "find", "inspect", "networks", "preflight", "power_state",
-      "shutdown_guest", "power_off", "export", "cleanup", "close" } do
+      "stamp", "shutdown_guest", "power_off", "export", "cleanup", "close" } do
       source[name] = none
     end
     return { kind = "%s", open = function() return "opened" end, source = source,

@@ -4,7 +4,9 @@
 -- nothing is left behind at its source. What remains to be written is: open, find,
 -- inspect, stream.
 
+local digest = require "host.digest"
 local errors = require "host.error"
+local http = require "host.http"
 local machines = require "providers.machine"
 
 local M = {}
@@ -17,6 +19,42 @@ local function done()
   return true
 end
 
+-- What a server says of a file without sending it: another file, other words.
+local function file_stamp(stream)
+  local pool <close> = http.pool({ tls = stream.tls })
+  local answer, err = pool:request({ url = stream.url, method = "HEAD",
+    headers = stream.headers })
+  if not answer then
+    return nil, err
+  elseif answer.status == 404 or answer.status == 410 then
+    return nil, errors.new("gone", "a disk of the machine is not there any more")
+  elseif answer.status >= 500 or answer.status == 429 then
+    return nil, errors.new("http", ("asking for a disk: HTTP status %d"):format(
+      answer.status), { status = answer.status })
+  end
+  local said = answer.status == 200 and answer.headers or {}
+  local sum = stream.digest or {}
+  return table.concat({ said.etag or "", said["last-modified"] or "",
+    said["content-length"] or stream.size or "", sum.algorithm or "", sum.value or "" },
+    " ")
+end
+
+-- Of all disks: ETag, date, size, and the checksum where the provider knows it. A server
+-- that answers no HEAD leaves what the provider says.
+local function stamp(source, machine)
+  local lines = {}
+  for i, disk in ipairs(machine.disks) do
+    local stream, err = source:stream(disk, machine)
+    if stream then
+      lines[i], err = file_stamp(stream)
+    end
+    if not lines[i] then
+      return nil, errors.wrap(err, ("disk %s of %s"):format(disk.id, machine.name))
+    end
+  end
+  return digest.sha256(table.concat(lines, "\n")):sub(1, 32)
+end
+
 -- What a source of files answers where its provider does not say otherwise.
 local SOURCE = {
   networks = nothing,
@@ -24,6 +62,7 @@ local SOURCE = {
   power_state = function()
     return "off"
   end,
+  stamp = stamp,
   shutdown_guest = done,
   power_off = done,
   cleanup = nothing,
@@ -68,6 +107,9 @@ end
 --                says; id, name and power_state may be left out                [waits]
 --   own.stream   function (source, disk, machine) -> stream | nil, err: {url, tls,
 --                format, size, capacity ...} of one of the machine's disks     [waits]
+--   own.stamp    function (source, machine) -> text | nil, err, optional: as
+--                providers/init.lua has it; without it what the disks' server says of
+--                them (ETag, date, size), and stream's digest                   [waits]
 --   own.close    function (source), optional; and any other method of a source
 function M.provider(kind, own)
   local methods, exports = over(SOURCE, own), export_methods()

@@ -25,6 +25,9 @@
 --   source:networks() -> {{id, name, path, switch}, ...} | nil, err
 --   source:preflight(machine, spec) -> findings | nil, err   spec: the import's
 --   source:power_state(id) -> "on" | "off" | "suspended" | nil, err
+--   source:stamp(machine) -> text | nil, err    opaque and short, to be compared: another
+--                                        one whenever the guest may have written to the
+--                                        disks since; machine: as inspect() gave it
 --   source:shutdown_guest(id) -> true | nil, err    asked for; does not wait for it
 --   source:power_off(id) -> true | nil, err         done, or it was off already
 --   source:export(machine, {id, recorded, record, waiting, report}) -> export | nil, err
@@ -60,8 +63,8 @@ local PROVIDERS = {
 }
 
 local SOURCE = {
-  "find", "inspect", "networks", "preflight", "power_state", "shutdown_guest",
-  "power_off", "export", "cleanup", "close",
+  "find", "inspect", "networks", "preflight", "power_state", "stamp",
+  "shutdown_guest", "power_off", "export", "cleanup", "close",
 }
 local EXPORT = { "stream", "progress", "lost", "complete", "close" }
 

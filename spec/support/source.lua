@@ -9,7 +9,7 @@ local M = {}
 function M.new(opts)
   local source = {
     power = opts.power or "off", exports = 0, completed = 0, aborted = 0,
-    asked = 0, cut = 0,
+    asked = 0, cut = 0, epoch = "1", -- the stamp: another one after the guest wrote
   }
   function source:find()
     if opts.find_error then
@@ -28,6 +28,9 @@ function M.new(opts)
   end
   function source:power_state()
     return self.power
+  end
+  function source:stamp()
+    return opts.stamp_error and nil or self.epoch, opts.stamp_error
   end
   function source:shutdown_guest()
     self.asked = self.asked + 1

@@ -246,6 +246,16 @@ function methods:power_state(id)
   return compute.power_state(self.session, id)
 end
 
+--- source:stamp(machine) -> text | nil, err                             [waits]
+-- Another one whenever the guest may have written (compute.stamp).
+function methods:stamp(machine)
+  local server, err = compute.server(self.session, machine.id, self.version)
+  if not server then
+    return nil, err
+  end
+  return compute.stamp(self.session, server)
+end
+
 --- source:shutdown_guest(id) -> true | nil, err                         [waits]
 -- Asks Nova to stop the server, which asks the guest; does not wait until it has.
 function methods:shutdown_guest(id)

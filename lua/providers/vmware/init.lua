@@ -17,6 +17,7 @@ local preflight = require "providers.vmware.preflight"
 local properties = require "providers.vmware.properties"
 local session_of = require "providers.vmware.session"
 local soap = require "providers.vmware.soap"
+local stamp = require "providers.vmware.stamp"
 local time = require "host.time"
 
 local POLL = 1           -- seconds between two looks at a task or a lease
@@ -183,6 +184,12 @@ end
 --- source:power_state(id) -> "on" | "off" | "suspended" | nil, err      [waits]
 function methods:power_state(id)
   return power.state(self.session, id)
+end
+
+--- source:stamp(machine) -> text | nil, err                             [waits]
+-- Another one whenever the guest may have written (providers.vmware.stamp).
+function methods:stamp(machine)
+  return stamp.of(self.session, machine.id)
 end
 
 --- source:shutdown_guest(id) -> true | nil, err                         [waits]

@@ -28,6 +28,7 @@ local REPEATABLE = {
   HttpNfcLeaseGetManifest = true,
   HttpNfcLeaseSetManifestChecksumType = true,
   Login = true,
+  QueryEvents = true,
   RetrievePropertiesEx = true,
   RetrieveServiceContent = true,
 }
