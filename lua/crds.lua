@@ -3,6 +3,7 @@
 -- Never downgraded: an annotation carries our version. Files are in crds/, beside lua/.
 
 local conditions = require "kube.conditions"
+local ensure = require "kube.ensure"
 local errors = require "host.error"
 local file = require "host.file"
 local log = require "host.log"
@@ -49,9 +50,6 @@ local function is_good(there, ours)
 end
 
 local function upgrade(client, name, there, ours)
-  if is_good(there, ours) then
-    return true
-  end
   log.info("upgrading a CustomResourceDefinition", { name = name,
     from = version_of(there), to = version_of(ours) })
   return client:patch(KIND, nil, name, {
@@ -76,18 +74,20 @@ local function wait_established(client, name)
   return true -- the informer waits on
 end
 
+local function anybodys()
+  return true
+end
+
 local function ensure_one(client, ours)
   local name = ours.metadata.name
-  local there, err = client:get(KIND, nil, name)
-  if there then
-    return upgrade(client, name, there, ours)
-  elseif err.kind ~= "notfound" then
-    return nil, err
+  local there, made = ensure.object(client, ours, anybodys)
+  if not there then
+    return nil, made
+  elseif made then
+    log.info("added a CustomResourceDefinition", { name = name })
+    return wait_established(client, name)
   end
-  log.info("adding a CustomResourceDefinition", { name = name })
-  local made
-  made, err = client:create(KIND, ours)
-  return made and wait_established(client, name), err
+  return is_good(there, ours) or upgrade(client, name, there, ours)
 end
 
 --- crds.ensure(client) -> true | nil, err                               [waits]
@@ -105,7 +105,7 @@ function M.ensure(client)
       if not ok and err.kind == "denied" then
         log.warn("CustomResourceDefinitions are left as they are: " .. err.message)
         return true
-      elseif not ok and err.reason ~= "AlreadyExists" and err.kind ~= "conflict" then
+      elseif not ok and err.kind ~= "conflict" then
         return nil, errors.wrap(err, "CustomResourceDefinition " .. ours.metadata.name)
       end
     end

@@ -29,10 +29,13 @@ local KINDS = {
   [422] = "invalid", [429] = "busy", [503] = "busy", [504] = "timeout",
 }
 
--- What a webhook refuses it will refuse again, whatever status it chose to say so with:
--- many take 500.
-local function is_refusal(message)
-  return message:find("^admission webhook .- denied the request") ~= nil
+-- What a webhook refuses it will refuse again, whatever status it chose to say so with
+-- (409 of one is no version that has changed, 404 nothing that is gone), unless it says
+-- itself that it is a matter of time or of rights.
+local ITS_OWN_WORD = { [403] = true, [429] = true }
+
+local function webhook_of(message)
+  return message:match('^admission webhook "(.-)" denied the request')
 end
 
 --- requests.failure(what, answer) -> err
@@ -40,7 +43,8 @@ end
 --
 --   what    string  "GET /api/v1/...": begins the message
 --   answer  table   of host.http
---   err     .status, .reason (of the Status), .after (Retry-After), .audit_id
+--   err     .status, .reason (of the Status), .after (Retry-After), .audit_id, .webhook:
+--           the name of the one that denied it
 function M.failure(what, answer)
   local status = json.decode(answer.body, { big = true })
   if type(status) ~= "table" or status.kind ~= "Status" then
@@ -52,7 +56,8 @@ function M.failure(what, answer)
   end
   local details = type(status.details) == "table" and status.details or {}
   local kind = KINDS[answer.status] or "http"
-  if kind == "http" and is_refusal(message) then
+  local webhook = webhook_of(message)
+  if webhook and not ITS_OWN_WORD[answer.status] then
     kind = "invalid"
   end
   return errors.new(kind, ("%s: %s"):format(what, message), {
@@ -60,6 +65,7 @@ function M.failure(what, answer)
     reason = status.reason,
     after = tonumber(answer.headers["retry-after"]) or details.retryAfterSeconds,
     audit_id = answer.headers["audit-id"],
+    webhook = webhook,
   })
 end
 

@@ -8,7 +8,7 @@
 
 local checks = require "targets.checks"
 local disk_image = require "host.disk"
-local errors = require "host.error"
+local ensure = require "kube.ensure"
 local json = require "host.json"
 local spools = require "targets.spools"
 local stream_options = require "targets.stream_options"
@@ -43,19 +43,6 @@ local function is_of(object, import)
   return (meta.annotations or {})[IMPORT_UID] == import.metadata.uid
 end
 
-local function check_machine(self, plan, import)
-  local there, err = self.client:get("VirtualMachine", plan.namespace, plan.name)
-  if not there then
-    return err.kind ~= "notfound" and error(err) or nil
-  elseif not is_of(there, import) then
-    return {
-      code = "VirtualMachineExists", severity = "Blocks", subject = plan.name,
-      message = ("VirtualMachine %s/%s exists already"):format(plan.namespace, plan.name),
-      action = "set spec.targetName, or remove it",
-    }
-  end
-end
-
 -- What its webhooks say of the machine before anything was moved for it.
 local function check_admission(self, plan)
   local made, err = self.client:create("VirtualMachine", plan.virtual_machine,
@@ -72,30 +59,29 @@ local function check_admission(self, plan)
   }
 end
 
+-- What is there is not asked for: a webhook would find fault with the second one.
+local function check_machine(self, plan, import)
+  local there, err = self.client:get("VirtualMachine", plan.namespace, plan.name)
+  if not there then
+    return err.kind ~= "notfound" and error(err) or check_admission(self, plan)
+  elseif not is_of(there, import) then
+    return {
+      code = "VirtualMachineExists", severity = "Blocks", subject = plan.name,
+      message = ("VirtualMachine %s/%s exists already"):format(plan.namespace, plan.name),
+      action = "set spec.targetName, or remove it",
+    }
+  end
+end
+
 -- Creates it, or takes the one of this import that is there.
 local function create_or_adopt(self, manifest, import)
   local meta = manifest.metadata
   meta.annotations = meta.annotations or {}
   meta.annotations[IMPORT_UID] = import.metadata.uid
   meta.annotations[IMPORT] = import.metadata.namespace .. "/" .. import.metadata.name
-  local made, err = self.client:create(manifest.kind, manifest)
-  if made then
-    return made
-  elseif err.reason ~= "AlreadyExists" then
-    return nil, err
-  end
-  local there
-  there, err = self.client:get(manifest.kind, meta.namespace, meta.name)
-  if not there then
-    return nil, err
-  elseif not is_of(there, import) then
-    return nil, errors.final(errors.new("invalid", ("%s %s/%s exists and is not of this "
-      .. "import"):format(manifest.kind, meta.namespace, meta.name)))
-  elseif there.metadata.deletionTimestamp then
-    return nil, errors.new("busy", ("%s %s/%s of an earlier attempt is still being "
-      .. "deleted"):format(manifest.kind, meta.namespace, meta.name))
-  end
-  return there
+  return ensure.object(self.client, manifest, function(there)
+    return is_of(there, import)
+  end, { caches = self.caches })
 end
 
 --- target:backend(storage_class) -> "backingimage" | "cdi" | nil, err   [waits]
@@ -148,7 +134,6 @@ end
 function methods:check(plan, import)
   local found = self.checks:run(plan)
   found[#found + 1] = check_machine(self, plan, import)
-  found[#found + 1] = check_admission(self, plan)
   found[#found + 1] = settings_finding(self)
   return found
 end
@@ -382,6 +367,7 @@ end
 --   opts.base_url  string  where the cluster reaches it: "http://SERVICE:8080"
 --   opts.scratch   string  a folder for disks
 --   opts.idle_timeout  as targets.spools
+--   opts.caches        as kube.ensure
 function M.new(opts)
   return setmetatable({
     client = opts.client,
@@ -391,6 +377,7 @@ function M.new(opts)
     checks = checks.new(opts.client),
     disks = spools.new(opts.scratch, opts),
     idle_timeout = opts.idle_timeout,
+    caches = opts.caches,
   }, mt)
 end
 

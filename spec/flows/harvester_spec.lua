@@ -380,6 +380,31 @@ describe("flows.import in a cluster", function()
     assert.equal(2, #images(w))
   end)
 
+  it("makes the other images when one is denied, and says what was said of that one", function()
+    local w = world()
+    local other = assert(w.store:create("VirtualMachineImage", { metadata = {
+      namespace = "default", name = "another" }, spec = {
+      displayName = import_of(w).spec.virtualMachineName } }))
+    w.target.caches = 0
+    local create = w.store.create
+    function w.store:create(kind, object, opts)
+      if kind == "VirtualMachineImage" and object.metadata.name:find("disk%-0") then
+        object.spec.displayName = other.spec.displayName
+      end
+      return create(self, kind, object, opts)
+    end
+    local step = begin(w)
+    assert.is_nil(import_of(w).status.diskImportStatus[1].VirtualMachineImage)
+    assert.equal(2, #images(w))
+    let_end(w, step)
+    assert.equal("disksExported", state(w))
+    local working = conditions.find(import_of(w).status.conditions, "Reconciling")
+    assert.truthy(working.message:find("A resource with the same name exists; "
+      .. "VirtualMachineImage default/web-01-1a2b3c4d-disk-0-img is not there", 1, true),
+      working.message)
+    assert.equal(1, import_of(w).status.attempt)
+  end)
+
   it("makes an image again that has failed meanwhile, which is no attempt", function()
     local w = world({ spec = { maxRetries = 0 } })
     local step = begin(w)

@@ -80,13 +80,20 @@ describe("kube.requests", function()
     end
   end)
 
-  it("takes what a webhook refuses for refused, also with status 500, and asks once", function()
-    server:on("/a", { status(500, "InternalError",
-      [[admission webhook \"validator.example\" denied the request: no]]) })
-    local got, err = new():send("PUT", "/a", { body = "{}" })
-    assert.is_nil(got)
-    assert.equal("invalid", err.kind)
-    assert.equal(1, #server:requests())
+  it("takes what a webhook refuses for refused, whatever its status, and asks once", function()
+    local r, asked = new(), 0
+    for code, kind in pairs({ [400] = "invalid", [403] = "denied", [404] = "invalid",
+      [405] = "invalid", [409] = "invalid", [410] = "invalid", [418] = "invalid",
+      [422] = "invalid", [500] = "invalid", [503] = "invalid", [504] = "invalid" }) do
+      server:on("/w" .. code, { status(code, "Conflict",
+        [[admission webhook \"validator.example\" denied the request: no]]) })
+      local got, err = r:send("PUT", "/w" .. code, { body = "{}" })
+      asked = asked + 1
+      assert.is_nil(got)
+      assert.equal(kind, err.kind, code)
+      assert.equal("validator.example", err.webhook)
+      assert.equal(asked, #server:requests())
+    end
   end)
 
   it("makes an err of an answer that is no Status", function()

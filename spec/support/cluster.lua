@@ -1,11 +1,13 @@
 --- support.cluster: an in-memory store with kube.client's calls, for specs.
 --
 -- As strict as an API server where flows depend on it: versions, status apart from the
--- rest, generation, finalizers.
+-- rest, generation, finalizers; and as Harvester's webhook, which is asked before the
+-- server says AlreadyExists.
 
 local errors = require "host.error"
 local json = require "host.json"
 local merge_patch = require "kube.merge_patch"
+local requests = require "kube.requests"
 
 local methods = {}
 local mt = { __index = methods }
@@ -50,11 +52,30 @@ function methods:list(kind, namespace)
   return items
 end
 
+-- Source: Harvester 1.8.2, CheckDisplayName of pkg/image/common/validator.go, and what
+-- the API server makes of a denial (ToStatusErr).
+local function denied_image(self, new)
+  for _, other in pairs(self.objects) do
+    if other.kind == new.kind and other.metadata.namespace == new.metadata.namespace
+      and other.spec.displayName == new.spec.displayName then
+      return requests.failure("POST /apis/harvesterhci.io/v1beta1/namespaces/"
+        .. new.metadata.namespace .. "/virtualmachineimages", {
+          status = 409, headers = {}, body = json.encode({ kind = "Status", code = 409,
+            reason = "Conflict", message = 'admission webhook "validator.harvesterhci.io" '
+              .. "denied the request: A resource with the same name exists" }) })
+    end
+  end
+end
+
 function methods:create(kind, object, opts)
   local new = copy(object)
   new.kind = kind
+  local denied = kind == "VirtualMachineImage" and denied_image(self, new)
+  if denied then
+    return nil, denied
+  end
   if self.objects[key_of(kind, new.metadata.namespace, new.metadata.name)] then
-    return nil, errors.new("conflict", "exists", { reason = "AlreadyExists" })
+    return nil, errors.new("conflict", "exists", { status = 409, reason = "AlreadyExists" })
   end
   if opts and opts.dry_run then
     return new
@@ -107,6 +128,8 @@ function methods:delete(kind, namespace, name)
   end
   return true
 end
+
+M.create = methods.create -- of a store whose own was replaced
 
 --- cluster.new() -> store
 --

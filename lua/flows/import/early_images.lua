@@ -40,23 +40,28 @@ end
 
 --- early_images.submit(import, ctx, running)                            [waits]
 -- Makes the images of disks that have begun to come, or are whole while others come, and
--- have none yet.
+-- have none yet. One that cannot be made keeps none of the others; throws what came of
+-- the first such.
 --
 --   running  {[disk id] = transfer}
 function M.submit(import, ctx, running)
-  local fresh = {}
+  local fresh, problem = {}, nil
   for _, disk in ipairs(import.status.plan.disks) do
     local submitted = (disk_status.of(import, disk).VirtualMachineImage or "") ~= ""
     if not submitted and comes(import, ctx, disk)
       and is_here(import, ctx, disk, running[disk.id]) then
-      images.submit(import, ctx, disk)
-      fresh[disk.id] = true
+      local ok, err = pcall(images.submit, import, ctx, disk)
+      fresh[disk.id] = ok or nil
+      problem = problem or not ok and err or nil
     end
   end
   if next(fresh) then
     images.mark_submitted(import, ctx, function(disk)
       return fresh[disk.id]
     end)
+  end
+  if problem then
+    error(problem, 0)
   end
 end
 

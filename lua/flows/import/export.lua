@@ -20,7 +20,7 @@ local M = {}
 
 local DISK_TRIES = 3    -- of one disk within one export
 local LOOK_EVERY = 1    -- seconds between two looks at the progress
-local SUBMIT_AGAIN = 5  -- seconds after an image could not be made
+local SUBMIT_AGAIN, SUBMIT_MOST = 5, 300 -- seconds after an image could not be made
 local PARALLEL = 2      -- disks of one machine at once
 local IN_USE_AGAIN = 10 -- seconds between two looks at a disk that another replica writes
 
@@ -35,7 +35,8 @@ local function submit_early(import, ctx, job)
   end
   local ok, problem = pcall(early_images.submit, import, ctx, job.running)
   job.problem = not ok and "no image yet: " .. errors.of(problem).message or nil
-  job.submit_at = not ok and ctx.now() + SUBMIT_AGAIN or nil
+  job.pause = not ok and math.min((job.pause or SUBMIT_AGAIN / 2) * 2, SUBMIT_MOST) or nil
+  job.submit_at = job.pause and ctx.now() + job.pause
 end
 
 local function watch(import, ctx, job)
