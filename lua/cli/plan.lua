@@ -83,7 +83,7 @@ local function context(opened, generation, seen)
       end,
     },
     record = function(fields)
-      seen.findings = fields.findings
+      seen.findings = fields({}).findings
     end,
   }
 end

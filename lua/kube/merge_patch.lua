@@ -56,4 +56,21 @@ function M.changes(target, patch)
   return false
 end
 
+--- merge_patch.replacing(target, value) -> patch
+-- The patch that makes `value` of `target`: whatever is only in `target` is deleted. A
+-- value put into a patch as it is would be joined with what was there.
+function M.replacing(target, value)
+  if not is_map(target) or not is_map(value) then
+    return value
+  end
+  local patch = {}
+  for key in pairs(target) do
+    patch[key] = json.null
+  end
+  for key, item in pairs(value) do
+    patch[key] = M.replacing(target[key], item)
+  end
+  return patch
+end
+
 return M

@@ -81,17 +81,25 @@ local function template(claim)
   }
 end
 
---- claim.annotate(virtual_machine, claims)
--- Writes the annotation harvesterhci.io/volumeClaimTemplates. Without it Harvester shows
--- the disks as volumes of unknown origin and cannot resize them. Planning writes it from
--- what is planned; a target that knows the claims in the end (the class an image gets is
--- known only when it is ready) writes it again.
-function M.annotate(virtual_machine, claims)
+--- claim.annotation(claims) -> {["harvesterhci.io/volumeClaimTemplates"] = text}
+-- What a VirtualMachine says of its claims. Without it Harvester shows the disks as
+-- volumes of unknown origin and cannot resize them.
+function M.annotation(claims)
   local templates = json.array({})
   for i, claim in ipairs(claims) do
     templates[i] = template(claim)
   end
-  virtual_machine.metadata.annotations[TEMPLATES] = json.encode(templates)
+  return { [TEMPLATES] = json.encode(templates) }
+end
+
+--- claim.annotate(virtual_machine, claims)
+-- Writes that annotation. Planning writes it from what is planned; a target that knows
+-- the claims in the end (the class an image gets is known only when it is ready) writes
+-- it again.
+function M.annotate(virtual_machine, claims)
+  for key, text in pairs(M.annotation(claims)) do
+    virtual_machine.metadata.annotations[key] = text
+  end
 end
 
 return M

@@ -28,22 +28,34 @@ local function subject(disk)
   return "disk " .. disk.id
 end
 
--- The disk a mapping row means: by id, else by name, else by place from 0.
-local function meant(row, disks)
-  for _, field in ipairs({ "id", "name" }) do
-    for _, disk in ipairs(disks) do
-      if disk[field] == row.disk then
-        return disk
-      end
+-- The machine's disks by what a mapping row may call them: id, else name, else place
+-- from 0. Of two of one name it is the first.
+local function callable(disks)
+  local found = {}
+  for i = #disks, 1, -1 do
+    found[tostring(i - 1)] = disks[i]
+  end
+  for _, field in ipairs({ "name", "id" }) do
+    for i = #disks, 1, -1 do
+      found[disks[i][field]] = disks[i]
     end
   end
-  local index = row.disk:find("^%d+$") and math.tointeger(tonumber(row.disk))
-  return index and disks[index + 1] or nil
+  return found
+end
+
+-- The disk that a row means, of what callable() found; places may have leading zeros.
+local function meant(row, found)
+  local place = row.disk:find("^%d+$") and math.tointeger(tonumber(row.disk))
+  return found[row.disk] or place and found[tostring(place)] or nil
 end
 
 local function row_of(input, disk)
+  if #input.spec.diskMapping == 0 then
+    return nil
+  end
+  local found = callable(input.machine.disks)
   for _, row in ipairs(input.spec.diskMapping) do
-    if row.disk and meant(row, input.machine.disks) == disk then
+    if row.disk and meant(row, found) == disk then
       return row
     end
   end
@@ -69,13 +81,13 @@ local function known(disks)
 end
 
 local function check_row(input, row, taken)
-  local disks = input.machine.disks
+  local disks, found = input.machine.disks, callable(input.machine.disks)
   local where = row.path .. ".disk"
   if not row.disk then
     return finding.blocks("DiskMappingIncomplete", where,
       "A row does not say which disk it means.", "Name the disk, or remove the row.")
   end
-  local disk = meant(row, disks)
+  local disk = meant(row, found)
   if not disk then
     return finding.blocks("MappedDiskUnknown", where,
       ("The machine has no disk \"%s\"; it has %s."):format(row.disk, known(disks)),

@@ -125,6 +125,16 @@ function M.annotations(input)
   }
 end
 
+--- metadata.of_plan(plan) -> {[key] = value}
+-- The annotations a machine has of its plan: those decided, and its description.
+function M.of_plan(plan)
+  local annotations = { [M.DESCRIPTION] = plan.description }
+  for key, value in pairs(plan.annotations) do
+    annotations[key] = annotations[key] or value
+  end
+  return annotations
+end
+
 --- metadata.check_annotations(value) -> value | nil, message
 function M.check_annotations(value)
   if type(value) ~= "table" then

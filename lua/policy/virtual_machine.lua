@@ -5,7 +5,7 @@
 
 local json = require "host.json"
 
-local claim = require "policy.claim"
+local devices = require "policy.devices"
 local firmware = require "policy.firmware"
 local guest = require "policy.guest"
 local metadata = require "policy.metadata"
@@ -26,60 +26,14 @@ local function copy(map)
   return result
 end
 
-local function disks(plan)
-  local devices, volumes = json.array({}), json.array({})
-  for i, disk in ipairs(plan.disks) do
-    local name = ("disk-%d"):format(i - 1)
-    devices[i] = {
-      name = name,
-      bootOrder = disk.boot_order,
-      disk = { bus = disk.bus },
-      serial = disk.serial,
-    }
-    volumes[i] = { name = name, persistentVolumeClaim = { claimName = disk.name } }
-  end
-  return devices, volumes
-end
-
--- As Harvester's UI does it; its forms know the disk by this name.
-local function add_cloud_init(plan, devices, volumes)
-  local data = plan.cloud_init
-  if not data then
-    return
-  end
-  devices[#devices + 1] = { name = "cloudinitdisk", disk = { bus = "virtio" } }
-  volumes[#volumes + 1] = {
-    name = "cloudinitdisk",
-    cloudInitNoCloud = { userData = data.user_data, networkData = data.network_data },
-  }
-end
-
-local function nics(plan)
-  local interfaces, networks = json.array({}), json.array({})
-  for i, nic in ipairs(plan.nics) do
-    interfaces[i] = {
-      name = nic.name,
-      macAddress = nic.mac,
-      model = nic.model,
-      [nic.binding] = {},
-    }
-    networks[i] = {
-      name = nic.name,
-      multus = nic.network and { networkName = nic.network } or nil,
-      pod = not nic.network and {} or nil,
-    }
-  end
-  return interfaces, networks
-end
-
-local function devices(plan, disk_devices, interfaces)
+local function domain_devices(plan)
   local list = {
-    disks = disk_devices,
+    disks = devices.disks(plan),
     inputs = json.array({ { bus = "usb", name = "tablet", type = "tablet" } }),
-    interfaces = interfaces,
+    interfaces = devices.interfaces(plan),
     tpm = firmware.tpm(plan.firmware),
   }
-  if #interfaces == 0 then
+  if #list.interfaces == 0 then
     -- Otherwise KubeVirt gives a machine without NICs one on the pod network.
     list.autoattachPodInterface = false
   end
@@ -104,7 +58,7 @@ local function smbios_uuid(machine)
   return uuid:find("^" .. table.concat(digits, "%-") .. "$") and uuid or nil
 end
 
-local function domain(input, plan, disk_devices, interfaces)
+local function domain(input, plan)
   local cpu, memory = plan.cpu, quantity.text(plan.memory_mib)
   return {
     clock = guest.clock(plan.os),
@@ -114,7 +68,7 @@ local function domain(input, plan, disk_devices, interfaces)
       threads = 1,
       maxSockets = cpu.sockets, -- else KubeVirt reserves four times as many for hotplug
     },
-    devices = devices(plan, disk_devices, interfaces),
+    devices = domain_devices(plan),
     features = features(plan),
     firmware = firmware.manifest(plan.firmware, smbios_uuid(input.machine)),
     machine = { type = "q35" },
@@ -127,9 +81,6 @@ local function domain(input, plan, disk_devices, interfaces)
 end
 
 local function template(input, plan)
-  local disk_devices, volumes = disks(plan)
-  local interfaces, networks = nics(plan)
-  add_cloud_init(plan, disk_devices, volumes)
   local defaults = input.defaults or {}
   return {
     metadata = {
@@ -137,21 +88,13 @@ local function template(input, plan)
       labels = { ["harvesterhci.io/vmName"] = plan.name },
     },
     spec = {
-      domain = domain(input, plan, disk_devices, interfaces),
+      domain = domain(input, plan),
       evictionStrategy = "LiveMigrateIfPossible",
-      networks = networks,
+      networks = devices.networks(plan),
       terminationGracePeriodSeconds = defaults.termination_grace_seconds or GRACE_SECONDS,
-      volumes = volumes,
+      volumes = devices.volumes(plan),
     },
   }
-end
-
-local function claims(plan)
-  local list = {}
-  for i, disk in ipairs(plan.disks) do
-    list[i] = claim.build(disk, plan)
-  end
-  return list
 end
 
 --- virtual_machine.build(input, plan) -> VirtualMachine
@@ -159,11 +102,11 @@ end
 --
 --   input.defaults.termination_grace_seconds  (default 120, as Harvester's)
 function M.build(input, plan)
-  local annotations = copy(plan.annotations)
-  if plan.description then
-    annotations[metadata.DESCRIPTION] = plan.description
+  local annotations = metadata.of_plan(plan)
+  for key, value in pairs(devices.templates(plan)) do
+    annotations[key] = value
   end
-  local manifest = {
+  return {
     apiVersion = "kubevirt.io/v1",
     kind = "VirtualMachine",
     metadata = {
@@ -177,8 +120,6 @@ function M.build(input, plan)
       template = template(input, plan),
     },
   }
-  claim.annotate(manifest, claims(plan))
-  return manifest
 end
 
 local function claim_names(manifest)

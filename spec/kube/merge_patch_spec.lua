@@ -55,3 +55,22 @@ describe("merge_patch.changes", function()
     assert.is_false(merge_patch.changes(there, { gone = json.null }))
   end)
 end)
+
+describe("merge_patch.replacing", function()
+  local values = { '{"a":{"b":1,"c":[1]},"list":[{"x":1}],"t":"t"}', '{"a":{"c":[]}}',
+    '{}', '{"a":"text","new":{"deep":{"er":1}}}', '{"a":null}' }
+  for _, before in ipairs(values) do
+    for _, after in ipairs(values) do
+      it(("leads from %s to %s"):format(before, after), function()
+        local patch = merge_patch.replacing(json.decode(before), json.decode(after))
+        assert.same(merge_patch.apply(nil, json.decode(after)),
+          merge_patch.apply(json.decode(before), patch))
+      end)
+    end
+  end
+
+  it("is the value where there was nothing", function()
+    assert.same({ a = 1 }, merge_patch.replacing(nil, { a = 1 }))
+    assert.equal("t", merge_patch.replacing({ a = 1 }, "t"))
+  end)
+end)

@@ -5,6 +5,7 @@ local disk_status = require "flows.import.disk_status"
 local image = require "policy.image"
 local images = require "flows.import.images"
 local json = require "host.json"
+local recorded = require "policy.recorded"
 
 local M = {}
 
@@ -28,7 +29,7 @@ local function manifests(import, ctx)
       image = made and plan.namespace .. "/" .. made.metadata.name,
     })
   end
-  list[#list + 1] = plan.virtual_machine
+  list[#list + 1] = recorded.virtual_machine(plan)
   return list
 end
 
@@ -97,7 +98,7 @@ local function make(import, ctx)
     ctx.writer:remember({ kind = volumes[i].kind, name = disk.name, diskID = disk.id })
     assert(ctx.target:put(volumes[i], import))
   end
-  local machine = plan.virtual_machine
+  local machine = recorded.virtual_machine(plan)
   claim.annotate(machine, volumes)
   ctx.writer:remember({ kind = "VirtualMachine", name = plan.name })
   assert(ctx.target:put(machine, import))

@@ -4,15 +4,21 @@
 
 local findings = require "flows.import.findings"
 local json = require "host.json"
+local merge_patch = require "kube.merge_patch"
 local origin = require "flows.import.origin"
 local policy = require "policy.plan"
+local recorded = require "policy.recorded"
 local transfer = require "flows.import.transfer"
 
 local M = {}
 
 local AGAIN = 30   -- seconds, while the source cannot be reached
 local PATIENCE = 5 -- seconds in line before it is said
-local MOST_MACHINE, MOST_PLAN = 20 * 1024, 16 * 1024
+
+-- What the machine and the plan may take of the status. etcd takes objects of 1.5 MiB; a
+-- machine of 256 disks and 256 NICs takes some 150 KiB of either, and its disks' entries
+-- and what is recorded of them come to half a MiB. The rest is for what scripts add.
+local MOST_MACHINE, MOST_PLAN = 256 * 1024, 384 * 1024
 
 local function block(code, subject, message, action)
   return { code = code, severity = "Blocks", subject = subject, message = message,
@@ -63,8 +69,10 @@ local function too_large(what, value, most)
   local size = #json.encode(value)
   if size > most then
     return block("StatusTooLarge", what,
-      ("%s takes %d bytes of the status, of %d that it may"):format(what, size, most),
-      "report this: the machine has more devices than fit")
+      ("what has to be kept of the %s takes %d KiB, of %d that it may"):format(what,
+        size // 1024, most // 1024),
+      "remove devices or shorten texts of the machine at the source, or what a site's "
+        .. "script adds")
   end
 end
 
@@ -122,6 +130,7 @@ local function check(import, ctx, source)
   plan.findings, machine.concerns = nil, nil
   append(found, ctx.target:check(plan, import))
   append(found, { too_large("machine", machine, MOST_MACHINE) })
+  plan = recorded.of(plan)
   append(found, { too_large("plan", plan, MOST_PLAN) })
   local way, problem = transfer.decide(import, ctx, source, plan)
   append(found, { problem })
@@ -157,14 +166,20 @@ end
 local function write(import, ctx, found, machine, plan, way)
   local list = findings.arrange(found, { skip = import.spec.skipPreflightChecks })
   local problem = findings.blocking(list)
-  ctx.record({
-    findings = list,
-    machine = machine and not problem and machine or json.null,
-    plan = plan and not problem and plan or json.null,
-    transfer = way and not problem and way or json.null,
-    scriptGeneration = ctx.script_generation or json.null,
-    observedGeneration = import.metadata.generation,
-  })
+  ctx.record(function(before)
+    local function kept(field, value)
+      return value and not problem and merge_patch.replacing(before[field], value)
+        or json.null
+    end
+    return {
+      findings = list,
+      machine = kept("machine", machine),
+      plan = kept("plan", plan),
+      transfer = kept("transfer", way),
+      scriptGeneration = ctx.script_generation or json.null,
+      observedGeneration = import.metadata.generation,
+    }
+  end)
   if problem then
     return { invalid = "PreflightFailed", message = problem }
   end
