@@ -43,7 +43,10 @@ local function source_of(where, values)
   if values.ca then
     ca = assert(file.read(values.ca))
   end
-  return { url = where, tls = { ca = ca, thumbprint = values.thumbprint } }
+  return { url = where, tls = {
+    ca = ca, ca_field = "--ca",
+    thumbprint = values.thumbprint, thumbprint_field = "--thumbprint",
+  } }
 end
 
 local function run(values)

@@ -83,6 +83,7 @@ local function from_files(list)
     tls = function()
       return {
         ca = credentials.text(cluster, "certificate-authority", cluster_folder),
+        ca_field = "certificate-authority-data of kubeconfig " .. path,
         cert = credentials.text(user, "client-certificate", user_folder),
         key = credentials.text(user, "client-key", user_folder),
       }
@@ -106,7 +107,8 @@ local function in_cluster(get, account)
     url = ("https://%s:%s"):format(host, port),
     namespace = namespace and namespace:gsub("%s+$", ""),
     tls = function()
-      return { ca = assert(file.read(account .. "/ca.crt")) }
+      local path = account .. "/ca.crt"
+      return { ca = assert(file.read(path)), ca_field = path }
     end,
     credential = credentials.token_file(account .. "/token"),
   }

@@ -12,7 +12,14 @@ local function digits(fingerprint)
   return (fingerprint:gsub("[:%s]", ""):upper())
 end
 
--- What spec and Secret demand -> the tls of a pool and which field it comes from.
+-- A `tls` whose errors name the fields of the source and its Secret.
+local function with_fields(opts, tls, pinned_by)
+  tls.ca_field = opts.ca_field .. " of the Secret"
+  tls.thumbprint_field = pinned_by or "spec.thumbprint"
+  return tls
+end
+
+-- What spec and Secret demand -> the tls of a pool, and whether that is anything.
 local function demanded(opts)
   local thumbprint, ca = opts.thumbprint or "", opts.ca or ""
   if thumbprint:find("%S") then
@@ -22,35 +29,20 @@ local function demanded(opts)
         .. "SHA-256 fingerprint: 40 or 64 hex digits, with or without colons",
         { check = "tls" }))
     end
-    return { thumbprint = hex }, "spec.thumbprint"
+    return with_fields(opts, { thumbprint = hex }), true
   end
   if ca:find("%S") then
-    return { ca = ca }, opts.ca_field .. " of the Secret"
+    return with_fields(opts, { ca = ca }), true
   end
-  return {}, nil
+  return with_fields(opts, {}), false
 end
 
--- What to do about a certificate that was not believed, as one sentence.
-local function advice(certificate, field, ca_field)
-  local met = ("issuer %s, SHA-256 fingerprint %s"):format(
-    certificate.issuer or "unknown", certificate.fingerprint or "unknown")
-  if field then
-    return ("the certificate (%s) does not match %s; correct that field if the "
-      .. "certificate is right"):format(met, field)
-  end
-  return ("no known CA has signed the certificate (%s); to trust it set "
-    .. "spec.thumbprint to this fingerprint, or %s in the Secret to its CA")
-    :format(met, ca_field)
-end
-
---- trust.refused(url, err, opts, field) -> nil, err
--- The error of a certificate that is not believed: names issuer, fingerprint and field.
---
---   field  string  which field demanded another, or nil
-function M.refused(url, err, opts, field)
+--- trust.refused(url, err) -> nil, err
+-- The error of a server that TLS refused: what is wrong, and the field that cures it.
+function M.refused(url, err)
   local certificate = err.certificate
-  local text = certificate and advice(certificate, field, opts.ca_field) or err.message
-  return nil, errors.final(errors.new("tls", url .. ": " .. text,
+  local text = certificate and certificate.reason
+  return nil, errors.final(errors.new("tls", text and url .. ": " .. text or err.message,
     { certificate = certificate, check = "tls", code = "CertificateRefused" }))
 end
 
@@ -88,13 +80,14 @@ end
 local function learn(opts, met)
   local fingerprint = met.certificate and met.certificate.fingerprint
   if opts.strict_tls or not fingerprint then
-    return M.refused(opts.url, met, opts)
+    return M.refused(opts.url, met)
   end
   local pin = opts.fingerprint
   if pin and digits(pin) ~= digits(fingerprint) then
     return changed(opts.url, met.certificate, pin)
   end
-  local tls = { thumbprint = fingerprint }
+  local tls = with_fields(opts, { thumbprint = fingerprint },
+    "the first meeting (spec.thumbprint takes its place)")
   local pool, response = meet(opts, tls)
   if not pool then
     return nil, response
@@ -123,15 +116,15 @@ end
 --             CertificateChanged
 --        invalid  err.check = "tls": spec.thumbprint or the CA is none
 function M.connect(opts)
-  local tls, field = demanded(opts)
+  local tls, demands = demanded(opts)
   if not tls then
-    return nil, field
+    return nil, demands
   end
   local pool, response = meet(opts, tls)
   local pinned = false
   if not pool and response.kind == "tls" then
-    if field then
-      return M.refused(opts.url, response, opts, field)
+    if demands then
+      return M.refused(opts.url, response)
     end
     pinned = true
     pool, response, tls = learn(opts, response)

@@ -139,7 +139,7 @@ describe("import from OpenStack that cannot be:", function()
   end)
 
   it("a certificate that nothing vouches for", function()
-    refused({ secret = { ca_cert = false } }, "no known CA", "ca_cert")
+    refused({ secret = { ca_cert = false } }, "ca_cert of the Secret", "spec.thumbprint")
   end)
 
   it("two servers of one name", function()

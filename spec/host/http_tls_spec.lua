@@ -56,19 +56,19 @@ describe("host.http over TLS", function()
   end)
 
   it("refuses a CA that the system does not know, before anything is sent", function()
-    distrusted(cert, "not trusted", ask())
+    distrusted(cert, "signed by an unknown CA", ask())
     distrusted(cert, "issuer CN=A private CA", ask({}))
   end)
 
   it("refuses another CA's certificates, even of one with the same name", function()
-    distrusted(cert, "not trusted",
+    distrusted(cert, "of that name in the given CA has another key",
       ask({ ca = (httpd.certificate({ name = "A private CA", ca = true })) }))
   end)
 
   it("refuses another name and an expired certificate", function()
     for reason, opts in pairs({
-      ["IP address mismatch"] = { alt = "DNS:elsewhere.example" },
-      ["expired"] = { alt = "IP:127.0.0.1", days = -1 },
+      ["is for elsewhere.example, not for 127.0.0.1"] = { alt = "DNS:elsewhere.example" },
+      ["has expired"] = { alt = "IP:127.0.0.1", days = -1 },
     }) do
       opts.issuer, opts.issuer_key = ca, ca_key
       local bad, bad_key = httpd.certificate(opts)

@@ -42,6 +42,8 @@ struct vic_description *vic_description_new(const struct vic_transfer_opts *opts
     o->http.headers = copy_list(opts->http.headers);
     o->http.tls.ca = vic_strdup(opts->http.tls.ca);
     o->http.tls.thumbprint = vic_strdup(opts->http.tls.thumbprint);
+    o->http.tls.ca_field = vic_strdup(opts->http.tls.ca_field);
+    o->http.tls.thumbprint_field = vic_strdup(opts->http.tls.thumbprint_field);
     o->output = NULL;
     o->ended = NULL;
     o->arg = NULL;
@@ -59,5 +61,7 @@ void vic_description_free(struct vic_description *d)
     free_list(d->opts.http.headers);
     free((char *)d->opts.http.tls.ca);
     free((char *)d->opts.http.tls.thumbprint);
+    free((char *)d->opts.http.tls.ca_field);
+    free((char *)d->opts.http.tls.thumbprint_field);
     free(d);
 }

@@ -83,6 +83,9 @@ static void read_source(lua_State *L, int index, struct vic_transfer_opts *opts)
         { "ca", VIC_OPTION_STRING, offsetof(struct vic_tls_opts, ca) },
         { "thumbprint", VIC_OPTION_STRING, offsetof(struct vic_tls_opts, thumbprint) },
         { "learn", VIC_OPTION_BOOL, offsetof(struct vic_tls_opts, learn) },
+        { "ca_field", VIC_OPTION_STRING, offsetof(struct vic_tls_opts, ca_field) },
+        { "thumbprint_field", VIC_OPTION_STRING,
+          offsetof(struct vic_tls_opts, thumbprint_field) },
         { NULL, 0, 0 },
     };
     struct source_opts source = { 0 };

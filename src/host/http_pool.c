@@ -56,6 +56,9 @@ static void read_pool_opts(lua_State *L, int index, struct pool_opts *opts)
         { "ca", VIC_OPTION_STRING, offsetof(struct pool_opts, tls.ca) },
         { "thumbprint", VIC_OPTION_STRING, offsetof(struct pool_opts, tls.thumbprint) },
         { "learn", VIC_OPTION_BOOL, offsetof(struct pool_opts, tls.learn) },
+        { "ca_field", VIC_OPTION_STRING, offsetof(struct pool_opts, tls.ca_field) },
+        { "thumbprint_field", VIC_OPTION_STRING,
+          offsetof(struct pool_opts, tls.thumbprint_field) },
         { "cert", VIC_OPTION_STRING, offsetof(struct pool_opts, cert) },
         { "key", VIC_OPTION_STRING, offsetof(struct pool_opts, key) },
         { NULL, 0, 0 },
@@ -102,6 +105,8 @@ int vic_http_pool_push(lua_State *L, int index)
  *   opts.tls.thumbprint   hex      trust this leaf alone: SHA-256 or SHA-1, colons or not
  *   opts.tls.learn        bool     with neither: accept whoever answers, and say so in the
  *                                  answer's certificate.trusted           (default false)
+ *   opts.tls.ca_field, .thumbprint_field  text  where these can be given, for messages:
+ *                                  "caCert in the Secret"            (default: nowhere)
  *   opts.tls.cert, .key   PEM      show this certificate of ours to who asks
  *   opts.connect_timeout  seconds  resolve, connect and TLS together         (default 10)
  *   opts.max_connections  int      requests at once, others wait in line      (default 8)

@@ -3,6 +3,7 @@
  */
 #include "failure.h"
 
+#include "handshake.h"
 #include "url.h"
 
 #include <stdio.h>
@@ -40,7 +41,7 @@ int vic_failure_error(const struct vic_failure *f, const char *what,
 {
     const char *text = f->text[0] ? f->text : curl_easy_strerror(f->code);
 
-    if (vic_tls_failed(f->code))
+    if (vic_tls_failed(f->code) || vic_handshake_knows(text))
         return vic_tls_error(f->tls, what, f->url, text, err);
 
     switch (f->code) {

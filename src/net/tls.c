@@ -5,6 +5,9 @@
 #include "tls.h"
 
 #include "alloc.h"
+#include "certificate.h"
+#include "handshake.h"
+#include "refusal.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -25,6 +28,7 @@
 struct server {
     struct vic_tls *tls;
     char address[300]; /* "host:port" as in the URL; "" if free */
+    char host[256];    /* alone, as certificates have it */
     struct vic_tls_peer peer;
     bool seen;
 };
@@ -34,6 +38,8 @@ struct vic_tls {
     unsigned char pin[32];
     unsigned pin_size; /* 32, 20, or 0 for none */
     bool learn;
+    char ca_field[120]; /* for messages; "": there is none */
+    char thumbprint_field[120];
     unsigned next;
     struct server servers[SERVERS];
 };
@@ -104,37 +110,13 @@ static unsigned pin_parse(const char *text, unsigned char pin[32])
     return digits == 64 ? 32 : digits == 40 ? 20 : 0;
 }
 
-static void fingerprint(const X509 *cert, const EVP_MD *md, char *text, size_t size)
-{
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    unsigned i;
-
-    text[0] = '\0';
-    if (X509_digest(cert, md, sum, &len) != 1)
-        return;
-    for (i = 0; i < len && 3 * i + 3 <= size; i++)
-        snprintf(text + 3 * i, size - 3 * i, i + 1 < len ? "%02X:" : "%02X", sum[i]);
-}
-
-static void name_print(const X509_NAME *name, char *text, size_t size)
-{
-    BIO *bio = BIO_new(BIO_s_mem());
-    int len = 0;
-
-    if (bio && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0)
-        len = BIO_read(bio, text, (int)size - 1);
-    text[len > 0 ? len : 0] = '\0';
-    BIO_free(bio);
-}
-
 static void peer_read(struct vic_tls_peer *peer, const X509 *cert)
 {
     memset(peer, 0, sizeof(*peer));
-    fingerprint(cert, EVP_sha256(), peer->sha256, sizeof(peer->sha256));
-    fingerprint(cert, EVP_sha1(), peer->sha1, sizeof(peer->sha1));
-    name_print(X509_get_issuer_name(cert), peer->issuer, sizeof(peer->issuer));
-    name_print(X509_get_subject_name(cert), peer->subject, sizeof(peer->subject));
+    vic_certificate_fingerprint(cert, EVP_sha256(), peer->sha256, sizeof(peer->sha256));
+    vic_certificate_fingerprint(cert, EVP_sha1(), peer->sha1, sizeof(peer->sha1));
+    vic_certificate_name(X509_get_issuer_name(cert), peer->issuer, sizeof(peer->issuer));
+    vic_certificate_name(X509_get_subject_name(cert), peer->subject, sizeof(peer->subject));
 }
 
 static bool pin_matches(const struct vic_tls *tls, const X509 *cert)
@@ -145,6 +127,23 @@ static bool pin_matches(const struct vic_tls *tls, const X509 *cert)
     return X509_digest(cert, tls->pin_size == 20 ? EVP_sha1() : EVP_sha256(), sum,
                        &len) &&
            len == tls->pin_size && memcmp(sum, tls->pin, len) == 0;
+}
+
+static void peer_refuse(const struct server *server, X509_STORE_CTX *ctx, char *text,
+                        size_t size)
+{
+    const struct vic_tls *tls = server->tls;
+    struct vic_refusal refusal = {
+        .host = server->host,
+        .given = tls->store,
+        .ca_field = tls->ca_field,
+        .thumbprint_field = tls->thumbprint_field,
+    };
+
+    if (tls->pin_size)
+        vic_refusal_thumbprint(&refusal, X509_STORE_CTX_get0_cert(ctx), text, size);
+    else
+        vic_refusal_certificate(&refusal, ctx, text, size);
 }
 
 /* In the handshake. Returns 1 to go on; 0 ends it before a request is sent. */
@@ -159,16 +158,10 @@ static int verify(X509_STORE_CTX *ctx, void *arg)
     peer_read(peer, cert);
     server->seen = true;
 
-    if (server->tls->pin_size) {
-        peer->trusted = pin_matches(server->tls, cert);
-        if (!peer->trusted)
-            snprintf(peer->reason, sizeof(peer->reason), "not the expected thumbprint");
-    } else {
-        peer->trusted = X509_verify_cert(ctx) == 1;
-        if (!peer->trusted)
-            snprintf(peer->reason, sizeof(peer->reason), "%s",
-                     X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
-    }
+    peer->trusted = server->tls->pin_size ? pin_matches(server->tls, cert)
+                                          : X509_verify_cert(ctx) == 1;
+    if (!peer->trusted)
+        peer_refuse(server, ctx, peer->reason, sizeof(peer->reason));
     if (!peer->trusted && !server->tls->learn) {
         if (X509_STORE_CTX_get_error(ctx) == X509_V_OK)
             X509_STORE_CTX_set_error(ctx, X509_V_ERR_APPLICATION_VERIFICATION);
@@ -217,7 +210,8 @@ static struct server *server_find(const struct vic_tls *tls, const char *address
     return NULL;
 }
 
-static struct server *server_of(struct vic_tls *tls, const char *address)
+static struct server *server_of(struct vic_tls *tls, const char *address,
+                                const char *host)
 {
     struct server *server = server_find(tls, address);
 
@@ -227,6 +221,7 @@ static struct server *server_of(struct vic_tls *tls, const char *address)
     memset(server, 0, sizeof(*server));
     server->tls = tls;
     snprintf(server->address, sizeof(server->address), "%s", address);
+    snprintf(server->host, sizeof(server->host), "%s", host);
     return server;
 }
 
@@ -258,7 +253,7 @@ static CURLcode on_ssl_ctx(CURL *curl, void *ssl_ctx, void *arg)
             return CURLE_SSL_CONNECT_ERROR;
     }
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
-    SSL_CTX_set_cert_verify_callback(ctx, verify, server_of(tls, address));
+    SSL_CTX_set_cert_verify_callback(ctx, verify, server_of(tls, address, host));
     return CURLE_OK;
 }
 
@@ -266,6 +261,10 @@ struct vic_tls *vic_tls_new(const struct vic_tls_opts *opts, struct vic_error *e
 {
     struct vic_tls *tls = vic_alloc(sizeof(*tls));
 
+    snprintf(tls->ca_field, sizeof(tls->ca_field), "%s",
+             opts->ca_field ? opts->ca_field : "");
+    snprintf(tls->thumbprint_field, sizeof(tls->thumbprint_field), "%s",
+             opts->thumbprint_field ? opts->thumbprint_field : "");
     if (opts->thumbprint && opts->thumbprint[0]) {
         tls->pin_size = pin_parse(opts->thumbprint, tls->pin);
         if (tls->pin_size)
@@ -334,12 +333,16 @@ int vic_tls_error(const struct vic_tls *tls, const char *what, const char *url,
                   const char *detail, struct vic_error *err)
 {
     const struct vic_tls_peer *peer = vic_tls_peer(tls, url);
+    char text[600];
 
-    if (!peer || peer->trusted)
-        return vic_error_set(err, VIC_TLS, "%s: TLS failed: %s", what, detail);
-    return vic_error_set(err, VIC_TLS,
-                         "%s: certificate not trusted (%s), issuer %s, SHA-256 %s", what,
-                         peer->reason, peer->issuer, peer->sha256);
+    if (peer && !peer->trusted)
+        return vic_error_set(err, VIC_TLS, "%s: %s", what, peer->reason);
+    if (vic_handshake_broke(detail))
+        return vic_error_set(err, VIC_CONNECT,
+                             "%s: the connection broke in the TLS handshake: %s", what,
+                             detail);
+    vic_handshake_refused(detail, text, sizeof(text));
+    return vic_error_set(err, VIC_TLS, "%s: %s", what, text);
 }
 
 bool vic_tls_failed(CURLcode code)

@@ -25,6 +25,8 @@ struct vic_tls_opts {
     const char *ca;         /* PEM, one certificate or more; NULL or "": the system's */
     const char *thumbprint; /* SHA-256 or SHA-1 of the leaf in hex; wins over `ca` */
     bool learn;             /* with neither of them: accept whoever answers */
+    const char *ca_field;   /* for messages: where a CA, and a thumbprint, may be given: */
+    const char *thumbprint_field; /* "caCert in the Secret"; NULL: nowhere */
 };
 
 /* A certificate that a server showed, also one that was refused. */
@@ -33,7 +35,7 @@ struct vic_tls_peer {
     char sha1[60];
     char issuer[256]; /* RFC 2253, ASCII */
     char subject[256];
-    char reason[96]; /* why it is not trusted, "" if it is */
+    char reason[600]; /* why it is not trusted and what to do; "" if it is */
     bool trusted;    /* by CA and name, or by the thumbprint */
 };
 
@@ -50,8 +52,9 @@ int vic_tls_apply(struct vic_tls *tls, CURL *curl, struct vic_error *err);
 const struct vic_tls_peer *vic_tls_peer(const struct vic_tls *tls, const char *url);
 
 /* Fills `err` (kind tls) for a transfer of `url` that curl ended with a TLS error:
- * "WHAT: certificate not trusted (self-signed certificate), issuer ..., SHA-256 ...";
- * `detail` is curl's own text, used where no certificate was refused. Always -1. */
+ * "WHAT: the certificate is for localhost, not for 10.0.0.1; ..."; `detail` is curl's
+ * own text, used where no certificate was refused. Kind connect if the handshake only
+ * broke off. Always -1. */
 int vic_tls_error(const struct vic_tls *tls, const char *what, const char *url,
                   const char *detail, struct vic_error *err);
 

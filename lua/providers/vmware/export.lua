@@ -12,6 +12,8 @@ local time = require "host.time"
 local KIND = "HttpNfcLease"   -- of what is recorded
 local SHA256_SINCE = { 6, 7 } -- API version that can choose the manifest's checksum
 local MOST_PAUSE = 15         -- seconds between two tries while a lease is waited out
+-- Who says what certificate a host must show, for messages.
+local HOST_THUMBPRINT = "this host in vCenter (reconnect the host there)"
 local ELSEWHERE = 30          -- seconds until somebody else's task is looked at again
 
 local methods = {}
@@ -270,7 +272,9 @@ function methods:stream(disk_id)
   return {
     url = M.address(entry.url, self.endpoint),
     headers = {},
-    tls = entry.thumbprint and { thumbprint = entry.thumbprint } or self.tls,
+    tls = entry.thumbprint and {
+      thumbprint = entry.thumbprint, thumbprint_field = HOST_THUMBPRINT,
+    } or self.tls,
     format = "vmdk",
     capacity = disk.capacity_bytes,
     algorithms = self.algorithms,

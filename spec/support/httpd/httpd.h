@@ -24,9 +24,17 @@ struct step {
 
 struct server;
 
-/* address: of the loopback net. cert and key: PEM, or NULL for plain HTTP. NULL: no
- * server, errno. */
-struct server *server_new(const char *address, const char *cert, const char *key);
+struct server_tls {
+    const char *cert; /* PEM, the server's own first; NULL: plain HTTP */
+    const char *key;
+    const char *version; /* the newest that it speaks: "1.1", "1.2"; NULL: all */
+    const char *ciphers; /* up to TLS 1.2 */
+    bool wants_client;   /* a certificate of the client, which it then refuses */
+    bool hangs_up;       /* as soon as somebody connects */
+};
+
+/* address: of the loopback net. NULL: no server, errno. */
+struct server *server_new(const char *address, const struct server_tls *tls);
 int server_port(const struct server *server);
 /* Takes over the steps: what is done for a request of `path`; added to those for
  * earlier requests, and the last one stays. */

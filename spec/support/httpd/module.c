@@ -20,10 +20,32 @@ static struct server *check_server(lua_State *L)
     return *box;
 }
 
+/* The table keeps the string. */
+static const char *text_field(lua_State *L, const char *name, const char *otherwise)
+{
+    const char *text;
+
+    lua_getfield(L, 1, name);
+    text = luaL_optstring(L, -1, otherwise);
+    lua_pop(L, 1);
+    return text;
+}
+
+static bool bool_field(lua_State *L, const char *name)
+{
+    bool value;
+
+    lua_getfield(L, 1, name);
+    value = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
 /*
  * httpd.new(opts?) -> server
  *
  *   opts.cert, opts.key  PEM     speak TLS             (default: plain HTTP)
+ *   opts.version, opts.ciphers, opts.wants_client, opts.hangs_up  as httpd.h's server_tls
  *   opts.address         string  of the loopback net  (default 127.0.0.1)
  *
  * Listens at server:port(). Close it.
@@ -31,20 +53,21 @@ static struct server *check_server(lua_State *L)
 static int l_new(lua_State *L)
 {
     struct server **box = lua_newuserdatauv(L, sizeof(*box), 0);
-    const char *cert = NULL, *key = NULL, *address = "127.0.0.1";
+    const char *address = "127.0.0.1";
+    struct server_tls tls = { 0 };
 
     *box = NULL;
     luaL_setmetatable(L, SERVER_TYPE);
     if (lua_istable(L, 1)) {
-        lua_getfield(L, 1, "cert");
-        lua_getfield(L, 1, "key");
-        lua_getfield(L, 1, "address");
-        cert = lua_tostring(L, -3);
-        key = lua_tostring(L, -2);
-        address = luaL_optstring(L, -1, address);
-        lua_pop(L, 3);
+        tls.cert = text_field(L, "cert", NULL);
+        tls.key = text_field(L, "key", NULL);
+        tls.version = text_field(L, "version", NULL);
+        tls.ciphers = text_field(L, "ciphers", NULL);
+        address = text_field(L, "address", address);
+        tls.wants_client = bool_field(L, "wants_client");
+        tls.hangs_up = bool_field(L, "hangs_up");
     }
-    *box = server_new(address, cert, key);
+    *box = server_new(address, &tls);
     if (!*box)
         return luaL_error(L, "no server: %s", strerror(errno));
     return 1;

@@ -5,6 +5,7 @@
 #include "httpd.h"
 
 #include <openssl/pem.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include <arpa/inet.h>
@@ -44,6 +45,7 @@ struct server {
     int fd;
     int port;
     SSL_CTX *tls; /* NULL: plain */
+    bool hangs_up;
     pthread_t thread;
     atomic_bool stop;
 
@@ -245,6 +247,8 @@ static bool conn_handshake(struct connection *c)
 {
     int n;
 
+    if (c->server->hangs_up)
+        return false;
     if (!c->server->tls)
         return true;
     c->ssl = SSL_new(c->server->tls);
@@ -315,24 +319,42 @@ static void *server_run(void *arg)
 
 /* ---- the whole ---- */
 
-static SSL_CTX *tls_new(const char *cert, const char *key)
+/* Shows whatever it was given: a server that is wrong must be possible here. */
+static void tls_weaken(SSL_CTX *tls, const struct server_tls *opts)
+{
+    SSL_CTX_set_security_level(tls, 0);
+    if (opts->version && strcmp(opts->version, "1.1") == 0)
+        SSL_CTX_set_max_proto_version(tls, TLS1_1_VERSION);
+    if (opts->version && strcmp(opts->version, "1.2") == 0)
+        SSL_CTX_set_max_proto_version(tls, TLS1_2_VERSION);
+    if (opts->ciphers)
+        SSL_CTX_set_cipher_list(tls, opts->ciphers);
+    if (opts->wants_client)
+        SSL_CTX_set_verify(tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+}
+
+static SSL_CTX *tls_new(const struct server_tls *opts)
 {
     SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
-    BIO *cert_bio = BIO_new_mem_buf(cert, -1);
-    BIO *key_bio = BIO_new_mem_buf(key, -1);
+    BIO *cert_bio = BIO_new_mem_buf(opts->cert, -1);
+    BIO *key_bio = BIO_new_mem_buf(opts->key, -1);
     X509 *x509 = PEM_read_bio_X509(cert_bio, NULL, NULL, NULL);
     EVP_PKEY *pkey = PEM_read_bio_PrivateKey(key_bio, NULL, NULL, NULL);
 
+    tls_weaken(tls, opts);
     SSL_CTX_use_certificate(tls, x509);
     SSL_CTX_use_PrivateKey(tls, pkey);
     X509_free(x509);
+    while ((x509 = PEM_read_bio_X509(cert_bio, NULL, NULL, NULL)) != NULL)
+        SSL_CTX_add_extra_chain_cert(tls, x509); /* takes it over */
+    ERR_clear_error();
     EVP_PKEY_free(pkey);
     BIO_free(cert_bio);
     BIO_free(key_bio);
     return tls;
 }
 
-struct server *server_new(const char *ip, const char *cert, const char *key)
+struct server *server_new(const char *ip, const struct server_tls *tls)
 {
     struct sockaddr_in address = { .sin_family = AF_INET };
     socklen_t size = sizeof(address);
@@ -350,7 +372,8 @@ struct server *server_new(const char *ip, const char *cert, const char *key)
     }
     getsockname(server->fd, (struct sockaddr *)&address, &size);
     server->port = ntohs(address.sin_port);
-    server->tls = cert ? tls_new(cert, key) : NULL;
+    server->tls = tls->cert ? tls_new(tls) : NULL;
+    server->hangs_up = tls->hangs_up;
     server->last_record = &server->records;
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->changed, NULL);
