@@ -55,9 +55,10 @@ local function on_import(self, key, value, before)
   end
 end
 
--- States in which a change of the source makes a difference.
+-- States in which a change of the source makes a difference: those that wait for a place,
+-- and those that read disks, which may wait for the source to be back.
 local WAITS = { [""] = true, virtualMachineImportValid = true,
-  virtualMachineImportInvalid = true }
+  virtualMachineImportInvalid = true, sourceReady = true, diskImageSubmitted = true }
 
 local function wake_imports_of(self, kind, key)
   local id = projections.source_id(kind, key.namespace, key.name)

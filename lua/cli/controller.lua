@@ -7,6 +7,7 @@ local errors = require "host.error"
 local file = require "host.file"
 local images = require "host.images"
 local observed = require "observed"
+local outage = require "flows.import.outage"
 local replica = require "replica"
 local scripts = require "scripts"
 local site_of = require "cli.site"
@@ -34,6 +35,8 @@ Runs the controller, in a pod or against the cluster of KUBECONFIG.
       --max-imports N             that move disks at once                    (default 8)
       --max-per-source N          of them from one source                    (default 4)
       --idle-timeout SECONDS      a source may send nothing                 (default 60)
+      --give-up-after DURATION    a source, or the cluster, that cannot be reached is
+                                  waited for; spec.giveUpAfter goes first  (default 24h)
       --verify-images=false       do not compare the SHA-512 of what was sent with that of
                                   the image that Longhorn made of it
 
@@ -53,6 +56,7 @@ local OPTIONS = {
   ["max-imports"] = { value = "N" },
   ["max-per-source"] = { value = "N" },
   ["idle-timeout"] = { value = "SECONDS", number = true },
+  ["give-up-after"] = { value = "DURATION" },
   ["verify-images"] = { value = "BOOL" },
   help = { short = "h" },
 }
@@ -85,6 +89,17 @@ local function boolean(values, name, default)
     error(errors.new("invalid", ("--%s %s: must be true or false"):format(name, value)))
   end
   return value == "true"
+end
+
+-- Seconds, or nil: it was not given.
+local function duration(values, name)
+  local text = values[name]
+  local seconds = text and outage.seconds(text)
+  if text and not seconds then
+    error(errors.new("invalid", ("--%s %s: must be a duration such as 90m or 24h"):format(
+      name, text)))
+  end
+  return seconds
 end
 
 -- Where the cluster finds the images: the Service's name is fixed, upstream's.
@@ -141,6 +156,7 @@ local function run_controller(values)
       max_imports = count(values, "max-imports", 8),
       max_per_source = count(values, "max-per-source", 4),
       idle_timeout = values["idle-timeout"] or 60,
+      give_up_after = duration(values, "give-up-after"),
     },
   })
 end

@@ -14,6 +14,7 @@ local input = require "cli.input"
 local json = require "host.json"
 local kinds = require "kinds"
 local leftovers = require "store.leftovers"
+local outage = require "flows.import.outage"
 local progress = require "cli.progress"
 local scripts = require "scripts"
 local sessions = require "sessions"
@@ -41,6 +42,8 @@ it goes on where it was.
                         providers.*; such code may do what this program may
       --sha512          compute the SHA-512 of each raw image
       --idle-timeout S  give a download up that brings nothing for S seconds (60)
+      --give-up-after T give an import up whose source cannot be reached for so long, such
+                        as 90m or 24h (30m); spec.giveUpAfter goes first
 ]]
 
 local OPTIONS = {
@@ -51,8 +54,13 @@ local OPTIONS = {
   ["allow-code"] = {},
   sha512 = {},
   ["idle-timeout"] = { value = "SECONDS", number = true },
+  ["give-up-after"] = { value = "DURATION" },
   help = { short = "h" },
 }
+
+-- Whoever runs a command sees what is waited for and can end it: a vCenter that is being
+-- restarted is outlived, one that is gone leaves an exit code the same evening.
+local GIVE_UP, OUTAGE_PAUSE = "30m", 30 -- the pause in seconds
 
 local CLEANINGS = 3 -- more tries to remove what a failed import has made, 10 s apart
 
@@ -92,6 +100,7 @@ local function restart(objects, import)
   local fresh = {
     importStatus = state or "",
     attempt = json.null,
+    outage = json.null,
     nextAttemptTime = json.null,
   }
   assert(objects:patch(import.kind, import.metadata.namespace, import.metadata.name,
@@ -127,6 +136,12 @@ local function observer(bars)
   return shown
 end
 
+local function give_up_after(values)
+  local text = values["give-up-after"] or GIVE_UP
+  return outage.seconds(text) or error(errors.new("invalid",
+    ("--give-up-after %s: must be a duration such as 90m or 24h"):format(text)))
+end
+
 local function environment(values, found, objects, opened, bars, generation)
   return {
     store = objects,
@@ -135,14 +150,15 @@ local function environment(values, found, objects, opened, bars, generation)
       sha512 = values.sha512,
       idle_timeout = values["idle-timeout"],
     }),
-    open_source = function(ref)
-      return opened:open(ref, { code = generation.code })
+    open_source = function(ref, how)
+      return opened:open(ref, { code = generation.code, fresh = how and how.fresh })
     end,
     hook = generation.hook,
     script_generation = generation.hash,
     secret = input.secret_reader(found.secrets),
     now = time.now,
-    options = { strict_tls = true, retry_first = 2 },
+    options = { strict_tls = true, retry_first = 2, retry_most = OUTAGE_PAUSE,
+      give_up_after = give_up_after(values) },
     is_final = function(err)
       return FINAL[err.kind] or false
     end,

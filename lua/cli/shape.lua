@@ -41,6 +41,7 @@ M.SPECS = {
     dryRun = "boolean",
     cancelled = "boolean",
     maxRetries = "integer",
+    giveUpAfter = "string",
     transferMode = "string",
     onFailure = "string",
     targetName = "string",

@@ -18,7 +18,8 @@
 --   script_generation  string, optional: of which scripts it is the say
 --   secret       function (ref) -> {key = text} | nil, err                      [waits]
 --   now          function () -> seconds since 1970
---   options      table: strict_tls, poll, parallel_disks, sha512, max_retries ...
+--   options      table: strict_tls, poll, parallel_disks, sha512, max_retries,
+--                give_up_after ...
 --   is_final     function (err) -> boolean: trying again cannot cure it
 --   supports     function (kind) -> boolean, optional: is there a provider for it
 --   take_place   function (import) -> true | false, why; optional: the limits

@@ -44,7 +44,8 @@ end
 --   what    string  "GET /api/v1/...": begins the message
 --   answer  table   of host.http
 --   err     .status, .reason (of the Status), .after (Retry-After), .audit_id, .webhook:
---           the name of the one that denied it
+--           the name of the one that denied it; .api: it is of a call to an API server,
+--           as all errs of a request
 function M.failure(what, answer)
   local status = json.decode(answer.body, { big = true })
   if type(status) ~= "table" or status.kind ~= "Status" then
@@ -61,6 +62,7 @@ function M.failure(what, answer)
     kind = "invalid"
   end
   return errors.new(kind, ("%s: %s"):format(what, message), {
+    api = true,
     status = answer.status,
     reason = status.reason,
     after = tonumber(answer.headers["retry-after"]) or details.retryAfterSeconds,
@@ -169,6 +171,7 @@ local function try(self, call)
   local free, busy = stand_in_line(self, call)
   local permit <close> = free
   if not permit then
+    busy.api = true
     return nil, busy
   end
   local started = time.monotonic()
@@ -182,6 +185,7 @@ local function try(self, call)
       time.monotonic() - started)
   end
   if not answer then
+    err.api = true
     return nil, err
   elseif answer.status >= 300 then
     return nil, M.failure(call.method .. " " .. call.path:gsub("%?.*", ""), answer)

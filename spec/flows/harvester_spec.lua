@@ -333,6 +333,47 @@ describe("flows.import in a cluster", function()
     assert.equal(0, w.disks.fetched)
   end)
 
+  it("counts no image that has failed because the source was away", function()
+    local w = world({ spec = { transferMode = "Stream", maxRetries = 0 } })
+    w.source.can = { reread = true }
+    local away
+    w.env.open_source = function()
+      if away then
+        return nil, errors.new("connect", "refused")
+      end
+      return w.source
+    end
+    function w.target.publish_stream()
+      return setmetatable({ close = function() end, progress = function()
+        return { position = 0, received = 0, rate = 0, reading = 0,
+          error = away and errors.new("connect", "broke off") or nil }
+      end }, { __close = function() end })
+    end
+    local step = task.spawn(run, w)
+    assert.is_true(pace.eventually(function()
+      return #images(w) == 2
+    end))
+    away = true
+    for _, image in ipairs(images(w)) do
+      set_image(w, image.metadata.name, { conditions = json.array({
+        { type = "RetryLimitExceeded", status = "True", message = "reset" } }) })
+    end
+    step:join()
+    local status = import_of(w).status
+    assert.equal("diskImageSubmitted", status.importStatus)
+    assert.equal("SourceUnreachable", status.outage.reason)
+    assert.is_nil(status.attempt)
+    away = false
+    local before = images(w)[1].metadata.uid
+    step = task.spawn(run, w)
+    assert.is_true(pace.eventually(function()
+      return images(w)[1] and images(w)[1].metadata.uid ~= before
+    end))
+    step:cancel(1)
+    assert.is_nil(import_of(w).status.attempt)
+    assert.is_nil(import_of(w).status.outage)
+  end)
+
   it("fetches again what scratch has lost, and publishes after a restart", function()
     local w = world()
     run(w)

@@ -176,6 +176,17 @@ describe("host.http", function()
         small:request({ url = url("/"):gsub("^http", "https") }))
     end)
 
+    it("do not take a handshake that is cut off for a refusal", function()
+      local small <close> = assert(http.pool({ connect_timeout = 5 }))
+      local asking = task.spawn(small.request, small,
+        { url = url("/"):gsub("^http", "https") })
+      task.sleep(0.05)
+      server:close()
+      local _, got, err = asking:join()
+      assert.is_nil(got)
+      assert.equal("connect", err.kind)
+    end)
+
     it("run for the whole of it while it waits in line", function()
       local small <close> = assert(http.pool({ max_connections = 1 }))
       server:on("/", { "<hang>" })

@@ -11,6 +11,7 @@ local errors = require "host.error"
 local exports = require "flows.import.exports"
 local images = require "flows.import.images"
 local origin = require "flows.import.origin"
+local outage = require "flows.import.outage"
 local pass_on = require "flows.import.pass_on"
 local power_off = require "flows.import.power_off"
 local task = require "host.task"
@@ -99,8 +100,10 @@ local function fetch(import, ctx, job, disk)
     check_free(import, ctx, { disk })
     if try == DISK_TRIES or not AGAIN[err.kind] or err.final or err.tried
       or job.export:lost() then
-      error(errors.wrap(job.export:lost() or err, ("disk %s of %s"):format(disk.id,
-        import.status.machine.name)))
+      local problem = errors.wrap(job.export:lost() or err, ("disk %s of %s"):format(
+        disk.id, import.status.machine.name))
+      problem.disk = disk.id
+      error(problem)
     end
   end
 end
@@ -173,6 +176,7 @@ end
 local function fetch_all(import, ctx, missing)
   local source <close> = assert(ctx.open_source(origin.of(import)))
   local export <close> = assert(exports.open(import, ctx, source))
+  outage.over(import, ctx)
   local job = {
     export = export,
     disks = import.status.plan.disks,
@@ -221,7 +225,7 @@ local function fetch_missing(import, ctx, missing)
   local ok, err = pcall(fetch_all, import, ctx, missing)
   if not ok then
     err = errors.of(err)
-    if err.waits then
+    if err.waits or outage.of(err, outage.ask(import, ctx)) then
       error(err)
     end
     ctx.writer:condition("VMExportFailed", "True", "ExportFailed", err.message)

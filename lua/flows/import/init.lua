@@ -15,7 +15,9 @@
 --   {leave = true, after = s or nil}      the status says all already
 --
 -- or throws: tried again with back-off, or failed for good. If err.waits is a reason it
--- is nobody's failure: looked at again after err.after seconds, no attempt counted.
+-- is nobody's failure: looked at again after err.after seconds, no attempt counted; and
+-- so is what cannot be reached (outage.lua). An outcome with `outage` goes on after one
+-- that is not over yet.
 
 local admit = require "flows.import.admit"
 local cleanup = require "flows.import.cleanup"
@@ -26,6 +28,7 @@ local images = require "flows.import.images"
 local json = require "host.json"
 local log = require "host.log"
 local origin = require "flows.import.origin"
+local outage = require "flows.import.outage"
 local power_off = require "flows.import.power_off"
 local preflight = require "flows.import.preflight"
 local sanitize = require "flows.import.sanitize"
@@ -178,10 +181,25 @@ local function settle(import, ctx, outcome)
   elseif outcome.state then
     return advance(import, ctx, outcome)
   end
-  ctx.writer:working(outcome.wait, outcome.message, {
-    nextAttemptTime = time.rfc3339(ctx.now() + outcome.after),
-  })
+  local fields = outcome.fields or {}
+  fields.nextAttemptTime = time.rfc3339(ctx.now() + outcome.after)
+  ctx.writer:working(outcome.wait, outcome.message, fields)
   return { after = outcome.after }
+end
+
+-- What a step has thrown: waited for, tried again, or the end.
+local function catch(import, ctx, err, took)
+  if err.waits then
+    return settle(import, ctx, { wait = err.waits, message = err.message,
+      after = err.after })
+  end
+  local reason = outage.of(err, outage.ask(import, ctx))
+  if not reason then
+    outage.over(import, ctx)
+    return retry(import, ctx, err)
+  end
+  local outcome, given_up = outage.wait(import, ctx, reason, err, took)
+  return outcome and settle(import, ctx, outcome) or fail(import, ctx, given_up)
 end
 
 local function walk(import, ctx, steps)
@@ -302,17 +320,18 @@ local function take(import, ctx, steps)
       advance(import, ctx, { state = state })
     end
   end
+  local began = time.monotonic()
   local ok, outcome = xpcall(walk, explain, import, ctx, steps)
   local result
   if ok then
+    if type(outcome) == "string" or not outcome.outage then
+      outage.over(import, ctx)
+    end
     result = settle(import, ctx, outcome)
   elseif cannot_be_written(outcome) then
     error(outcome)
-  elseif outcome.waits then
-    result = settle(import, ctx, { wait = outcome.waits, message = outcome.message,
-      after = outcome.after })
   else
-    result = retry(import, ctx, outcome)
+    result = catch(import, ctx, outcome, time.monotonic() - began)
   end
   ctx.writer:release()
   return result

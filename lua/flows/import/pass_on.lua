@@ -11,6 +11,7 @@ local errors = require "host.error"
 local exports = require "flows.import.exports"
 local images = require "flows.import.images"
 local origin = require "flows.import.origin"
+local outage = require "flows.import.outage"
 local power_off = require "flows.import.power_off"
 local task = require "host.task"
 local transfer = require "flows.import.transfer"
@@ -83,6 +84,23 @@ local function spool(ctx, reason)
   return { leave = true, after = 0 }
 end
 
+-- An image that has failed because its disk could not be read any more has not failed
+-- when the source is away: that is thrown.
+local function check_source(import, ctx, job, states)
+  for _, disk in ipairs(job.disks) do
+    local state, reads = states[disk.id], job.reads[disk.id]
+    local err = state and state.phase == "failed" and reads and reads:progress().error
+    if err then
+      err = errors.wrap(err, ("disk %s of %s"):format(disk.id,
+        import.status.machine.name))
+      err.disk = disk.id
+      if outage.of(err, outage.ask(import, ctx)) then
+        error(err)
+      end
+    end
+  end
+end
+
 local function failures(import, job, states)
   local texts = {}
   for _, disk in ipairs(job.disks) do
@@ -150,6 +168,7 @@ local function follow(import, ctx, job)
     if reason then
       return spool(ctx, reason)
     elseif #failed > 0 then
+      check_source(import, ctx, job, states)
       return images.failed(import, ctx, failed)
     elseif #missing_disks(import) == 0 then
       return complete(import, ctx, job)
@@ -193,6 +212,7 @@ end
 -- With one export: an outcome, or nil: it was lost on the way.
 local function pass_on(import, ctx, source)
   local export <close> = assert(exports.open(import, ctx, source))
+  outage.over(import, ctx)
   local job = { export = export, disks = import.status.plan.disks, reads = {} }
   local group <close> = setmetatable({}, { __close = function()
     let_go(import, ctx, job)
@@ -217,8 +237,15 @@ end
 
 -- Images that have failed go first; those of disks that are missing were not asked for.
 local function begin_again(import, ctx)
-  local early = images.delete_failed(import, ctx)
+  local after_outage = import.status.outage ~= nil
+  local early
+  if after_outage then
+    early = images.delete_early(import, ctx)
+  else
+    early = images.delete_failed(import, ctx)
+  end
   if early then
+    early.outage = after_outage
     return early
   end
   disk_status.change(import, ctx, function(entry)
@@ -231,7 +258,8 @@ end
 --- pass_on.run(import, ctx) -> outcome                                  [waits]
 function M.run(import, ctx)
   local state = import.status.importStatus
-  local early = state == "diskImageFailed" and begin_again(import, ctx)
+  local early = (state == "diskImageFailed" or import.status.outage)
+    and begin_again(import, ctx)
   if early then
     return early
   end
@@ -246,7 +274,9 @@ function M.run(import, ctx)
   local ok, outcome = pcall(pass_all_on, import, ctx)
   if not ok then
     local err = errors.of(outcome)
-    ctx.writer:condition("VMExportFailed", "True", "ExportFailed", err.message)
+    if not outage.of(err, outage.ask(import, ctx)) then
+      ctx.writer:condition("VMExportFailed", "True", "ExportFailed", err.message)
+    end
     error(err)
   end
   return outcome

@@ -6,6 +6,7 @@ local findings = require "flows.import.findings"
 local json = require "host.json"
 local merge_patch = require "kube.merge_patch"
 local origin = require "flows.import.origin"
+local outage = require "flows.import.outage"
 local policy = require "policy.plan"
 local recorded = require "policy.recorded"
 local transfer = require "flows.import.transfer"
@@ -47,6 +48,11 @@ local function check_spec(import)
   check_api_version((spec.sourceCluster or {}).apiVersion, found)
   if (spec.virtualMachineName or "") == "" then
     missing("spec.virtualMachineName", "name the machine as the source does")
+  end
+  if (spec.giveUpAfter or "") ~= "" and not outage.seconds(spec.giveUpAfter) then
+    found[#found + 1] = block("SpecInvalid", "spec.giveUpAfter",
+      ("spec.giveUpAfter is %s"):format(spec.giveUpAfter),
+      "write a duration such as 90m or 24h")
   end
   if spec.onFailure == "RestorePower" then
     found[#found + 1] = block("OnFailureUnsupported", "spec.onFailure",
@@ -138,7 +144,7 @@ local function check(import, ctx, source)
 end
 
 -- The source opened, or an outcome. One that does not exist may come yet, but nothing
--- goes on until then; one that cannot be used now is waited for.
+-- goes on until then; one that cannot be used now is waited for. Throws an outage.
 local function open_source(import, ctx)
   local ref = origin.of(import)
   local source, err = ctx.open_source(ref)
@@ -146,6 +152,12 @@ local function open_source(import, ctx)
     return source
   elseif err.reason == "SourceNotFound" then
     return nil, { invalid = "SourceNotFound", message = err.message }
+  end
+  local function asked()
+    return false, err
+  end
+  if outage.of(err, asked) then
+    error(err)
   end
   return nil, { wait = "SourceNotReady", after = AGAIN, message = err.message }
 end
