@@ -12,6 +12,8 @@ local M = {}
 local EMBEDDED = "compute 2.47" -- has the flavor in the server, and its description
 local DESCRIBED = "compute 2.19"
 local MOST_NEAR = 5
+local PORTS = "/ports?fields=id&fields=created_at&fields=binding%3Avnic_type"
+  .. "&fields=trunk_details&device_id="
 
 local UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
 
@@ -175,7 +177,7 @@ function M.flavor(session, server)
 end
 
 --- compute.ports(session, id) -> ports | nil, err                       [waits]
--- os-interface, with Neutron's created_at where it tells.
+-- os-interface, with what Neutron tells of each: created_at, vnic_type, is_trunk.
 function M.ports(session, id)
   local document, err = session:call("compute", "GET", ("/servers/%s/os-interface")
     :format(id))
@@ -183,14 +185,15 @@ function M.ports(session, id)
     return nil, err
   end
   local ports = document.interfaceAttachments or {}
-  local created = {}
-  local known = session:list("network", "/ports?fields=id&fields=created_at&device_id="
-    .. id, "ports") or {}
-  for _, port in ipairs(known) do
-    created[port.id] = port.created_at
+  local known = {}
+  for _, port in ipairs(session:list("network", PORTS .. id, "ports") or {}) do
+    known[port.id] = port
   end
   for _, port in ipairs(ports) do
-    port.created_at = created[port.port_id]
+    local told = known[port.port_id] or {}
+    port.created_at = told.created_at
+    port.vnic_type = told["binding:vnic_type"]
+    port.is_trunk = told.trunk_details ~= nil
   end
   return ports
 end

@@ -3,6 +3,7 @@
 --
 -- Source: Nova's metadata definitions (hw_*, os_*), Compute API microversion 2.47.
 
+local concerns_of = require "providers.openstack.concerns"
 local json = require "host.json"
 
 local M = {}
@@ -20,11 +21,6 @@ local BY_NUMBER = { [1] = "on", [3] = "suspended", [4] = "off", [6] = "off",
 local BUSES = { virtio = true, scsi = true, sata = true, ide = true, usb = true }
 local BY_DEVICE = { v = "virtio", s = "scsi", h = "ide" }
 
-local function finding(list, code, severity, subject, message, action)
-  list[#list + 1] = { code = code, severity = severity, subject = subject,
-    message = message, action = action or "" }
-end
-
 --- hardware.power_state(server) -> "on" | "off" | "suspended"
 -- It is off only when Nova says so and is not about to change it.
 function M.power_state(server)
@@ -38,15 +34,7 @@ function M.power_state(server)
   return state
 end
 
--- The property of image or flavor: hw_tpm_model of one is hw:tpm_model of the other.
-local function property(found, name)
-  local value = found.image[name]
-  if value == nil then
-    local extra = found.flavor.extra_specs or {}
-    value = extra[(name:gsub("_", ":", 1))]
-  end
-  return value ~= nil and tostring(value) or nil
-end
+local property = concerns_of.property
 
 local function firmware(found)
   local uefi = (property(found, "hw_firmware_type") or ""):lower() == "uefi"
@@ -82,10 +70,10 @@ local function guest(found)
   }
 end
 
--- vda < vdb < ... < vdz < vdaa
+-- vda < vdb < ... < vdz < vdaa; nil: nobody says which device it is.
 local function device_rank(device)
-  local letters = (device or ""):match("/?%a?%a?([%a]*)%d*$") or ""
-  return ("%03d%s"):format(#letters, letters)
+  local letters = (device or ""):gsub("^/dev/", ""):match("^x?[hsv]d(%l+)%d*$")
+  return letters and ("%03d%s"):format(#letters, letters)
 end
 
 local function bus_of(found, device)
@@ -112,21 +100,6 @@ local function device_of(volume, server_id)
   return nil
 end
 
-local function check_volume(volume, concerns)
-  local subject = "disk " .. volume.id
-  local attached = #(volume.attachments or {})
-  if volume.encrypted == true then
-    finding(concerns, "DiskEncrypted", "Blocks", subject, "the volume is encrypted by "
-      .. "Cinder; its plain bytes cannot be had from the API",
-      "retype the volume to a type without encryption, or detach it")
-  end
-  if volume.multiattach == true and attached > 1 then
-    finding(concerns, "DiskShared", "Warns", subject, ("the volume is attached to %d "
-      .. "servers; the import makes a copy of it"):format(attached),
-      "stop the other servers too")
-  end
-end
-
 local function volume_disk(found, volume)
   local device = device_of(volume, found.server.id)
   return {
@@ -137,6 +110,7 @@ local function volume_disk(found, volume)
     datastore = type(volume.volume_type) == "string" and volume.volume_type or nil,
     device = device,
     rank = device_rank(device),
+    bootable = tostring(volume.bootable) == "true",
   }
 end
 
@@ -149,17 +123,57 @@ local function root_disk(found, concerns)
     capacity = math.tointeger(image.virtual_size)
       or image.disk_format == "raw" and math.tointeger(image.size) or 0
     if capacity == 0 then
-      finding(concerns, "RootDiskSizeUnknown", "Blocks", "disk " .. M.ROOT,
-        "flavor and image do not say how large the root disk is",
-        "make a volume of it, or resize the server to a flavor with a disk")
+      concerns_of.root_size(concerns, M.ROOT)
     end
   end
   local device = found.server["OS-EXT-SRV-ATTR:root_device_name"]
   return {
     id = M.ROOT, name = "root disk", capacity_bytes = capacity, device = device,
-    rank = device_rank(device or "vda"), boot_order = 1,
+    rank = device_rank(device or "vda") or "", is_root = true, boot_order = 1,
   }
 end
+
+-- Which one the server boots from: what is no volume; the device that Nova calls the
+-- root; the first one. Where no volume is known to be one of these, one that can boot and
+-- has no device is likelier than a data disk.
+local function root_of(found, list)
+  local device = found.server["OS-EXT-SRV-ATTR:root_device_name"]
+  local first = device_rank("vda")
+  for _, is_root in ipairs {
+    function(disk) return disk.is_root end,
+    function(disk) return device and disk.device == device end,
+    function(disk) return disk.rank == first end,
+    function(disk) return not disk.rank and disk.bootable end,
+  } do
+    for _, disk in ipairs(list) do
+      if is_root(disk) then
+        return disk
+      end
+    end
+  end
+  return nil
+end
+
+-- The root first, then by device; those of which nobody says the device come last, as
+-- Nova lists them.
+local function sort_disks(found, list)
+  local root = root_of(found, list)
+  for i, disk in ipairs(list) do
+    disk.place = i
+    disk.group = disk == root and 1 or disk.rank and 2 or 3
+  end
+  table.sort(list, function(a, b)
+    if a.group ~= b.group then
+      return a.group < b.group
+    elseif (a.rank or "") ~= (b.rank or "") then
+      return (a.rank or "") < (b.rank or "")
+    end
+    return a.place < b.place
+  end)
+end
+
+local KEPT = { "id", "name", "capacity_bytes", "serial", "datastore", "bus", "controller",
+  "boot_order" }
 
 local function disks(found, concerns)
   local list = {}
@@ -167,44 +181,22 @@ local function disks(found, concerns)
     list[1] = root_disk(found, concerns)
   end
   for _, volume in ipairs(found.volumes) do
-    check_volume(volume, concerns)
+    concerns_of.volume(concerns, volume)
     list[#list + 1] = volume_disk(found, volume)
   end
-  for i, disk in ipairs(list) do
-    disk.place = i -- in which Nova lists them, for those without a device name
-  end
-  table.sort(list, function(a, b)
-    if a.rank ~= b.rank then
-      return a.rank < b.rank
-    end
-    return a.place < b.place
-  end)
+  sort_disks(found, list)
+  concerns_of.order(concerns, list)
   for i, disk in ipairs(list) do
     disk.bus = bus_of(found, disk.device)
     disk.controller = controller(found, disk.bus, i - 1)
     disk.boot_order = i == 1 and 1 or nil
-    disk.device, disk.rank, disk.place = nil, nil, nil
+    local kept = {}
+    for _, name in ipairs(KEPT) do
+      kept[name] = disk[name]
+    end
+    list[i] = kept
   end
   return list
-end
-
--- What the flavor gives besides and no API can read.
-local function check_flavor(found, concerns)
-  local flavor = found.flavor
-  local ephemeral = math.tointeger(flavor.ephemeral
-    or flavor["OS-FLV-EXT-DATA:ephemeral"])
-  if ephemeral and ephemeral > 0 then
-    finding(concerns, "EphemeralDiskNotExported", "Blocks", "machine",
-      ("the flavor gives an ephemeral disk of %d GiB, which OpenStack does not export")
-        :format(ephemeral),
-      "copy what is needed to a volume; skip the check if nothing of it is needed")
-  end
-  local swap = math.tointeger(tonumber(flavor.swap)) or 0
-  if swap > 0 then
-    finding(concerns, "SwapDiskNotExported", "Informs", "machine",
-      ("the flavor gives a swap disk of %d MiB; the imported machine has none")
-        :format(swap))
-  end
 end
 
 -- MAC -> its place in the answer's text: Nova writes the addresses in the order in which
@@ -266,30 +258,6 @@ local function nics(found)
   return list
 end
 
-local function check_floating(server, concerns)
-  local floating = {}
-  for _, addresses in pairs(server.addresses or {}) do
-    for _, address in ipairs(addresses) do
-      if address["OS-EXT-IPS:type"] == "floating" then
-        floating[#floating + 1] = address.addr
-      end
-    end
-  end
-  if #floating > 0 then
-    table.sort(floating)
-    finding(concerns, "FloatingAddresses", "Warns", "machine", ("floating addresses stay "
-      .. "in OpenStack: %s"):format(table.concat(floating, ", ")),
-      "give the imported machine an address of its own network")
-  end
-end
-
-local function check_server(server, concerns)
-  if server.config_drive == "True" or server.config_drive == true then
-    finding(concerns, "ConfigDrive", "Informs", "machine", "the config drive is not "
-      .. "imported; cloud-init may have read it at the first boot only")
-  end
-end
-
 --- hardware.machine(found) -> machine
 -- Not yet checked by providers.machine.
 --
@@ -298,14 +266,12 @@ end
 --   found.image     table   the image's properties, or the boot volume's; {} if unknown
 --   found.has_root  boolean its root disk is no volume
 --   found.volumes   list    GET /volumes/{id} of each, as Nova lists them
---   found.ports     list    os-interface
+--   found.ports     list    of compute.ports
 --   found.networks  table   id -> name
 --   found.project   string  name, or nil
 function M.machine(found)
   local server, concerns = found.server, {}
-  check_flavor(found, concerns)
-  check_floating(server, concerns)
-  check_server(server, concerns)
+  concerns_of.machine(concerns, found)
   local list = disks(found, concerns)
   return {
     id = server.id,

@@ -93,6 +93,80 @@ describe("hardware.machine", function()
     assert.equal("virtio", m.disks[1].bus)
   end)
 
+  -- {id, device, bootable}; a device of false: Cinder knows no attachment.
+  local function order_of(devices, has_root)
+    local all = found { volumes = {}, has_root = has_root, ports = {},
+      image = has_root and { disk_format = "raw", size = 2 ^ 20 | 0 } or {} }
+    all.server["OS-EXT-SRV-ATTR:root_device_name"] = devices.root
+    for i, d in ipairs(devices) do
+      all.volumes[i] = { id = d[1], name = d[1], size = 1, bootable = d[3],
+        attachments = d[2] ~= false and { { server_id = all.server.id, device = d[2] } }
+          or {} }
+    end
+    local m = assert(machine.check(hardware.machine(all)))
+    local ids = {}
+    for i, disk in ipairs(m.disks) do
+      ids[i] = disk.id
+      assert.equal(i == 1 and 1 or nil, disk.boot_order)
+    end
+    return table.concat(ids, " "), table.concat(codes(m), " ")
+  end
+
+  local GUESSED = "DiskOrderGuessed"
+  for what, case in pairs {
+    ["no device beside /dev/vda"] = { { { "data" }, { "boot", "/dev/vda" } }, nil,
+      "boot data", GUESSED },
+    ["no attachment beside /dev/vda"] = { { { "data", false }, { "boot", "/dev/vda" } },
+      nil, "boot data", GUESSED },
+    ["no device beside a root disk that is no volume"] = { { { "data" } }, true,
+      "root data", GUESSED },
+    ["a device that is none"] = { { { "data", "/dev/disk/by-id/x" }, { "boot", "/dev/vda" } },
+      nil, "boot data", GUESSED },
+    ["no device of the one that boots"] = { { { "data", "/dev/vdb", "false" },
+      { "boot", nil, "true" } }, nil, "boot data", GUESSED },
+    ["no device of all"] = { { { "data", nil, "false" }, { "boot", nil, "true" },
+      { "more", nil, "true" } }, nil, "boot data more", GUESSED },
+    ["a root that is not the first device"] = { { { "data", "/dev/vda" },
+      { "boot", "/dev/vdb" }, root = "/dev/vdb" }, nil, "boot data", "" },
+    ["devices of Xen"] = { { { "data", "/dev/xvdb" }, { "boot", "/dev/xvda" } }, nil,
+      "boot data", "" },
+    ["no device of the only one"] = { { { "boot" } }, nil, "boot", "" },
+    ["devices without /dev"] = { { { "data", "vdb" }, { "boot", "vda" } }, nil,
+      "boot data", "" },
+  } do
+    it("boots from the right disk: " .. what, function()
+      local order, said = order_of(case[1], case[2])
+      assert.equal(case[3], order)
+      assert.equal(case[4], said:match("^%S*"))
+    end)
+  end
+
+  for code, given in pairs {
+    HostDevicesNotImported = { extra = { ["pci_passthrough:alias"] = "a1:2" } },
+    ["HostDevicesNotImported "] = { extra = { ["resources:VGPU"] = "1" } },
+    [" HostDevicesNotImported"] = { extra = { ["resources1:PGPU"] = "1" } },
+    DedicatedCpusNotImported = { extra = { ["hw:cpu_policy"] = "dedicated" } },
+    ["DedicatedCpusNotImported "] = { image = { hw_cpu_policy = "mixed" } },
+    HugepagesNotImported = { extra = { ["hw:mem_page_size"] = "1GB" } },
+    ["HugepagesNotImported "] = { image = { hw_mem_page_size = "large" } },
+    MemoryEncryptionNotImported = { extra = { ["hw:mem_encryption"] = "True" } },
+    NicOnHardware = { port = { vnic_type = "direct" } },
+    ["NicOnHardware "] = { port = { vnic_type = "macvtap" } },
+    TrunkNotImported = { port = { is_trunk = true } },
+    [""] = { extra = { ["hw:cpu_policy"] = "shared", ["hw:mem_page_size"] = "small",
+      ["trait:HW_GPU_X"] = "forbidden" }, port = { vnic_type = "normal", is_trunk = false } },
+  } do
+    it("tells of hardware that does not come along:" .. code, function()
+      local all = found { flavor = { vcpus = 1, ram = 1, disk = 0,
+        extra_specs = given.extra }, image = given.image or {} }
+      for key, value in pairs(given.port or {}) do
+        all.ports[1][key] = value
+      end
+      local m = hardware.machine(all)
+      assert.equal(code:match("%S+") or "", table.concat(codes(m), " "))
+    end)
+  end
+
   it("gives secure boot only with UEFI, and TPM from image or flavor", function()
     local m = hardware.machine(found { image = { hw_firmware_type = "bios",
       os_secure_boot = "required" } })
