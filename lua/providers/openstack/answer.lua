@@ -10,7 +10,7 @@ local MOST_MESSAGE = 400 -- bytes of the service's own words
 
 local KINDS = {
   [400] = "invalid", [401] = "denied", [403] = "denied", [404] = "notfound",
-  [409] = "conflict", [410] = "gone", [413] = "nospace", [429] = "busy",
+  [409] = "conflict", [410] = "gone", [413] = "busy", [429] = "busy",
   [500] = "busy", [502] = "busy", [503] = "busy", [504] = "busy",
 }
 
@@ -50,17 +50,19 @@ local function words(response)
   return #text > MOST_MESSAGE and text:sub(1, MOST_MESSAGE) .. "..." or text
 end
 
-local function is_quota(response, text)
-  if response.status == 403 or response.status == 400 then
-    return (text:lower():find("quota", 1, true) or text:find("LimitExceeded", 1, true))
-  end
-  return response.status == 413
-end
-
 -- Seconds that the server asks to wait: a number; dates are not used by these services.
 local function retry_after(response)
   local seconds = tonumber(response.headers and response.headers["retry-after"])
   return seconds and seconds > 0 and math.min(seconds, 300) or nil
+end
+
+-- Old Nova and Cinder say 413 of a quota, with no Retry-After or one of 0, and of too
+-- many requests, with the time after which they take more.
+local function is_quota(response, text)
+  if response.status == 403 or response.status == 400 then
+    return (text:lower():find("quota", 1, true) or text:find("LimitExceeded", 1, true))
+  end
+  return response.status == 413 and not retry_after(response)
 end
 
 --- answer.failure(response, what) -> err

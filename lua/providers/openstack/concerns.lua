@@ -104,9 +104,9 @@ local function check_devices(list, found)
   end
   if #given > 0 then
     table.sort(given)
-    finding(list, "HostDevicesNotImported", "Warns", "machine", ("the flavor gives "
-      .. "devices of the host (a GPU or another PCI device): %s; the imported machine has "
-      .. "none"):format(table.concat(given, ", ")),
+    finding(list, "HostDevicesNotImported", "Warns", "machine", ("the flavor "
+      .. "gives devices of the host (a GPU or another PCI device): %s; the imported "
+      .. "machine has none"):format(table.concat(given, ", ")),
       "add hostDevices or gpus to the VirtualMachine where the cluster has such")
   end
 end
@@ -114,8 +114,9 @@ end
 local function check_processors(list, found)
   local policy = (M.property(found, "hw_cpu_policy") or "shared"):lower()
   if policy ~= "shared" then
-    finding(list, "DedicatedCpusNotImported", "Warns", "machine", ("the server has "
-      .. "CPUs of its own (cpu_policy %s); the imported machine shares them"):format(policy),
+    finding(list, "DedicatedCpusNotImported", "Warns", "machine", ("the server "
+      .. "has CPUs of its own (cpu_policy %s); the imported machine shares them")
+      :format(policy),
       "set dedicatedCpuPlacement on the VirtualMachine where nodes have a CPU manager")
   end
 end
@@ -167,12 +168,12 @@ local function check_port(list, port)
   if kind ~= "normal" then
     finding(list, "NicOnHardware", "Warns", subject, ("the port is no virtual NIC but a "
       .. "device of the host (vnic_type %s, SR-IOV or alike); it becomes a virtual one")
-      :format(kind), "look whether the guest has the driver, and knows the NIC by its new "
-      .. "name")
+      :format(kind), "look whether the guest has the driver, and knows the NIC by its "
+      .. "new name")
   end
   if port.is_trunk then
-    finding(list, "TrunkNotImported", "Warns", subject, "the port is the parent of a "
-      .. "trunk; the VLANs of its subports do not come along",
+    finding(list, "TrunkNotImported", "Warns", subject, "the port is the parent of "
+      .. "a trunk; the VLANs of its subports do not come along",
       "map its network to one that passes them, or give the machine a NIC for each")
   end
 end

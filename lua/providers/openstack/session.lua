@@ -11,6 +11,7 @@ local time = require "host.time"
 
 local BACKOFF = { 0.5, 1, 2, 4, 8 } -- seconds between tries of what may be tried again
 local EARLY = 300                   -- seconds before its end that a token is renewed
+local LONGEST = 30                  -- seconds that a service may have us wait
 local MOST_PAGES = 1000
 
 local methods = {}
@@ -28,8 +29,31 @@ local function take(session, token)
   return true
 end
 
+-- Calls try() until it gives something, or gives an err after which another try is of no
+-- use, as `again(err)` says. A service that names a time is asked no sooner.
+local function patiently(session, again, try)
+  local value, err
+  for i = 0, #session.backoff do
+    if i > 0 then
+      task.sleep(math.max(session.backoff[i], math.min(err.after or 0, LONGEST)))
+    end
+    value, err = try()
+    if value or not again(err) then
+      break
+    end
+  end
+  return value, err
+end
+
+-- Keystone was reached and does not take it now: too many log-ins, or an outage.
+local function is_refused_for_now(err)
+  return err.kind == "busy" and err.status ~= nil
+end
+
 local function log_in(session)
-  local token, err = keystone.log_in(session.pool, session.url, session.credentials)
+  local token, err = patiently(session, is_refused_for_now, function()
+    return keystone.log_in(session.pool, session.url, session.credentials)
+  end)
   if not token then
     return nil, err
   end
@@ -161,9 +185,12 @@ local function try(session, request, what)
   return document, err or response
 end
 
+-- With which a service says that it has done nothing.
+local NOTHING_DONE = { [413] = true, [429] = true, [503] = true }
+
 --- session:call(service, method, path, opts) -> document, response | nil, err  [waits]
 -- GET and DELETE are tried again while a failure may pass; a POST only when the service
--- said that it did nothing (429, 503): whoever creates looks by name afterwards.
+-- said that it did nothing (413, 429, 503): whoever creates looks by name afterwards.
 --
 --   service       "compute" | "volume" | "image" | "network"
 --   path          string  below the service's URL, or a whole URL
@@ -176,20 +203,14 @@ function methods:call(service, method, path, opts)
   local request = {
     method = method, body = opts.body, version = opts.version, timeout = opts.timeout,
   }
-  local document, result
-  for i = 0, opts.once and 0 or #self.backoff do
-    if i > 0 then
-      task.sleep(math.max(self.backoff[i], math.min(result.after or 0, 30)))
-    end
-    request.url = path:find("^https?://") and path or self.urls[service] .. path
-    local what = ("%s %s"):format(method, request.url:match("^[^?]*"))
-    document, result = try(self, request, what)
-    if document or not M.passing(result)
-      or (method == "POST" and result.status ~= 503 and result.status ~= 429) then
-      break
-    end
-  end
-  return document, result
+  request.url = path:find("^https?://") and path or self.urls[service] .. path
+  local what = ("%s %s"):format(method, request.url:match("^[^?]*"))
+  return patiently(self, function(err)
+    return not opts.once and M.passing(err)
+      and (method ~= "POST" or NOTHING_DONE[err.status])
+  end, function()
+    return try(self, request, what)
+  end)
 end
 
 --- session.next_page(document, key) -> query | nil

@@ -34,6 +34,17 @@ describe("answer.failure", function()
     assert.equal("denied", failure(403, { forbidden = { message = "Policy" } }).kind)
   end)
 
+  it("tells too many requests from a quota, which old services call by one number",
+    function()
+      local limited = { overLimit = { code = 413, message = "This request was rate-limited." } }
+      local err = failure(413, limited, { ["retry-after"] = "12" })
+      assert.equal("busy", err.kind)
+      assert.equal(12, err.after)
+      assert.is_nil(err.code)
+      assert.equal("nospace", failure(413, limited, { ["retry-after"] = "0" }).kind)
+      assert.equal("busy", failure(429, limited).kind)
+    end)
+
   it("takes Retry-After, within reason", function()
     assert.equal(7, failure(503, "", { ["retry-after"] = "7" }).after)
     assert.equal(300, failure(503, "", { ["retry-after"] = "999999" }).after)

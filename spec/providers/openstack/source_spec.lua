@@ -54,6 +54,47 @@ describe("openstack", function()
     assert.equal(2, count(pool, "POST https://cloud/identity/v3/auth/tokens"))
   end)
 
+  local TOKENS = "POST /identity/v3/auth/tokens"
+  local limited = rest.answer(413, { overLimit = { message = "rate-limited" } },
+    { ["retry-after"] = "0.001" })
+
+  for _, refusal in ipairs { rest.answer(429, ""), rest.answer(503, ""), rest.answer(502, ""),
+    limited } do
+    it("waits for a Keystone that answers the log-in with " .. refusal.status, function()
+      local source, err, pool = open { [TOKENS] = { refusal, refusal,
+        rest.token { expires_at = "2999-01-01T00:00:00Z" } } }
+      assert(source, err and err.message)
+      assert.equal(3, count(pool, "/auth/tokens"))
+    end)
+
+    it("waits for one that answers a renewal with " .. refusal.status, function()
+      local good = rest.token { expires_at = "2999-01-01T00:00:00Z" }
+      local source, _, pool = open { [TOKENS] = { good, refusal, good },
+        ["GET /network/v2.0/networks"] = { rest.answer(200, rest.text("networks")),
+          rest.answer(401, ""), rest.answer(200, rest.text("networks")) } }
+      assert(source:networks())
+      assert.equal(3, count(pool, "/auth/tokens"))
+    end)
+  end
+
+  it("gives a Keystone up that stays away, and asks no wrong password twice", function()
+    local source, err, pool = open { [TOKENS] = rest.answer(503, "") }
+    assert.is_nil(source)
+    assert.equal("busy", err.kind)
+    assert.equal(3, count(pool, "/auth/tokens"))
+    source, err, pool = open { [TOKENS] = rest.answer(401, "") }
+    assert.is_nil(source)
+    assert.equal("denied", err.kind)
+    assert.equal(2, count(pool, "/auth/tokens")) -- the other one: is it the project?
+  end)
+
+  it("waits for an old Nova that has had too many requests, and asks again", function()
+    local action = ("POST /compute/v2.1/servers/%s/action"):format(ID)
+    local source, _, pool = open { [action] = { limited, rest.answer(202, "") } }
+    assert(source:shutdown_guest(ID))
+    assert.equal(2, count(pool, "/action"))
+  end)
+
   it("renews a token before it ends", function()
     local source, _, pool = open {
       ["POST /identity/v3/auth/tokens"] = {
