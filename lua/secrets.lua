@@ -5,6 +5,12 @@ local errors = require "host.error"
 
 local M = {}
 
+--- secrets.text(value) -> value
+-- Without the line's end that `echo` and editors leave: nobody types one into a password.
+function M.text(value)
+  return (value:gsub("\r?\n$", ""))
+end
+
 --- secrets.reader(client) -> read
 -- What sessions and flows read Secrets with:
 -- read(credentials, namespace) -> {data, version} | nil, err            [waits]
@@ -26,7 +32,7 @@ function M.reader(client)
     end
     local data = {}
     for key, value in pairs(secret.data or {}) do
-      data[key] = assert(digest.base64_decode(value))
+      data[key] = M.text(assert(digest.base64_decode(value)))
     end
     return { data = data, version = secret.metadata.resourceVersion }
   end

@@ -3,6 +3,7 @@
 -- The same flows as the controller's, on store.directory and targets.directory, one
 -- import after the other until each has ended.
 
+local address = require "providers.address"
 local command = require "cli.command"
 local conditions = require "kube.conditions"
 local digest = require "host.digest"
@@ -293,9 +294,21 @@ local function import_all(values)
   return code
 end
 
+local function serve_url_problem(url)
+  local at, problem = address.parse(url, "--serve-url",
+    "where `serve` will be reached, http://HOST:PORT")
+  if at and (not url:lower():find("^%s*https?://") or url:find("[?#]")) then
+    problem = ("--serve-url \"%s\": write all of http://HOST:PORT, and no query")
+      :format(url)
+  end
+  return problem
+end
+
 local function needs(values)
-  return (#values > 0 or not values.file or not values.output)
-    and "needs -f FILE and --output DIR" or nil
+  if #values > 0 or not values.file or not values.output then
+    return "needs -f FILE and --output DIR"
+  end
+  return values["serve-url"] and serve_url_problem(values["serve-url"])
 end
 
 --- import.run(args) -> exit code                                        [waits]

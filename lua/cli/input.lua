@@ -4,6 +4,7 @@ local digest = require "host.digest"
 local errors = require "host.error"
 local file = require "host.file"
 local kinds = require "kinds"
+local secret_text = require("secrets").text
 local shape = require "cli.shape"
 local yaml = require "host.yaml"
 
@@ -29,10 +30,10 @@ local function secret_data(object, what)
       error(invalid(what, "Secret %s: data.%s is not base64 (%s); plain text goes into "
         .. "stringData", object.metadata.name, key, err.message))
     end
-    data[key] = text
+    data[key] = secret_text(text)
   end
   for key, value in pairs(object.stringData or {}) do
-    data[key] = value
+    data[key] = secret_text(value)
   end
   return data
 end

@@ -131,7 +131,7 @@ function M.connect(opts)
   end
   if not pool then
     local err = response.check and response
-      or errors.wrap(response, "reaching " .. opts.what)
+      or errors.wrap(response, ("reaching %s (spec.endpoint)"):format(opts.what))
     err.check = err.check or (err.kind == "dns" and "dns" or "connect")
     return nil, err
   end

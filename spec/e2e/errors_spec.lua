@@ -295,6 +295,12 @@ describe("import, when something is wrong:", function()
       { "import", "-f", "a", "-o", "b", "surplus" },
       { "import", "-f" },
       { "import", "-f", "a", "-o", "b", "--sha512=yes" },
+      { "import", "-f", "a", "-o", "b", "--serve-url", "HOST:8080" },
+      { "import", "-f", "a", "-o", "b", "--serve-url", "ftp://host/" },
+      { "import", "-f", "a", "-o", "b", "--serve-url", "http://host:99999" },
+      { "import", "-f", "a", "-o", "b", "--serve-url", "http://me:pw@host" },
+      { "import", "-f", "a", "-o", "b", "--serve-url", "http://host/?a=b" },
+      { "import", "-f", "a", "-o", "b", "--serve-url", "" },
     } do
       local result = lab.run(args)
       assert.equal(2, result.status, table.concat(args, " "))

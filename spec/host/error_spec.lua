@@ -11,6 +11,19 @@ describe("error:", function()
     end
   end)
 
+  it("says a context once, wherever it stands already", function()
+    for message, wanted in pairs({
+      ["busy"] = "exporting: busy",
+      ["exporting: busy"] = "exporting: busy",
+      ["disk 1 of vm: exporting: busy"] = "disk 1 of vm: exporting: busy",
+      ["exporting disk 2: busy"] = "exporting: exporting disk 2: busy",
+      ["not exporting: busy"] = "exporting: not exporting: busy",
+      ["exporting"] = "exporting: exporting",
+    }) do
+      assert.equal(wanted, errors.wrap(errors.new("busy", message), "exporting").message)
+    end
+  end)
+
   it("keeps kind and fields when it is wrapped", function()
     local err = errors.wrap(errors.new("invalid", "two", { candidates = { "a" } }), "vm")
     assert.equal("vm: two", err.message)

@@ -9,7 +9,9 @@
 
 #include <lauxlib.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #define ERROR_TYPE "vic.error"
 
@@ -146,10 +148,22 @@ static void push_as_error(lua_State *L, int index)
     set_error_type(L);
 }
 
+/* Whether one of the contexts that a message begins with, "a: b: what", is this one. */
+static bool has_context(const char *message, const char *context)
+{
+    size_t len = strlen(context);
+    const char *at;
+
+    for (at = message; at; at = strstr(at, ": "), at = at ? at + 2 : NULL)
+        if (strncmp(at, context, len) == 0 && strncmp(at + len, ": ", 2) == 0)
+            return true;
+    return false;
+}
+
 /*
  * error.wrap(err, context) -> err
- * A copy of `err` whose message is "context: message". A string that was thrown
- * becomes an err of kind internal.
+ * A copy of `err` whose message is "context: message"; one that stands there already is
+ * not said twice. A string that was thrown becomes an err of kind internal.
  */
 static int l_error_wrap(lua_State *L)
 {
@@ -161,6 +175,11 @@ static int l_error_wrap(lua_State *L)
     lua_getfield(L, -3, "message");
     luaL_tolstring(L, -1, NULL);
     lua_remove(L, -2);
+    /* [err, context, ": ", message] */
+    if (has_context(lua_tostring(L, -1), lua_tostring(L, 2))) {
+        lua_pop(L, 3);
+        return 1;
+    }
     lua_concat(L, 3);
     set_message(L);
     return 1;

@@ -3,10 +3,12 @@
 -- Nothing secret is sent before the certificate is: by the system's CAs, the Secret's
 -- CA, the thumbprint of the spec, or the fingerprint pinned at the first meeting.
 
+local address = require "providers.address"
 local errors = require "host.error"
 local trust = require "providers.trust"
 local xml = require "host.xml"
 
+local WANTED = "the URL of the vSphere API, https://HOST/sdk"
 local OLDEST = "5.5" -- spoken where the server does not list its versions
 
 local M = {}
@@ -15,45 +17,37 @@ local function invalid(message)
   return nil, errors.final(errors.new("invalid", message, { check = "endpoint" }))
 end
 
-local function loopback(host)
-  return host == "localhost" or host == "[::1]" or host:find("^127%.") ~= nil
+-- What people copy out of a browser: there the API is at /sdk of the same host.
+local PAGES = { ui = true, ["vsphere-client"] = true, websso = true, mob = true,
+  folder = true, api = true, rest = true, host = true, sdk = true }
+
+local function path_of(path)
+  local first = path:match("^/([^/]+)") or "sdk"
+  return PAGES[first:lower()] and "/sdk" or path
 end
 
 --- endpoint.parse(text) -> endpoint | nil, err
--- An endpoint as people write it: "vc.example.com", "https://vc.example.com:8443/sdk".
+-- An endpoint as people write it: "vc.example.com", "https://vc.example.com:8443//sdk/",
+-- "https://vc.example.com/ui/".
 --
 --   endpoint.url        "https://vc.example.com/sdk"
 --   endpoint.authority  "vc.example.com:8443": host, and port where one was given
 --   endpoint.host       "vc.example.com"; an IPv6 address in brackets
 --   err  invalid  no URL; names a user; or http to another machine than this one
 function M.parse(text)
-  text = (text or ""):match("^%s*(.-)%s*$")
-  if text == "" then
-    return invalid("spec.endpoint is empty; it is the URL of the vSphere API, "
-      .. "https://HOST/sdk")
+  local at, problem = address.parse(text, "spec.endpoint", WANTED)
+  if not at then
+    return invalid(problem)
   end
-  local scheme, rest = text:match("^(%a[%w+.-]*)://(.*)$")
-  scheme, rest = (scheme or "https"):lower(), rest or text
-  local authority, path = rest:match("^([^/?#]*)([^?#]*)")
-  if authority:find("@", 1, true) then
-    return invalid("spec.endpoint holds a user name; it belongs into the Secret")
+  if at.scheme == "http" and not at.loopback then
+    return invalid(("spec.endpoint \"http://%s%s\": the password would cross the "
+      .. "network in the clear; use https"):format(at.authority, at.path))
   end
-  local host = authority:match("^(%[[%x:.]+%])") or authority:match("^([%w._-]+)")
-  local port = host and authority:sub(#host + 1)
-  if not host or not (port == "" or port:find("^:%d+$")) then
-    return invalid(("spec.endpoint %q is no URL of a vSphere API, https://HOST/sdk")
-      :format(text))
-  end
-  if scheme ~= "https" and not (scheme == "http" and loopback(host)) then
-    return invalid(("spec.endpoint %q: the password would cross the network in the "
-      .. "clear; use https"):format(text))
-  end
-  path = path:gsub("/+$", "")
   return {
-    url = ("%s://%s%s"):format(scheme, authority, path == "" and "/sdk" or path),
-    authority = authority,
-    host = host,
-    secure = scheme == "https",
+    url = ("%s://%s%s"):format(at.scheme, at.authority, path_of(at.path)),
+    authority = at.authority,
+    host = at.host,
+    secure = at.scheme == "https",
   }
 end
 

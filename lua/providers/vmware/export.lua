@@ -173,12 +173,25 @@ local function request(session, machine, before, opts)
   end
 end
 
+-- An ISO in a drive is no disk of ours, but vSphere exports nothing while it lacks one;
+-- no further try brings it back.
+local function refused(err)
+  if err.kind ~= "notfound" or err.code == "NotFound" then
+    return errors.wrap(err, "exporting")
+  end
+  local said = err.message:gsub("^exporting: ", "")
+  local file = err.file and not said:find(err.file, 1, true) and " " .. err.file or ""
+  local text = ("exporting: %s%s; bring that file back, or detach it from the machine in "
+    .. "vSphere (an ISO from its CD/DVD drive)"):format(said, file)
+  return errors.final(errors.new("notfound", text, { code = err.code, file = err.file }))
+end
+
 -- Waits until the lease is ready, pairs disks and URLs, starts the keep-alive.
 local function prepare(export, opts)
   local lease = export.lease
   local ok, err = lease:wait(opts)
   if not ok then
-    return nil, errors.wrap(err, "exporting")
+    return nil, refused(err)
   end
   lease:keep()
   export.entry.timeoutSeconds = lease.timeout
@@ -220,7 +233,7 @@ function M.open(session, machine, opts)
     if err.code and not before then -- it was refused: there is nothing of ours
       opts.record { kind = KIND, name = machine.id, gone = true }
     end
-    return nil, err
+    return nil, refused(err)
   end
   local export = setmetatable({
     lease = lease, machine = machine, endpoint = opts.endpoint, tls = opts.tls,

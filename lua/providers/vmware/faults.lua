@@ -31,6 +31,12 @@ local KINDS = {
   NotSupported = "unsupported",
   NotImplemented = "unsupported",
   MethodNotFound = "unsupported",
+  FileNotFound = "notfound",
+  CannotAccessFile = "notfound",
+  FileFault = "notfound",
+  InvalidDatastorePath = "notfound",
+  ConnectedIso = "notfound",
+  OvfConnectedDeviceIso = "notfound",
   InvalidProperty = "invalid",
   InvalidArgument = "invalid",
   InvalidType = "invalid",
@@ -49,6 +55,8 @@ local WORDS = {
   InvalidPowerState = "the machine's power state does not allow it",
   TaskInProgress = "another task has the machine",
   ToolsUnavailable = "VMware Tools are not running in the guest",
+  FileNotFound = "a file of the machine is not there",
+  CannotAccessFile = "a file of the machine cannot be read",
   RestrictedVersion = "the server's licence allows only reading its API",
 }
 
@@ -57,6 +65,9 @@ local FIELDS = {
   existingState = "existing",
   privilegeId = "privilege",
   name = "property",
+  file = "file",            -- of a FileFault
+  datastorePath = "file",   -- of an InvalidDatastorePath
+  filename = "file",        -- of a ConnectedIso
 }
 
 local M = {}
@@ -84,7 +95,7 @@ end
 local function fault(what, node, code, text)
   local fields = { code = code }
   for name, field in pairs(FIELDS) do
-    fields[field] = node and xml.child_text(node, name) or nil
+    fields[field] = fields[field] or node and xml.child_text(node, name) or nil
   end
   local message = what .. ": " .. sentence(code, text)
   if fields.privilege and code == "NoPermission" then

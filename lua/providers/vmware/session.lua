@@ -25,6 +25,18 @@ function M.reference(node)
   return { type = node.attrs.type, value = node.text }
 end
 
+-- What is often wrong with a name or a password that looks right.
+local function hint(session)
+  local name = session.username
+  if name:find("^%s") or name:find("%s$") or session.password:find("^%s")
+    or session.password:find("%s$") then
+    return " (one of them begins or ends with a blank)"
+  elseif session.content.api_type == "VirtualCenter" and not name:find("[@\\]") then
+    return " (the user name has no domain: a vCenter wants one, as in NAME@vsphere.local)"
+  end
+  return ""
+end
+
 local function log_in(session)
   session.soap:forget()
   local reply, err = session.soap:call("Login", {
@@ -40,10 +52,22 @@ local function log_in(session)
   end
   if err.code == "InvalidLogin" then
     err = errors.final(errors.new("denied", "logging in: the server refuses the user "
-      .. "name or the password of the Secret; correct them there", { code = err.code }))
+      .. "name or the password of the Secret; correct them there" .. hint(session),
+      { code = err.code }))
   end
   err.check = "login"
   return nil, err
+end
+
+-- Something answers that is no vSphere API, and no fault of one.
+local function no_content(err)
+  if (err.kind == "http" or err.kind == "format") and err.status and not err.code
+    and not soap.passing(err) then
+    err = errors.new(err.kind, ("%s; spec.endpoint must be the URL of the vSphere API, "
+      .. "https://HOST/sdk"):format(err.message), { status = err.status })
+  end
+  err.check = "version"
+  return err
 end
 
 -- The singletons and the product, from the first version that is understood.
@@ -59,8 +83,7 @@ local function service_content(session, versions)
   local content = reply and xml.child(reply, "returnval")
   if not content then
     err = err or errors.new("format", "RetrieveServiceContent: an empty answer")
-    err.check = "version"
-    return nil, err
+    return nil, no_content(err)
   end
   local found = {}
   for _, node in ipairs(content) do

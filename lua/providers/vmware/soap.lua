@@ -3,6 +3,7 @@
 -- Holds the session's cookie but knows no log-in: session.lua decides what a
 -- NotAuthenticated means. A call is repeated here only when repeating is harmless.
 
+local address = require "providers.address"
 local errors = require "host.error"
 local faults = require "providers.vmware.faults"
 local task = require "host.task"
@@ -138,7 +139,7 @@ end
 local function read(soap, method, response)
   local what = method .. " at " .. soap.url
   if response.status ~= 200 and response.status ~= 500 then
-    return nil, errors.new("http", ("%s: HTTP status %d"):format(what, response.status),
+    return nil, errors.new("http", ("%s: %s"):format(what, address.answered(response)),
       { status = response.status })
   end
   local document, err = xml.parse(response.body, { what = what })
@@ -146,7 +147,7 @@ local function read(soap, method, response)
   local reply = body and body[1]
   if not reply then
     return nil, errors.new(response.status == 500 and "http" or "format",
-      ("%s: HTTP status %d, and no SOAP answer%s"):format(what, response.status,
+      ("%s: %s, and that is no SOAP%s"):format(what, address.answered(response),
         err and " (" .. err.message .. ")" or ""), { status = response.status })
   end
   if reply.name == "Fault" then

@@ -16,6 +16,51 @@ describe("endpoint.parse", function()
     assert.equal("https://[2001:db8::1]:443/sdk", url("https://[2001:db8::1]:443"))
   end)
 
+  for typed, wanted in pairs {
+    ["https://vc.example.com//sdk"] = "https://vc.example.com/sdk",
+    ["https://vc.example.com/ui"] = "https://vc.example.com/sdk",
+    ["https://vc.example.com/ui/app/vm;nav=h/urn:vmomi:x?y#z"] = "https://vc.example.com/sdk",
+    ["https://vc.example.com/ui/#/host/vms"] = "https://vc.example.com/sdk",
+    ["https://vc.example.com/sdk/vimService.wsdl"] = "https://vc.example.com/sdk",
+    ["https://vc.example.com/vsphere-client/?csp"] = "https://vc.example.com/sdk",
+    ["https://vc.example.com/mob/?moid=vm-1"] = "https://vc.example.com/sdk",
+    ["HTTPS://vc.example.com/SDK"] = "https://vc.example.com/sdk",
+    ["https://proxy.example.com/vc1/sdk"] = "https://proxy.example.com/vc1/sdk",
+    ["vc.example.com:65535/sdk"] = "https://vc.example.com:65535/sdk",
+    ["https://[fe80::1]/ui/"] = "https://[fe80::1]/sdk",
+  } do
+    it("reads " .. typed, function()
+      assert.equal(wanted, url(typed))
+    end)
+  end
+
+  for typed, words in pairs {
+    ["https://vc.example.com:99999/sdk"] = { "there is no port 99999" },
+    ["https://vc.example.com:0/sdk"] = { "there is no port 0" },
+    ["https://vc.example.com:https/sdk"] = { "\"https\" is no port" },
+    ["https://2001:db8::1/sdk"] = { "an IPv6 address stands in brackets" },
+    ["https:/vc.example.com/sdk"] = { "no URL" },
+    ["https//vc.example.com/sdk"] = { "no URL" },
+    ["ftp://vc.example.com/sdk"] = { "ftp:// is not spoken" },
+    ["https:///sdk"] = { "there is no host in it" },
+    ["https://vc.example .com/sdk"] = { "holds a blank" },
+    ["https://admin:s3cret@vc.example.com/sdk"] = { "belongs into its Secret" },
+    ["https:/admin:s3cret@vc.example.com/sdk"] = { "belongs into its Secret" },
+    ["http://vc.example.com/sdk"] = { "in the clear; use https" },
+  } do
+    it("refuses " .. typed .. ", in one line that names the field", function()
+      local _, err = endpoint.parse(typed)
+      assert.equal("endpoint", err.check)
+      assert.truthy(err.final)
+      assert.equal("spec.endpoint", err.message:sub(1, 13))
+      assert.falsy(err.message:find("\n", 1, true))
+      assert.falsy(err.message:find("s3cret", 1, true))
+      for _, text in ipairs(words) do
+        assert.truthy(err.message:find(text, 1, true), err.message)
+      end
+    end)
+  end
+
   it("keeps host and port apart", function()
     local parsed = assert(endpoint.parse("https://[2001:db8::1]:8443/sdk"))
     assert.equal("[2001:db8::1]", parsed.host)

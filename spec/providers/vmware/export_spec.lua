@@ -110,6 +110,39 @@ describe("export.pair", function()
   end)
 end)
 
+describe("a file that is gone", function()
+  local INNER = "<file>[ds1] iso/tools.iso</file>"
+
+  -- Where vSphere finds it out, and how it says so.
+  for how, answers in pairs {
+    ["by the lease"] = { RetrievePropertiesEx = vsphere.data("lease_error",
+      { ['FileLocked">'] = 'FileNotFound">', ["<file/>"] = INNER,
+        ["Unable to access a file since it is locked"] =
+          "File [ds1] iso/tools.iso was not found" }) },
+    ["by the lease, without words"] = { RetrievePropertiesEx = vsphere.data("lease_error",
+      { ['FileLocked">'] = 'CannotAccessFile">', ["<file/>"] = INNER,
+        ["Unable to access a file since it is locked"] = "" }) },
+    ["by ExportVm"] = { ExportVm = vsphere.fault("FileNotFound", "", INNER) },
+    ["by ExportVm, as a path"] = { ExportVm = vsphere.fault("InvalidDatastorePath", "",
+      "<datastorePath>[ds1] iso/tools.iso</datastorePath>") },
+    ["as a connected ISO"] = { ExportVm = vsphere.fault("ConnectedIso", "",
+      "<filename>[ds1] iso/tools.iso</filename>") },
+  } do
+    it("ends the export at once, is named, once, with what to do: " .. how, function()
+      ended(function()
+        local export, err = open((server(answers)))
+        assert.is_nil(export)
+        assert.truthy(err.final)
+        assert.equal("notfound", err.kind)
+        local said, times = err.message:gsub("%[ds1%] iso/tools.iso", "")
+        assert.equal(1, times, err.message)
+        assert.equal(1, select(2, said:gsub("exporting: ", "")), err.message)
+        assert.truthy(said:find("detach it from the machine", 1, true))
+      end)
+    end)
+  end
+end)
+
 describe("export:stream", function()
   it("gives each disk its own URL, size and thumbprint, and no cookie", function()
     ended(function()

@@ -38,6 +38,48 @@ describe("session.open", function()
     assert.is_nil(err.message:find("administrator", 1, true))
   end)
 
+  -- What a vSphere is asked with, and what is said when it refuses.
+  for words, case in pairs({
+    ["NAME@vsphere.local"] = { username = "administrator" },
+    ["begins or ends with a blank"] = { username = "administrator@vsphere.local",
+      password = "s3cret " },
+    [""] = { username = "administrator@vsphere.local" },
+    ["correct them there"] = { username = "root", api_type = "HostAgent" },
+  }) do
+    it(("of %q it says %q when it is refused"):format(case.username, words), function()
+      local fake = vsphere.new { Login = vsphere.data("login_refused"),
+        RetrieveServiceContent = vsphere.data("service_content",
+          { [">VirtualCenter<"] = ">" .. (case.api_type or "VirtualCenter") .. "<" }) }
+      local _, err = session_of.open { pool = fake.pool {}, url = "https://vc/sdk",
+        versions = { "6.7" }, username = case.username,
+        password = case.password or "s3cret", backoff = { 0.001 } }
+      assert.equal("login", err.check)
+      assert.truthy(err.message:find(words, 1, true), err.message)
+      assert.equal(words:find("NAME", 1, true), err.message:find("NAME", 1, true) and 1)
+      assert.falsy(err.message:find("s3cret", 1, true))
+    end)
+  end
+
+  for words, answer in pairs({
+    ["it redirects to https://vc/ui/ (302)"] = { status = 302, body = "",
+      headers = { location = "https://vc/ui/" } },
+    ["it answers with a web page (\"VMware\") (200)"] = { status = 200,
+      body = "<html><title>VMware</title></html>" },
+    ["HTTP status 404"] = { status = 404, body = "" },
+    ["HTTP status 405"] = { status = 405, body = "no POST here" },
+    ["it answers with a web page (500)"] = { status = 500, body = "<html>broken</html>" },
+  }) do
+    it("names the field where there is no vSphere: " .. words, function()
+      local fake, session, err = open { RetrieveServiceContent = answer }
+      assert.is_nil(session)
+      assert.equal("version", err.check)
+      assert.truthy(err.message:find(words, 1, true), err.message)
+      assert.truthy(err.message:find("spec.endpoint must be the URL of the vSphere API", 1,
+        true), err.message)
+      assert.is_nil(fake.count.Login)
+    end)
+  end
+
   it("falls back to an older version when the newest is not understood", function()
     local content = vsphere.data("service_content")
     local fake, session = open({
