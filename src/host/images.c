@@ -42,7 +42,10 @@ static struct vic_imageserver *check_server(lua_State *L)
  *   opts.max_connections  integer  others wait                          (default 256)
  *   opts.idle_timeout     integer  seconds a connection may stand still  (default 60)
  *   opts.wait             seconds  an unknown path waits before ready(), and a GET of a
- *                                  held one                              (default 10)
+ *                                  held one                              (default 50)
+ *   opts.tick             seconds  between two bytes of an image that has begun, while
+ *                                  there are none: who downloads it gives up when nothing
+ *                                  comes for a while                       (default 1)
  *   opts.sha512           boolean  of every image that goes out whole (default false)
  *   err                   invalid: no address; io, denied: it cannot listen there
  */
@@ -56,6 +59,7 @@ static int l_images_serve(lua_State *L)
         { "idle_timeout", VIC_OPTION_UNSIGNED,
           offsetof(struct vic_imageserver_opts, idle_timeout) },
         { "wait", VIC_OPTION_SECONDS, offsetof(struct vic_imageserver_opts, wait) },
+        { "tick", VIC_OPTION_SECONDS, offsetof(struct vic_imageserver_opts, tick) },
         { "sha512", VIC_OPTION_BOOL, offsetof(struct vic_imageserver_opts, sha512) },
         { NULL, VIC_OPTION_OTHER, 0 },
     };

@@ -6,6 +6,7 @@
 #include "imagebody.h"
 
 #include "alloc.h"
+#include "drip.h"
 #include "image.h"
 #include "range.h"
 #include "sparse.h"
@@ -232,7 +233,8 @@ static struct MHD_Response *from_image(struct vic_imagebody *body)
     if (kind == VIC_RANGE_UNSATISFIABLE)
         return unsatisfiable(body);
     if (image && body->waiter) {
-        body->reader = image->open(image, first, body->length, body->waiter);
+        body->reader =
+            vic_drip_open(body->drips, image, first, body->length, body->waiter);
         if (!body->reader) {
             errno = EBUSY;
             return NULL;

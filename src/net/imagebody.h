@@ -10,6 +10,7 @@ struct MHD_Response;
 struct vic_image;
 struct vic_image_reader;
 struct vic_image_waiter;
+struct vic_drips;
 
 #define VIC_IMAGEBODY_SUM 129 /* SHA-512 in hex, and its NUL */
 
@@ -22,13 +23,15 @@ struct vic_imagebody {
     const char *if_range;    /* the request's If-Range, or NULL */
     /* Of an image: how to wait for its bytes. NULL: its bytes are not wanted. */
     const struct vic_image_waiter *waiter;
+    struct vic_drips *drips; /* then: whose ticks they go out by while there are no others */
     /* Gets the SHA-512 of a body that is the whole, with its last byte; NULL: none is
      * computed. Not touched after the answer was sent. */
     char *sha512;
 
     unsigned status; /* set: 200, 206 or 416 */
     uint64_t length; /* set: bytes of the answer's body */
-    /* Set: who gives an image's bytes, or NULL; closed after closing(closing_arg). */
+    /* Set: who gives an image's bytes (of net/drip), or NULL; closed after
+     * closing(closing_arg). */
     struct vic_image_reader *reader;
     void (*closing)(void *arg);
     void *closing_arg;

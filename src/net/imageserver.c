@@ -7,6 +7,7 @@
 #include "imageserver.h"
 
 #include "alloc.h"
+#include "drip.h"
 #include "elsewhere.h"
 #include "error.h"
 #include "image.h"
@@ -27,7 +28,11 @@
 #define THREADS         4 /* more than cores: they wait for the disk, too */
 #define MAX_CONNECTIONS 256
 #define IDLE_TIMEOUT    60 /* seconds */
-#define WAIT            10 /* seconds */
+/* Seconds. Longhorn's data source waits 60 for the first byte, and for the head as long. */
+#define WAIT 50
+/* Seconds between two bytes while there are none: of the 4 that Longhorn waits up to 1.9.1
+ * (Harvester 1.6.0), HEAD apart, a quarter. */
+#define TICK 1
 #define RETRY_AFTER     "10"
 
 struct vic_imageserver {
@@ -38,6 +43,7 @@ struct vic_imageserver {
     struct vic_metric *requests_total, *bytes_total;
     bool sha512;
 
+    struct vic_drips *drips;
     struct vic_readings *readings;
 };
 
@@ -46,6 +52,8 @@ struct exchange {
     struct vic_route_waiter waiter; /* first, so that a vic_route_waiter * is an exchange * */
     struct MHD_Connection *connection;
     const struct vic_route *route; /* what was asked for, or NULL */
+    struct MHD_Response *response; /* the image's, that waits for its first byte, or NULL */
+    struct vic_image_reader *reader; /* then: who gives its bytes */
     unsigned status;               /* of the answer, 0: none yet */
     uint64_t length;               /* bytes of the answer */
     char sha512[VIC_IMAGEBODY_SUM];
@@ -97,6 +105,17 @@ static const char *name_of(const struct vic_route *route)
     return route->file ? route->file : last ? last + 1 : route->path;
 }
 
+/* An image's head goes out with its first byte: who has it counts the seconds. */
+static enum MHD_Result send_begun(struct vic_imageserver *s, struct exchange *x)
+{
+    struct MHD_Response *response = x->response;
+
+    if (x->reader && !vic_drip_has_begun(x->reader))
+        return MHD_YES;
+    x->response = NULL;
+    return send_answer(s, x->connection, x->status, response);
+}
+
 /* Sends what the route x->route names. */
 static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
 {
@@ -107,6 +126,7 @@ static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
         .image = x->route->image,
         .size = x->route->size,
         .waiter = x->waiter.head ? NULL : &waiter,
+        .drips = s->drips,
         .sha512 = x->waiter.head || !s->sha512 ? NULL : x->sha512,
         .closing = vic_reading_close,
         .closing_arg = reading,
@@ -129,14 +149,19 @@ static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
     }
     x->status = body.status;
     x->length = body.length;
-    return send_answer(s, x->connection, body.status, response);
+    x->response = response;
+    x->reader = body.reader;
+    return send_begun(s, x);
 }
 
 static enum MHD_Result answer(struct vic_imageserver *s, struct exchange *x,
                               const char *path)
 {
-    struct MHD_Response *elsewhere = vic_elsewhere_response(&s->elsewhere, path);
+    struct MHD_Response *elsewhere;
 
+    if (x->response)
+        return send_begun(s, x);
+    elsewhere = vic_elsewhere_response(&s->elsewhere, path);
     if (elsewhere) /* 307: the method stays */
         return send_answer(s, x->connection, MHD_HTTP_TEMPORARY_REDIRECT, elsewhere);
     switch (vic_routes_ask(s->routes, &x->waiter, path, &x->route)) {
@@ -210,6 +235,8 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
     if (!x)
         return;
     *state = NULL;
+    if (x->response) /* who asked has left before its first byte */
+        MHD_destroy_response(x->response);
     if (x->route) {
         struct vic_route_stats done =
             count(s, x, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
@@ -288,6 +315,7 @@ struct vic_imageserver *vic_imageserver_start(const struct vic_imageserver_opts 
     s = vic_alloc(sizeof(*s));
     s->socket = socket;
     s->sha512 = opts->sha512;
+    s->drips = vic_drips_new(opts->tick > 0 ? opts->tick : TICK);
     s->readings = vic_readings_new();
     s->routes = vic_routes_new(&routes);
     vic_elsewhere_init(&s->elsewhere);
@@ -313,6 +341,7 @@ void vic_imageserver_stop(struct vic_imageserver *s)
     vic_routes_free(s->routes);
     vic_elsewhere_fini(&s->elsewhere);
     vic_readings_free(s->readings);
+    vic_drips_free(s->drips);
     free(s);
 }
 

@@ -26,7 +26,8 @@ struct vic_imageserver_opts {
     uint16_t port;            /* 0: any free one */
     unsigned max_connections; /* others stand in the kernel's queue; 0: 256 */
     unsigned idle_timeout;    /* seconds a connection may stand still; 0: 60 */
-    double wait;              /* seconds an unknown or held path waits; 0: 10 */
+    double wait;              /* seconds an unknown or held path waits; 0: 50 */
+    double tick;              /* seconds between two bytes while there are none; 0: 1 */
     bool sha512;              /* compute it of what goes out as a whole */
 };
 
@@ -55,8 +56,9 @@ void vic_imageserver_publish(struct vic_imageserver *s, const char *path,
                              const char *file, uint64_t size);
 
 /* The same with an image that is no file; it is referenced. One that is not random has no
- * ranges, but for a beginning of up to 64 KiB. If it breaks off, the connection is reset:
- * nobody can take what came for the whole. */
+ * ranges, but for a beginning of up to 64 KiB. The answer's head goes out with its first
+ * byte, and while no others come one byte at a time (net/drip). If it breaks off, the
+ * connection is reset: nobody can take what came for the whole. */
 void vic_imageserver_publish_image(struct vic_imageserver *s, const char *path,
                                    struct vic_image *image);
 

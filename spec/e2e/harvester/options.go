@@ -44,11 +44,12 @@ func parseOptions() options {
 	flag.Var(o.resolve, "resolve",
 		"HOST:PORT=ADDRESS:PORT or HOST:PORT=lease:NAMESPACE/NAME, as the cluster's DNS and Services would; repeatable")
 	flag.DurationVar(&o.idleTimeout, "idle-timeout", 30*time.Second,
-		"longest pause of a backing image's download")
+		"longest pause of a backing image's download, and its HEAD (up to Harvester 1.6.0: 4s)")
 	flag.DurationVar(&o.boot, "boot", 0, "from an instance's start until it runs")
 	flag.Parse()
 
-	o.registerTimeout, o.sourceTimeout, o.beginTimeout = 15*time.Second, 30*time.Second,
+	// backing-image-manager has one constant for both: 4 s up to 1.9.1, 30 s later.
+	o.registerTimeout, o.sourceTimeout, o.beginTimeout = 15*time.Second, o.idleTimeout,
 		60*time.Second
 	o.importerIdle = 10 * time.Minute
 	o.imageRetry, o.podRetry = 10*time.Second, 60*time.Second

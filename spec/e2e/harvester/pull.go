@@ -129,8 +129,8 @@ func (p *puller) part(ctx context.Context, s subject, ranges string, most int64)
 
 // A download is how one program reads a whole body.
 type download struct {
-	begin    time.Duration // until the first byte
-	idle     time.Duration // between two reads
+	begin    time.Duration // until the answer's head
+	idle     time.Duration // then between two reads
 	every    time.Duration // between two calls of progress
 	progress func(received, length int64)
 }
@@ -162,6 +162,8 @@ func (p *puller) get(ctx context.Context, s subject, d download) (*body, error) 
 		return nil, p.finish(entry, fmt.Errorf("expected status code 200 from %s, got %s", s.url,
 			response.Status))
 	}
+	watch.touch() // whose head has come has begun
+	watch.idle.Store(int64(d.idle))
 	r := &reading{puller: p, subject: s, download: d, entry: entry, watch: watch,
 		response: response}
 	result, err := r.run(ctx, cancel)
