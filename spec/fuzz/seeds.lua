@@ -45,6 +45,8 @@ vmdk_seed("footer-none", (vmdk.footer_style(with({ grains = {} }))))
 vmdk_seed("footer-stored", (vmdk.footer_style(with({
   capacity = 16, grains = { { 1, zlib.stored(("abcdefgh"):rep(512)) } },
 }))))
+vmdk_seed("known", (vmdk.footer_style(with({ known = true, over = true, unused = true }))))
+vmdk_seed("known-no-footer", (vmdk.footer_style(with({ known = true, no_footer = true }))))
 vmdk_seed("head", (vmdk.head_style(disk)))
 vmdk_seed("head-second", (vmdk.head_style(with({ redundant = true, end_mark = true }))))
 vmdk_seed("head-order", (vmdk.head_style(with({

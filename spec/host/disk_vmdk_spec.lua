@@ -29,6 +29,13 @@ local footer, at = disks.footer_style(sample)
 local head, head_at = disks.head_style(sample)
 local second, second_at = disks.head_style(
   setmetatable({ redundant = true }, { __index = sample }))
+-- The header knows the directory's place behind the grains, with and without a footer.
+local function known_style(changes)
+  changes.known = true
+  return disks.footer_style(setmetatable(changes, { __index = sample }))
+end
+local known, known_at = known_style({ over = true })
+local bare, bare_at = known_style({ no_footer = true })
 os.remove(folder .. "/want.raw")
 
 local put, cut, insert, part = disks.put, disks.cut, disks.insert, disks.part
@@ -195,6 +202,25 @@ local damages = {
   { "nothing at all", "" },
   { "a header alone", footer:sub(1, 512) },
 
+  { "a known place: another one", i64(known, 56, known_at.directory.at // 512 - 1) },
+  { "a known place: that of a table", i64(known, 56, known_at.table2.at // 512) },
+  { "a known place: among the grains", i64(known, 56, known_at.grain3.at // 512) },
+  { "a known place: behind the end", i64(bare, 56, 1 << 40) },
+  { "a known place: 2^63", i64(bare, 56, math.mininteger) },
+  { "a known place: a directory that straddles the head", i64(bare, 56, 127 * 512) },
+  { "a known place: its footer has none", i64(known, known_at.footer.at + 56, -1) },
+  { "a known place: its footer has another",
+    i64(known, known_at.footer.at + 56, known_at.directory.at // 512 + 1) },
+  { "a known place: a cleared entry", u32(bare, bare_at.table0.at + 4, 0) },
+  { "a known place: a cleared directory entry", u32(bare, bare_at.directory.at + 4, 0) },
+  { "a known place: a grain left out", cut(bare, bare_at.grain2) },
+  { "a known place: two grains swapped", swap(bare, bare_at.grain0, bare_at.grain2) },
+  { "a known place: a directory of 3 sectors", i64(known, known_at.directory_mark.at, 3) },
+  { "a known place: no directory", bare:sub(1, bare_at.directory_mark.at)
+    .. bare:sub(bare_at.end_mark.at + 1) },
+  { "a known place: no end mark", bare:sub(1, bare_at.end_mark.at) },
+  { "a known place: a sector after the end", bare .. ("\0"):rep(512) },
+
   { "in the head: a directory at 0", i64(head, 56, 0) },
   { "in the head: a directory behind the head", i64(head, 56, 1 << 20) },
   { "in the head: a directory at its end",
@@ -250,6 +276,14 @@ describe("disk.transfer of a VMDK", function()
     takes((disks.footer_style(with({ progress = true, unused = true }))))
     takes((disks.footer_style(with({ tables_last = true }))))
   end)
+
+  it("takes a directory behind the grains whose place the header tells, as vmdktool writes",
+    function()
+      takes(known)
+      takes(bare)
+      takes((known_style({ unused = true, tables_last = true })))
+      takes((known_style({ over = true, no_footer = true, progress = true })))
+    end)
 
   it("takes a last grain that is stored whole", function()
     takes((disks.footer_style(disks.sample({ whole_last = true }))))
@@ -318,14 +352,16 @@ describe("disk.transfer of a VMDK", function()
 
   for _, damage in ipairs(damages) do
     it("refuses " .. damage[1], function()
-      assert(damage[2] ~= footer and damage[2] ~= head and damage[2] ~= second)
+      for _, sound in ipairs({ footer, head, second, known, bare }) do
+        assert(damage[2] ~= sound)
+      end
       refuses(damage[2])
     end)
   end
 
-  it("refuses every cut of VMware's layout", function()
+  local function refuses_cuts(bytes, map)
     local seen = {}
-    for name, where in pairs(at) do
+    for name, where in pairs(map) do
       if name ~= "size" then
         local size = where.size
         for _, n in ipairs({ 0, 1, 11, 12, 511, size // 2, size - 1, size }) do
@@ -334,11 +370,19 @@ describe("disk.transfer of a VMDK", function()
       end
     end
     for n in pairs(seen) do
-      if n < #footer then
-        local err = refuses(footer:sub(1, n))
+      if n < #bytes then
+        local err = refuses(bytes:sub(1, n))
         assert.matches("byte " .. n .. ": the stream ", err.message)
       end
     end
+  end
+
+  it("refuses every cut of VMware's layout", function()
+    refuses_cuts(footer, at)
+  end)
+
+  it("refuses every cut of vmdktool's layout", function()
+    refuses_cuts(known, known_at)
   end)
 
   it("refuses every cut of qemu-img's layout", function()

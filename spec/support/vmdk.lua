@@ -88,6 +88,10 @@ end
 --   disk.tables_last  boolean  all tables behind the last grain
 --   disk.progress  boolean   progress marks before the first grain
 --   disk.unused    boolean   an empty table for each that names nothing
+--   disk.known     boolean   the header has the directory's place, too
+--   disk.no_footer boolean   no footer; then the header must know
+--   disk.over      boolean   as vmdktool: one more table, which is empty, and a sector of
+--                            the directory for it
 --
 -- The map has header, descriptor, grains (grain0, grain1 ...), tables (table0 ...), their
 -- marks (table0_mark), directory, directory_mark, footer, footer_mark and end_mark:
@@ -129,13 +133,20 @@ function M.footer_style(disk)
     end
   end
 
-  local directory = directory_of(places, tables)
+  if disk.over then
+    places[tables] = w.add(M.marker(4, 1)) + 1
+    w.add(table_of({}, tables))
+  end
+  local directory = directory_of(places, tables + (disk.over and 128 or 0))
   w.add(M.marker(#directory // SECTOR, 2), "directory_mark")
   h.directory = w.add(directory, "directory")
-  w.add(M.marker(1, 3), "footer_mark")
-  w.add(header(h), "footer")
+  if not disk.no_footer then
+    w.add(M.marker(1, 3), "footer_mark")
+    w.add(header(h), "footer")
+  end
   w.add(M.marker(0, 0), "end_mark")
-  return w.done()
+  local bytes, map = w.done()
+  return disk.known and header(h) .. bytes:sub(SECTOR + 1) or bytes, map
 end
 
 --- vmdk.head_style(disk) -> bytes, map

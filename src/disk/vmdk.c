@@ -49,9 +49,10 @@ struct vic_vmdk {
     unsigned char sector[VIC_SECTOR];
     unsigned fill; /* bytes of it that came */
     unsigned char entries[VIC_TABLE_ENTRIES * 4];
-    uint64_t part;      /* sectors of the table or directory so far */
-    size_t next_table;  /* place in the directory's check */
-    uint64_t directory; /* sector of the directory that came */
+    uint64_t part;              /* sectors of the table or directory so far */
+    size_t next_table;          /* place in the directory's check */
+    uint64_t directory;         /* sector of the directory that came */
+    uint64_t directory_sectors; /* and how many it has */
 
     uint64_t next_grain; /* number of the lowest grain that may come */
     uint32_t grain_left; /* bytes of the current grain to copy */
@@ -137,7 +138,8 @@ static int on_end(struct vic_vmdk *v, uint64_t at, struct vic_error *err)
     if (v->head.header.tables_first) {
         if (vic_tables_all_arrived(&v->head.tables, at, err))
             return -1;
-    } else if (v->progress != AFTER_FOOTER) {
+    } else if (v->progress != AFTER_FOOTER &&
+               !(v->progress == AFTER_DIRECTORY && v->head.header.directory)) {
         return bad(at, "the end mark comes before the footer", err);
     }
     v->progress = AFTER_END;
@@ -162,6 +164,26 @@ static int check_marker(const struct vic_vmdk *v, uint64_t val, uint64_t sectors
     return 0;
 }
 
+/* Where it must be, if the header tells, and as long. vmdktool begins a table that the
+ * disk does not reach, and so perhaps a sector of the directory for it. */
+static int check_directory(struct vic_vmdk *v, uint64_t sectors, uint64_t at,
+                           struct vic_error *err)
+{
+    const struct vic_vmdk_header *h = &v->head.header;
+    uint64_t needed = vic_vmdk_directory_sectors(h);
+
+    v->directory = v->at / VIC_SECTOR;
+    v->directory_sectors = sectors == needed + 1 ? sectors : needed;
+    if (check_marker(v, sectors, v->directory_sectors, GRAINS, at, err))
+        return -1;
+    if (h->directory && h->directory != v->directory)
+        return vic_error_set(err, VIC_FORMAT,
+                             "byte %" PRIu64 ": the header says that the grain directory "
+                             "is at sector %" PRIu64 ", it is at %" PRIu64,
+                             at, h->directory, v->directory);
+    return vic_tables_all_closed(&v->head.tables, at, err);
+}
+
 static int on_marker(struct vic_vmdk *v, uint64_t val, uint32_t type,
                      struct vic_error *err)
 {
@@ -178,11 +200,7 @@ static int on_marker(struct vic_vmdk *v, uint64_t val, uint32_t type,
         return check_marker(v, val, VIC_TABLE_SECTORS, GRAINS, at, err);
     case MARKER_DIRECTORY:
         v->expect = EXPECT_DIRECTORY;
-        v->directory = v->at / VIC_SECTOR;
-        if (check_marker(v, val, vic_vmdk_directory_sectors(&v->head.header), GRAINS, at,
-                         err))
-            return -1;
-        return vic_tables_all_closed(&v->head.tables, at, err);
+        return check_directory(v, val, at, err);
     case MARKER_FOOTER:
         v->expect = EXPECT_FOOTER;
         return check_marker(v, val, 1, AFTER_DIRECTORY, at, err);
@@ -227,7 +245,7 @@ static int on_directory(struct vic_vmdk *v, struct vic_error *err)
     if (vic_tables_directory(&v->head.tables, v->sector, first, v->head.header.tables,
                              &v->next_table, v->at - VIC_SECTOR, err))
         return -1;
-    if (++v->part == vic_vmdk_directory_sectors(&v->head.header)) {
+    if (++v->part == v->directory_sectors) {
         v->expect = EXPECT_RECORD;
         v->progress = AFTER_DIRECTORY;
     }

@@ -141,7 +141,10 @@ static int check_places(const unsigned char *s, struct vic_vmdk_header *h,
     h->descriptor_size = vic_le64(s + AT_DESCRIPTOR_SIZE);
     h->directory = vic_le64(s + AT_DIRECTORY);
     h->overhead = vic_le64(s + AT_OVERHEAD);
-    h->tables_first = h->directory != AT_THE_END;
+    /* Writers that go back to the header (vmdktool) tell a place behind the grains. */
+    h->tables_first = h->directory < h->overhead;
+    if (h->directory == AT_THE_END)
+        h->directory = 0;
     h->redundant = 0;
     if (h->tables_first) {
         most += 2 * (vic_vmdk_directory_sectors(h) + h->tables * VIC_TABLE_SECTORS);

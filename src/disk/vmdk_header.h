@@ -25,10 +25,11 @@ struct vic_vmdk_header {
     uint64_t descriptor;
     uint64_t descriptor_size;
     uint64_t redundant; /* second grain directory, 0: none */
-    uint64_t directory; /* grain directory; only if it is in the head */
+    uint64_t directory; /* grain directory, 0: only the footer tells where */
     uint64_t overhead;  /* where the grains begin */
     uint64_t tables;    /* grain tables that cover the capacity */
-    bool tables_first;  /* directory and tables are in the head, as qemu-img writes */
+    bool tables_first;  /* directory and tables are in the head, as qemu-img writes;
+                         * else they follow the grains */
 };
 
 uint16_t vic_le16(const unsigned char *p);
