@@ -325,6 +325,39 @@ describe("flows.import", function()
     assert.equal(1, w.source.exports)
   end)
 
+  -- Fetches of the disk 2000, until an end or a wait.
+  local function fetches_with(failures)
+    local w = world()
+    w.target.fail["2000"] = failures
+    run(w)
+    local count = 0
+    for _, id in ipairs(w.target.fetched) do
+      count = count + (id == "2000" and 1 or 0)
+    end
+    return count, import_of(w).status
+  end
+
+  local function wrong_at(byte)
+    return errors.new("format", ("disk: byte %d: a changed checksum"):format(byte))
+  end
+
+  it("ends when a disk is wrong twice at the same byte", function()
+    local count, status = fetches_with { wrong_at(512), wrong_at(512), wrong_at(512) }
+    assert.equal(2, count)
+    assert.equal("VMMigrationFailed", status.importStatus)
+    local message = conditions.find(status.conditions, "Stalled").message
+    assert.matches("byte 512: .*fetched twice", message)
+  end)
+
+  it("fetches a disk again that was wrong at other bytes, or cut off alike", function()
+    local count, status = fetches_with { wrong_at(512), wrong_at(1024) }
+    assert.equal(3, count)
+    assert.equal("disksExported", status.importStatus)
+    count, status = fetches_with { errors.new("http", "broke off"), wrong_at(512) }
+    assert.equal(3, count)
+    assert.equal("disksExported", status.importStatus)
+  end)
+
   it("opens an export that was not completed again, if only to complete it", function()
     local w = world({ complete_errors = { errors.new("gone", "the session has ended") } })
     run(w)

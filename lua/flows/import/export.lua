@@ -88,9 +88,20 @@ local function fetch_once(import, ctx, job, disk)
   return result, err
 end
 
+-- What two fetches found wrong at the same byte is what the source has: no other fetch
+-- and no other attempt brings anything else.
+local function judge(err, before)
+  if before and err.kind == "format" and err.message == before.message then
+    return errors.final(errors.new("format", err.message
+      .. "; it was fetched twice, and both times it was just so"))
+  end
+  return err
+end
+
 local function fetch(import, ctx, job, disk)
   local permit <close> = assert(job.places:acquire())
   assert(permit)
+  local before
   for try = 1, DISK_TRIES do
     local result, err = fetch_once(import, ctx, job, disk)
     if result then
@@ -98,6 +109,8 @@ local function fetch(import, ctx, job, disk)
       return
     end
     check_free(import, ctx, { disk })
+    err = judge(err, before)
+    before = err
     if try == DISK_TRIES or not AGAIN[err.kind] or err.final or err.tried
       or job.export:lost() then
       local problem = errors.wrap(job.export:lost() or err, ("disk %s of %s"):format(
