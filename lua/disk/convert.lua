@@ -14,6 +14,7 @@ local json = require "host.json"
 local process = require "host.process"
 local task = require "host.task"
 local time = require "host.time"
+local whole = require "disk.whole"
 
 local methods = {}
 local mt = { __name = "disk.convert", __index = methods }
@@ -27,20 +28,24 @@ local BYTES_PER_CPU = 10 << 20
 local IDLE_TIMEOUT = 300     -- seconds without any progress
 local LOOK_EVERY = 0.5       -- seconds
 local MAX_OUTPUT = 16 << 20  -- bytes: a check has a line for each cluster that is amiss
-local MAX_MESSAGE = 500      -- bytes of what qemu-img says
+local MAX_MESSAGE = 900      -- bytes of what qemu-img says; its advice comes last
 
 local SIGKILL, SIGXCPU, SIGXFSZ = 9, 24, 25
 local LEAKS = 3 -- exit code of a check: clusters that nothing refers to; harmless
 
+-- A VHD tells its size twice. The rounded one, of cylinders and heads, is what qemu-img
+-- believes of most writers; it may lack the end of the disk.
+local DRIVER_OPTIONS = { vhd = ",force_size_calc=current_size" }
+
 -- So that neither a comma nor a colon in it means anything to qemu-img.
 local function image_options(format, path)
   path = path:find("^/") and path or "./" .. path
-  return ("driver=%s,file.driver=file,file.filename=%s"):format(formats.driver(format),
-    (path:gsub(",", ",,"))), path
+  return ("driver=%s%s,file.driver=file,file.filename=%s"):format(formats.driver(format),
+    DRIVER_OPTIONS[format] or "", (path:gsub(",", ",,"))), path
 end
 
 local function said(result)
-  local text = formats.printable(result.stderr:gsub("%s+", " "):sub(1, MAX_MESSAGE))
+  local text = formats.printable(result.stderr:gsub("%s+", " "), MAX_MESSAGE)
   if result.signal == SIGXCPU or result.signal == SIGKILL then
     return "exit", "it took more time than any sound image needs"
   elseif result.signal == SIGXFSZ then
@@ -51,6 +56,9 @@ local function said(result)
     return "nospace", text
   elseif text:find("Cannot allocate memory", 1, true) then
     return "format", "it needs more memory than any sound image does"
+  elseif text:find("log that needs to be replayed", 1, true) then
+    return "unsupported", "the VHDX was not closed: its log must be replayed; shut its "
+      .. "machine down first, or run on a copy of it: qemu-img check -r all COPY.vhdx"
   end
   return "format", text
 end
@@ -79,8 +87,9 @@ local function look(self)
   local opts = self.opts
   local head = assert(file.read(opts.input, { first = formats.HEAD_BYTES }))
   assert(formats.check_head(opts.format, head))
-  local size = assert(file.stat(opts.input, { follow = true })).size
-  assert(formats.check_size(opts.format, head, size))
+  assert(whole.check(opts.format, function(offset, size)
+    return assert(file.read(opts.input, { offset = offset, first = size }))
+  end, assert(file.stat(opts.input, { follow = true })).size))
   local source, path = image_options(opts.format, opts.input)
   local text = qemu_img({ "info", "--output=json", "--image-opts", source },
     { timeout = INFO_TIMEOUT, cpu = INFO_TIMEOUT, file_size = 1 })

@@ -3,7 +3,8 @@
 --
 -- A stream-optimised VMDK and a raw disk go in one pass (host.disk). Any other image must
 -- be read back and forth: from a server it first goes to OUTPUT.stream, which is removed,
--- and then through qemu-img (disk.convert).
+-- and then through qemu-img (disk.convert). So does one of which nobody states the
+-- format, from a server that gives no part of it.
 
 local convert = require "disk.convert"
 local disk = require "host.disk"
@@ -18,10 +19,11 @@ local mt = { __name = "disk.fetch", __index = methods }
 
 local M = {}
 
--- The first bytes at a URL, by a range of it; only for a format that nobody stated.
+-- The first bytes at a URL, by a range of it; nil where only all of it can be had. A
+-- server that knows no ranges begins to send all.
 local function head_at(source)
   if source.connect_to then
-    return nil, errors.new("unsupported", "the format of this source must be stated")
+    return nil
   end
   local headers = { Range = ("bytes=0-%d"):format(formats.HEAD_BYTES - 1) }
   for name, value in pairs(source.headers or {}) do
@@ -33,30 +35,38 @@ local function head_at(source)
   })
   if answer and (answer.status == 206 or answer.status == 200) then
     return answer.body
-  elseif answer and answer.status ~= 416 then
-    return nil, errors.new("http", ("HTTP status %d"):format(answer.status),
-      { status = answer.status })
+  elseif not answer and err.kind ~= "http" then
+    error(err)
   end
-  return nil, errors.new("unsupported",
-    ("no first bytes to tell the format by (%s); state it"):format(
-      answer and "the server has none" or err.message))
+  return nil
 end
 
-local function format_of(opts)
-  local format = assert(formats.canonical(opts.format))
-  if opts.source.file then
-    local head = assert(file.read(opts.source.file, { first = formats.HEAD_BYTES }))
-    if format == "auto" then
-      format = assert(formats.guess(head))
-    end
-    -- A VMDK that is no stream of grains is for qemu-img, but only from a file: in a
-    -- stream our decoder says what is wrong.
-    return format, formats.streams(format, head)
-      or format == "vmdk" and disk.magic(head) ~= "VMDK"
-  elseif format == "auto" then
-    format = assert(formats.guess(assert(head_at(opts.source))))
+-- What an image is: {format, guessed, direct}. `guessed`: a raw disk for want of a
+-- header; `direct`: our own decoders take it as it comes.
+local function judge(format, head)
+  local stated = format ~= "auto"
+  if not stated then
+    format = assert(formats.guess(head))
   end
-  return format, format == "vmdk" or format == "raw"
+  -- Of what is no VMDK at all our decoder says what is wrong.
+  local wrong = stated and format == "vmdk" and disk.magic(head) ~= "VMDK"
+  return {
+    format = format,
+    guessed = not stated and format == "raw",
+    direct = wrong or formats.streams(format, head),
+  }
+end
+
+-- As judge(); nil: that must wait until all of it is here.
+local function look(opts)
+  local format, path = assert(formats.canonical(opts.format)), opts.source.file
+  if path then
+    return judge(format, assert(file.read(path, { first = formats.HEAD_BYTES })))
+  elseif format ~= "auto" then
+    return { format = format, direct = format == "vmdk" or format == "raw" }
+  end
+  local head = head_at(opts.source)
+  return head and judge(format, head)
 end
 
 -- Waits for a transfer or conversion, which progress() and close() then speak of.
@@ -70,12 +80,12 @@ local TRANSFERRED = {
   "source", "size", "digest", "digests", "idle_timeout", "connect_timeout",
 }
 
-local function transfer(opts, format, output)
-  local wanted = { format = format, output = output }
+local function transfer(opts, image, output)
+  local wanted = { format = image.format, guessed = image.guessed, output = output }
   for _, name in ipairs(TRANSFERRED) do
     wanted[name] = opts[name]
   end
-  if format ~= "stream" then
+  if image.format ~= "stream" then
     wanted.capacity, wanted.sha512 = opts.capacity, opts.sha512
   end
   return assert(disk.transfer(wanted))
@@ -94,20 +104,35 @@ local function remover(path)
   end })
 end
 
-local function run(self)
+-- From a file that is here, whole and as it was announced.
+local function decode(self, image, path)
   local opts = self.opts
-  local format, direct = format_of(opts)
-  if direct then
-    return through(self, transfer(opts, format, opts.output))
-  elseif opts.source.file and not opts.size and not opts.digest and not opts.digests then
-    return through(self, conversion(opts, format, opts.source.file))
-  end
+  return through(self, image.direct and transfer({
+    source = { file = path }, capacity = opts.capacity, sha512 = opts.sha512,
+  }, image, opts.output) or conversion(opts, image.format, path))
+end
+
+local function by_way_of_file(self, image)
+  local opts = self.opts
   local stream = opts.output .. ".stream"
   local _ <close> = remover(stream)
-  local received = through(self, transfer(opts, "stream", stream))
-  local result = through(self, conversion(opts, format, stream))
+  local received = through(self, transfer(opts, { format = "stream" }, stream))
+  image = image
+    or judge("auto", assert(file.read(stream, { first = formats.HEAD_BYTES })))
+  local result = decode(self, image, stream)
   result.digests, result.received = received.digests, received.received
   return result
+end
+
+local function run(self)
+  local opts = self.opts
+  local image = look(opts)
+  if image and image.direct then
+    return through(self, transfer(opts, image, opts.output))
+  elseif opts.source.file and not opts.size and not opts.digest and not opts.digests then
+    return decode(self, image, opts.source.file)
+  end
+  return by_way_of_file(self, image)
 end
 
 --- fetching:wait() -> result | nil, err                                 [waits]

@@ -1,10 +1,11 @@
 --- disk.formats: what images of disks look like, and which ones are refused. Pure.
 --
--- A format that its source states is never guessed again; a header that contradicts it,
--- or names another file, is refused here, before any other program sees the image.
+-- A format that its source states is never guessed again; a header that contradicts it is
+-- refused here, before any other program sees the image (and disk.whole looks further).
 
 local disk = require "host.disk"
 local errors = require "host.error"
+local heads = require "disk.heads"
 
 local M = {}
 
@@ -28,18 +29,26 @@ local ALIASES = { vpc = "vhd", iso = "raw" }
 
 M.NAMES = "auto, vmdk, raw, qcow2, vdi, vhd or vhdx"
 
-local QCOW2_BACKING, QCOW2_CRYPT, QCOW2_FEATURES = 9, 33, 73 -- offsets, from 1
-local VDI_DATA, VDI_BLOCK, VDI_ALLOCATED = 0x159, 0x179, 0x185
-local QCOW2_DATA_FILE = 4          -- bit of the features
 local VMDK_MARKED_STREAM = 0x30000 -- flags: compressed grains, with markers
 
 local function fail(kind, fmt, ...)
   return nil, errors.new(kind, fmt:format(...))
 end
 
-local function printable(text)
-  return (tostring(text):sub(1, MAX_NAME):gsub("[^\32-\126]", "?"))
+--- formats.printable(text, most?) -> text that may stand in a message
+-- What is longer than `most` bytes (200) loses its middle: names begin well, and advice
+-- stands at the end.
+function M.printable(text, most)
+  most = most or MAX_NAME
+  text = tostring(text)
+  if #text > most then
+    local half = (most - 5) // 2
+    text = text:sub(1, half) .. " ... " .. text:sub(-half)
+  end
+  return (text:gsub("[^\32-\126]", "?"))
 end
+
+local printable = M.printable
 
 --- formats.canonical(name) -> format | nil, err
 -- "vpc" and "iso" are the names that OpenStack has for two of ours.
@@ -57,10 +66,14 @@ function M.driver(format)
 end
 
 --- formats.guess(head) -> format | nil, err
--- For an image whose format nobody stated. What has no header is raw.
+-- For an image whose format nobody stated. What has no header that we know is raw; what
+-- has one of something else must be stated to be raw.
 function M.guess(head)
-  local magic = disk.magic(head)
-  if not magic then
+  local magic, known = disk.magic(head), heads.find(head)
+  if known and not magic then
+    return fail("unsupported", "it begins as %s, which is no disk; %s. If it is a raw "
+      .. "disk nevertheless, state the format raw", known.what, known.advice)
+  elseif not magic then
     return "raw"
   end
   local format = BY_MAGIC[magic]
@@ -80,45 +93,16 @@ function M.streams(format, head)
   return format == "raw"
 end
 
-local function check_qcow2(head)
-  if #head < 104 then
-    return fail("format", "the image ends within its header")
-  end
-  local version = string.unpack(">I4", head, 5)
-  if version ~= 2 and version ~= 3 then
-    return fail("unsupported", "a qcow of version %d; 2 and 3 are decoded", version)
-  elseif string.unpack(">I8", head, QCOW2_BACKING) ~= 0 then
-    return fail("unsupported", "the image is not whole: it has a backing file; flatten "
-      .. "it where it comes from (qemu-img convert)")
-  elseif string.unpack(">I4", head, QCOW2_CRYPT) ~= 0 then
-    return fail("unsupported", "the image is encrypted")
-  elseif version == 3
-    and string.unpack(">I8", head, QCOW2_FEATURES) & QCOW2_DATA_FILE ~= 0 then
-    return fail("unsupported", "the image is not whole: its data are in another file")
-  end
-  return true
-end
-
-local function check_vmdk(head)
-  if head:sub(1, 4) ~= "KDMV" and head:sub(1, 4) ~= "COWD" then
-    return fail("unsupported", "a descriptor, whose extents are in other files; export "
-      .. "the machine as a stream-optimised VMDK")
-  end
-  return true
-end
-
 --- formats.check_head(format, head) -> true | nil, err
--- That an image of a stated format begins like one, and is all in one file.
+-- That an image of a stated format begins like one.
 function M.check_head(format, head)
   local found = disk.magic(head)
   local wanted = DECODED_BY_QEMU[format].magic
   if wanted and found ~= wanted or not wanted and found and BY_MAGIC[found] ~= format then
+    local known = not found and heads.find(head)
     return fail("format", "byte 0: no %s begins so%s", format,
-      found and (", but a " .. found .. " does") or "")
-  elseif format == "qcow2" then
-    return check_qcow2(head)
-  elseif format == "vmdk" then
-    return check_vmdk(head)
+      found and (", but a " .. found .. " does") or known and (", but " .. known.what
+      .. " does; " .. known.advice) or "")
   end
   return true
 end
@@ -127,25 +111,6 @@ end
 -- Whether `qemu-img check` knows more of it than `info`.
 function M.has_check(format)
   return format ~= "vhd"
-end
-
---- formats.check_size(format, head, size) -> true | nil, err
--- That an image of `size` bytes has all the blocks that its header counts, where its
--- decoder does not look.
--- Source: VirtualBox, VDICore.h (VDIHEADER1PLUS)
-function M.check_size(format, head, size)
-  if format ~= "vdi" then
-    return true
-  elseif #head < VDI_ALLOCATED + 3 then
-    return fail("format", "the image ends within its header")
-  end
-  local data = string.unpack("<I4", head, VDI_DATA)
-  local block, extra = string.unpack("<I4I4", head, VDI_BLOCK)
-  local needed = data + string.unpack("<I4", head, VDI_ALLOCATED) * (block + extra)
-  if size < needed then
-    return fail("format", "byte %d: the image ends, its blocks do at %d", size, needed)
-  end
-  return true
 end
 
 -- Of a VMDK: every extent is in the image itself.
@@ -191,7 +156,5 @@ function M.check_info(info, format, path, opts)
   end
   return capacity
 end
-
-M.printable = printable
 
 return M

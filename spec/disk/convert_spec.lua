@@ -73,6 +73,25 @@ describe("disk.convert", function()
     disks.run(("cmp -n %d '%s' '%s'"):format(size, raw, output))
   end)
 
+  it("takes all of a VHD whose cylinders and heads are less than its size", function()
+    -- As VirtualBox writes: of its writers qemu-img believes the geometry.
+    for _, kind in ipairs { "fixed", "dynamic" } do
+      local path = image("vbox.vhd", "vpc", "-o force_size=on,subformat=" .. kind)
+      local bytes = assert(file.read(path, { max = 1 << 30 }))
+      local content = bytes:sub(1, -513)
+      local footer = disks.vhd_footer(size, {
+        type = kind == "fixed" and 2 or 3, creator = "vbox", cylinders = 2, spare = 0x0411,
+        data = kind == "fixed" and -1 or 512,
+      })
+      if kind == "dynamic" then
+        content = footer .. content:sub(513)
+      end
+      disks.write(path, content .. footer)
+      assert.equal(size, assert(run(path, "vhd")).capacity)
+      assert.equal(disks.digest("sha256", raw), disks.digest("sha256", output))
+    end
+  end)
+
   it("takes compressed clusters, and says what it took and gave", function()
     local path = image("small, a:b.qcow2", "qcow2", "-c")
     local result = assert(run(path, "qcow2", { sha512 = true, capacity = size }))

@@ -120,8 +120,89 @@ describe("disk.fetch from a server", function()
     assert.matches("\r\nRange: bytes=0%-4095\r\n", server:requests()[1])
   end)
 
-  it("wants the format stated where the server has no ranges", function()
-    server:on("/disk", { web.answer(vmdk) })
-    refused("unsupported", "state it", run({ url = url }, "auto"))
+  it("finds out the format where the server has no ranges", function()
+    for _, bytes in ipairs { vmdk, bytes_of(image("a.qcow2", "qcow2")) } do
+      server:on("/disk", { web.answer(bytes) })
+      local result = whole(run({ url = url }, "auto", { digests = { "sha256" } }))
+      assert.equal(#bytes, result.received)
+      assert.equal(disks.digest("sha256", disks.write(images .. "/sent", bytes)),
+        result.digests.sha256)
+    end
+  end)
+
+  it("converts a VMDK that is no stream once it knows that", function()
+    local bytes = bytes_of(image("sparse.vmdk", "vmdk"))
+    local head = "HTTP/1.1 206 Partial Content\r\nContent-Length: 4096\r\n\r\n"
+    server:on("/disk", { head .. bytes:sub(1, 4096) }, { web.answer(bytes) })
+    whole(run({ url = url }, "auto"))
+  end)
+
+  it("says why the server gives nothing", function()
+    refused("http", "404", run({ url = url .. "/none" }, "auto"))
+    server:close()
+    refused("connect", "", run({ url = url }, "auto"))
+    server = httpd.new()
+  end)
+end)
+
+describe("disk.fetch of what nobody states the format of", function()
+  local server, url
+
+  before_each(function()
+    server = httpd.new()
+    url = ("http://127.0.0.1:%d"):format(server:port())
+  end)
+
+  after_each(function()
+    server:close()
+  end)
+
+  -- Every way in which bytes come here; each calls f(result, err).
+  local function each_way(bytes, f)
+    f(run({ file = disks.write(images .. "/unknown", bytes) }, "auto"))
+    os.remove(output)
+    server:on("/disk", { web.answer(bytes) })
+    f(run({ url = url .. "/disk" }, "auto"))
+    os.remove(output)
+    local head = bytes:sub(1, 4096)
+    server:on("/ranges", { ("HTTP/1.1 206 Partial Content\r\nContent-Length: %d\r\n\r\n%s")
+      :format(#head, head) }, { web.answer(bytes) })
+    f(run({ url = url .. "/ranges" }, "auto"))
+    os.remove(output)
+  end
+
+  local filler = ("\1\0"):rep(4096)
+  local REFUSED = {
+    { "an archive", "\x1f\x8b\8\0" .. filler, "unsupported", "gzip" },
+    { "a page", "<html>\n" .. ("please log in "):rep(512), "unsupported", "text" },
+    { "ESXi's snapshot", string.pack("<I8I8", 0xcafebabe, 1) .. filler, "unsupported",
+      "SESparse" },
+    { "a DMG", filler .. "koly" .. ("\0"):rep(508), "unsupported", "DMG" },
+    { "a byte", "\1", "format", "within a sector" },
+    { "a piece of a sector", filler .. "\1", "format", "within a sector" },
+    { "a VHD whose beginning is lost", filler .. disks.vhd_footer(#filler, { type = 3 }),
+      "format", "type 3" },
+    { "a QED", "QED\0" .. filler, "unsupported", "QED" },
+  }
+  for _, case in ipairs(REFUSED) do
+    it("refuses " .. case[1] .. " whichever way it comes", function()
+      each_way(case[2], function(got, err)
+        refused(case[3], case[4], got, err)
+      end)
+    end)
+  end
+
+  it("takes a fixed VHD without its footer whichever way it comes", function()
+    each_way(filler .. disks.vhd_footer(#filler), function(result, err)
+      assert(result, err)
+      assert.equal(#filler, result.capacity)
+      assert.equal(filler, bytes_of(output))
+    end)
+  end)
+
+  it("takes for raw what is stated to be", function()
+    local bytes = "\x1f\x8b\8\0" .. ("\1\0"):rep(254)
+    assert(run({ file = disks.write(images .. "/unknown", bytes) }, "raw"))
+    assert.equal(bytes, bytes_of(output))
   end)
 end)

@@ -203,11 +203,19 @@ describe("disk.transfer of a raw disk", function()
     assert.is_true(assert(file.stat(output)).blocks_bytes < 600 * 1024)
   end)
 
-  it("takes any size if none is given, but an empty disk", function()
-    assert.equal(4097, assert(fetch_raw(raw:sub(1, 4097))).capacity)
-    assert.equal(4097, assert(file.stat(output)).size)
+  it("takes any number of sectors if no size is given, but none", function()
+    assert.equal(4608, assert(fetch_raw(raw:sub(1, 4608))).capacity)
+    assert.equal(4608, assert(file.stat(output)).size)
     os.remove(output)
     refused("format", "byte 0: the stream is empty", fetch_raw(""))
+  end)
+
+  it("refuses what ends within a sector, also where its size is as announced", function()
+    for _, n in ipairs { 1, 511, 513, 4097, (1 << 20) + 1 } do
+      refused("format", "byte " .. n .. ": the stream ends within a sector",
+        fetch_raw(raw:sub(1, n)))
+    end
+    refused("format", "within a sector", fetch_raw(raw:sub(1, 4097), { capacity = 4097 }))
   end)
 
   it("refuses a disk of another size", function()
@@ -217,8 +225,57 @@ describe("disk.transfer of a raw disk", function()
   end)
 
   it("refuses a disk that begins as another image format", function()
-    local bytes = "QFI\xfb" .. ("\0"):rep(8192)
+    local bytes = "QFI\xfb" .. ("\0"):rep(8188)
     refused("unsupported", "qcow2", fetch_raw(bytes))
+  end)
+end)
+
+describe("disk.transfer of what is guessed to be a raw disk", function()
+  local function fetch_guessed(bytes, changes)
+    return fetch(stream("disk.img", bytes), with({ format = "raw", guessed = true }, changes))
+  end
+
+  -- A fixed VHD with a disk of so many sectors; `fields` of its footer.
+  local function vhd(sectors, fields)
+    local content = ("\1"):rep(sectors * 512)
+    return content .. disks.vhd_footer(#content, fields), content
+  end
+
+  it("leaves the footer of a fixed VHD away, wherever it falls", function()
+    for _, sectors in ipairs { 1, 2047, 2048, 2049, 6144 } do
+      local bytes, content = vhd(sectors)
+      local known = sectors % 2 == 0 and #content or nil
+      local result = assert(fetch_guessed(bytes, { sha512 = true, capacity = known }))
+      assert.equal(#content, result.capacity)
+      assert.equal(#bytes, result.received)
+      assert.equal(#content, assert(file.stat(output)).size)
+      assert.equal(disks.digest("sha512", output), result.sha512)
+      assert.equal(disks.digest("sha512", disks.write(folder .. "/want", content)), result.sha512)
+      os.remove(output)
+      os.remove(folder .. "/want")
+    end
+  end)
+
+  it("takes a stated raw disk as it is, whatever its last bytes are", function()
+    local bytes = vhd(8)
+    assert.equal(#bytes, assert(fetch_guessed(bytes, { guessed = false })).capacity)
+  end)
+
+  it("refuses the footer of any other VHD", function()
+    refused("format", "wrong checksum", fetch_guessed((vhd(8, { checksum = 7 }))))
+    refused("format", "of type 3", fetch_guessed((vhd(8, { type = 3 }))))
+    refused("format", "of type 4", fetch_guessed((vhd(8, { type = 4 }))))
+    refused("format", "a disk of 8192 bytes, but 4096 came",
+      fetch_guessed((vhd(8, { size = 8192 }))))
+    refused("unsupported", "saved state", fetch_guessed((vhd(8, { saved = 1 }))))
+    refused("format", "without a disk", fetch_guessed((vhd(0))))
+    refused("format", "goes on", fetch_guessed(vhd(8), { capacity = 2048 }))
+    refused("format", "goes on", fetch_guessed(("\1"):rep(4096), { capacity = 4096 - 512 }))
+  end)
+
+  it("refuses an Apple disk image, which only its end tells", function()
+    refused("unsupported", "DMG",
+      fetch_guessed(("\1"):rep(4096) .. "koly" .. ("\0"):rep(508)))
   end)
 end)
 

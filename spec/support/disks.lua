@@ -143,6 +143,23 @@ function M.insert(bytes, at, more)
   return bytes:sub(1, at) .. more .. bytes:sub(at + 1)
 end
 
+--- disks.vhd_footer(size, fields) -> 512 bytes
+-- Of a VHD with a disk of `size` bytes. `fields`: type (2: fixed), size, saved, checksum,
+-- creator, cylinders, heads and sectors (spare), and where its dynamic header is (data).
+function M.vhd_footer(size, fields)
+  fields = fields or {}
+  local bytes = string.pack(">c8I4I4i8I4c4I4c4I8I8I2I2I4I4c16B", "conectix", 2, 0x10000,
+    fields.data or -1, 0, fields.creator or "win ", 0x60001, "Wi2k", size, fields.size or size,
+    fields.cylinders or 0, fields.spare or 0, fields.type or 2, 0, ("\7"):rep(16),
+    fields.saved or 0)
+  bytes = bytes .. ("\0"):rep(512 - #bytes)
+  local sum = 0
+  for i = 1, #bytes do
+    sum = sum + bytes:byte(i)
+  end
+  return M.put(bytes, 64, string.pack(">I4", fields.checksum or ~sum & 0xffffffff))
+end
+
 M.footer_style = vmdk.footer_style
 M.head_style = vmdk.head_style
 M.marker = vmdk.marker

@@ -119,12 +119,12 @@ int vic_file_read(const char *path, size_t most, const atomic_bool *stop, char *
     return -1;
 }
 
-int vic_file_head(const char *path, size_t most, char **data, size_t *size,
+int vic_file_part(const char *path, uint64_t offset, size_t most, char **data, size_t *size,
                   struct vic_error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     char *bytes = vic_alloc(most);
-    ssize_t n = fd < 0 ? -1 : pread(fd, bytes, most, 0);
+    ssize_t n = fd < 0 ? -1 : pread(fd, bytes, most, (off_t)offset);
 
     if (n < 0) {
         vic_error_errno(err, errno, "reading %s", path);

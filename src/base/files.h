@@ -13,14 +13,15 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Reads a file, a pipe or a device to its end; kind invalid if that is more than
  * `most` bytes. free() *data. */
 int vic_file_read(const char *path, size_t most, const atomic_bool *stop, char **data,
                   size_t *size, struct vic_error *err);
 
-/* The first `most` bytes of a file, or all if it has less. free() *data. */
-int vic_file_head(const char *path, size_t most, char **data, size_t *size,
+/* `most` bytes of a file from `offset` on, or all that it has there. free() *data. */
+int vic_file_part(const char *path, uint64_t offset, size_t most, char **data, size_t *size,
                   struct vic_error *err);
 
 /* Puts a whole new file in the place of `path`, durably: whoever looks, also after a

@@ -144,6 +144,13 @@ const char *vic_stages_digest(const struct vic_stages *s, enum vic_algorithm alg
     return vic_digest_hex(s->digest, algorithm);
 }
 
+static enum vic_plain_kind plain_kind(const struct vic_transfer_opts *opts)
+{
+    if (opts->format == VIC_DISK_STREAM)
+        return VIC_PLAIN_BYTES;
+    return opts->guessed ? VIC_PLAIN_GUESSED : VIC_PLAIN_DISK;
+}
+
 struct vic_stages *vic_stages_new(const struct vic_transfer_opts *opts,
                                   struct vic_output *output, struct vic_sink *ordered,
                                   struct vic_error *err)
@@ -170,7 +177,7 @@ struct vic_stages *vic_stages_new(const struct vic_transfer_opts *opts,
     if (opts->format == VIC_DISK_VMDK)
         s->vmdk = vic_vmdk_new(batches, opts->capacity);
     else
-        s->plain = vic_plain_new(batches, opts->capacity);
+        s->plain = vic_plain_new(batches, plain_kind(opts), opts->capacity);
     s->digest = vic_digest_new(digests, s->vmdk ? vic_vmdk_sink(s->vmdk)
                                                 : vic_plain_sink(s->plain));
     return s;

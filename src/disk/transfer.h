@@ -24,6 +24,7 @@ struct vic_transfer_opts {
     const char *file;                 /* the stream is this file, or ... */
     struct vic_http_source_opts http; /* ... this GET */
     enum vic_disk_format format;
+    bool guessed; /* raw, because nobody said so and no header says otherwise */
     const char *output;       /* goes there as a raw file, or ... */
     struct vic_spool *spool;  /* ... as it comes into this */
     uint64_t capacity; /* bytes that the disk must have, 0: any */

@@ -91,6 +91,9 @@ static void on_thread_end(void *arg)
  *   opts.source.file       string   a file, in place of url
  *   opts.format            string   "vmdk" (stream-optimised), "raw", or "stream": any
  *                                   bytes, kept as they come for somebody to decode
+ *   opts.guessed           boolean  of "raw": nobody has said so, only no header says
+ *                                   otherwise. What stands at the end is looked at, and
+ *                                   the footer of a fixed VHD is no part of the disk (false)
  *   opts.output            string   path of the raw file; one that exists is replaced
  *   opts.spool             spool    in place of output: kept there as it comes, and used
  *                                   while it comes; what is there already is not

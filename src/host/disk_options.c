@@ -23,6 +23,7 @@ struct transfer_opts {
     size_t capacity;
     size_t size;
     bool sha512;
+    bool guessed;
     double idle_timeout;
     double connect_timeout;
 };
@@ -144,6 +145,7 @@ void vic_disk_options(lua_State *L, int index, struct vic_transfer_opts *opts)
         { "capacity", VIC_OPTION_SIZE, offsetof(struct transfer_opts, capacity) },
         { "size", VIC_OPTION_SIZE, offsetof(struct transfer_opts, size) },
         { "sha512", VIC_OPTION_BOOL, offsetof(struct transfer_opts, sha512) },
+        { "guessed", VIC_OPTION_BOOL, offsetof(struct transfer_opts, guessed) },
         { "idle_timeout", VIC_OPTION_SECONDS,
           offsetof(struct transfer_opts, idle_timeout) },
         { "connect_timeout", VIC_OPTION_SECONDS,
@@ -174,6 +176,7 @@ void vic_disk_options(lua_State *L, int index, struct vic_transfer_opts *opts)
     opts->capacity = given.capacity;
     opts->size = given.size;
     opts->sha512 = given.sha512;
+    opts->guessed = given.guessed;
     opts->http.idle_timeout = given.idle_timeout;
     opts->http.connect_timeout = given.connect_timeout;
     read_source(L, index, opts);

@@ -24,8 +24,8 @@ static int run_read(struct vic_job *job)
     struct vic_file_job *file = (struct vic_file_job *)job;
 
     if (file->opts.first)
-        return vic_file_head(file->path, file->opts.first, &file->data, &file->size,
-                             &job->err);
+        return vic_file_part(file->path, file->opts.offset, file->opts.first, &file->data,
+                             &file->size, &job->err);
     return vic_file_read(file->path, file->opts.max, &job->stop, &file->data, &file->size,
                          &job->err);
 }
@@ -44,6 +44,7 @@ static int push_data(lua_State *L, struct vic_job *job)
  *   path        string  a file, pipe or device; read to its end
  *   opts.max    bytes   what is larger is refused                    (default 16 MiB)
  *   opts.first  bytes   only so many, of a file of any size          (default: all)
+ *   opts.offset bytes   and these from there on                      (default: 0)
  *   err         notfound, denied, io; invalid: it is larger
  */
 static int l_file_read(lua_State *L)

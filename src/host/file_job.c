@@ -51,6 +51,7 @@ void vic_file_read_opts(lua_State *L, int index, struct vic_file_opts *opts)
     static const struct vic_option options[] = {
         { "max", VIC_OPTION_SIZE, FIELD(max) },
         { "first", VIC_OPTION_SIZE, FIELD(first) },
+        { "offset", VIC_OPTION_SIZE, FIELD(offset) },
         { "mode", VIC_OPTION_UNSIGNED, FIELD(mode) },
         { "parents", VIC_OPTION_BOOL, FIELD(parents) },
         { "missing_ok", VIC_OPTION_BOOL, FIELD(missing_ok) },

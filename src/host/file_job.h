@@ -16,6 +16,7 @@
 struct vic_file_opts {
     size_t max;
     size_t first;
+    size_t offset;
     unsigned mode;
     bool parents;
     bool missing_ok;
