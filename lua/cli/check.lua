@@ -13,6 +13,7 @@ local plan = require "policy.plan"
 local sample = require "sample"
 local scripts = require "scripts"
 local site_of = require "cli.site"
+local terminal = require "cli.terminal"
 local yaml = require "host.yaml"
 
 local M = {}
@@ -124,8 +125,9 @@ local function report(decisions, found)
     end
   end
   env.stdout(comparison.text(compared) .. "\n")
+  local style = terminal.style(1)
   for _, finding in ipairs(found) do
-    env.stdout(findings.line(finding) .. "\n")
+    env.stdout(terminal.finding(finding, style) .. "\n")
   end
 end
 
@@ -147,7 +149,8 @@ local function check_dir(values)
     },
   }, generation)
   if not values.quiet then
-    report(decisions, made.findings)
+    report(decisions, findings.arrange(made.findings, { machine = machine,
+      skip = (import.spec or {}).skipPreflightChecks }))
     env.stdout(("generation %s: %s\n"):format(generation.hash,
       table.concat(generation.names, ", ")))
   end

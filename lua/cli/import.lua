@@ -10,7 +10,6 @@ local digest = require "host.digest"
 local env = require "host.env"
 local errors = require "host.error"
 local file = require "host.file"
-local findings = require "flows.import.findings"
 local input = require "cli.input"
 local json = require "host.json"
 local kinds = require "kinds"
@@ -19,6 +18,7 @@ local outage = require "flows.import.outage"
 local progress = require "cli.progress"
 local scripts = require "scripts"
 local sessions = require "sessions"
+local shown = require "cli.shown"
 local site_of = require "cli.site"
 local store = require "store.directory"
 local target = require "targets.directory"
@@ -108,42 +108,13 @@ local function restart(objects, import)
     { status = fresh }, { status = true }))
 end
 
--- What is shown while disks are on their way.
-local function observer(bars)
-  local shown, last = {}, {}
-  function shown.working(_, import, message)
-    local name = import.metadata.name
-    if message ~= "" and message ~= last[name] then
-      last[name] = message
-      bars:say(("%s: %s"):format(name, message))
-    end
-  end
-  function shown.disk_started(_, _, disk, transfer)
-    bars:add(disk.name, transfer, disk.capacity_bytes)
-  end
-  function shown.disk_ended(_, _, disk, transfer, result, err)
-    local seconds = bars:remove(transfer)
-    if not result then
-      bars:say(("%s: %s"):format(disk.name, err.message))
-      return
-    end
-    bars:say(("%s: whole, %s, received %s in %s"):format(disk.name,
-      progress.bytes_text(result.capacity), progress.bytes_text(result.received),
-      progress.time_text(seconds)))
-    if result.sha512 then
-      bars:say(("%s: sha512 %s"):format(disk.name, result.sha512))
-    end
-  end
-  return shown
-end
-
 local function give_up_after(values)
   local text = values["give-up-after"] or GIVE_UP
   return outage.seconds(text) or error(errors.new("invalid",
     ("--give-up-after %s: must be a duration such as 90m or 24h"):format(text)))
 end
 
-local function environment(values, found, objects, opened, bars, generation)
+local function environment(values, found, objects, opened, generation)
   return {
     store = objects,
     target = target.new(values.output, {
@@ -163,7 +134,6 @@ local function environment(values, found, objects, opened, bars, generation)
     is_final = function(err)
       return FINAL[err.kind] or false
     end,
-    observer = observer(bars),
   }
 end
 
@@ -183,16 +153,6 @@ local function ended(import, result)
   return nil
 end
 
-local function say_findings(bars, import, said)
-  for _, finding in ipairs(import.status and import.status.findings or {}) do
-    local line = findings.line(finding)
-    if finding.severity ~= "Blocks" and not said[line] then
-      said[line] = true
-      bars:say(line)
-    end
-  end
-end
-
 -- What a failed import has not removed yet, as text; nil: nothing.
 local function left_behind(import)
   local names = {}
@@ -204,13 +164,13 @@ end
 
 -- Runs one import to its end; one that has failed, until nothing is left of it, or that
 -- cannot be had.
-local function run_import(flow, import, ctx, bars)
+local function run_import(flow, import, ctx)
   local key = { namespace = import.metadata.namespace, name = import.metadata.name }
-  local said, cleanings = {}, 0
+  local cleanings = 0
   while true do
     local result = flow.reconcile(key, ctx)
     local now = assert(ctx.store:get(import.kind, key.namespace, key.name))
-    say_findings(bars, now, said)
+    ctx.observer:findings(now)
     local ok, message = ended(now, result)
     local left = ok == false and left_behind(now)
     if ok ~= nil and not (left and result and cleanings < CLEANINGS) then
@@ -281,14 +241,20 @@ local function import_all(values)
     strict_tls = true,
   })
   local bars <close> = progress.new()
-  local ctx = environment(values, found, objects, opened, bars, generation)
+  local ctx = environment(values, found, objects, opened, generation)
+  local seen <close> = shown.new(bars, function(plan, disk)
+    return ctx.target.disks:path(plan, disk)
+  end)
+  ctx.observer = seen
   check_sources(generation.code:require("flows.source"), found, ctx)
 
   local flow = generation.code:require("flows.import")
   local code = 0
   for _, import in ipairs(found.imports) do
+    seen:begun(import)
     restart(objects, apply(objects, import))
-    local ok, message, last = run_import(flow, import, ctx, bars)
+    local ok, message, last = run_import(flow, import, ctx)
+    seen:ended()
     code = math.max(code, report(values, last, ok, message))
   end
   return code

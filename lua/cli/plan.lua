@@ -6,13 +6,13 @@ local command = require "cli.command"
 local env = require "host.env"
 local errors = require "host.error"
 local file = require "host.file"
-local findings = require "flows.import.findings"
 local input = require "cli.input"
 local json = require "host.json"
 local kinds = require "kinds"
 local scripts = require "scripts"
 local sessions = require "sessions"
 local site_of = require "cli.site"
+local terminal = require "cli.terminal"
 local yaml = require "host.yaml"
 
 local M = {}
@@ -106,8 +106,9 @@ end
 local function print_plan(import, seen)
   env.stdout(("--- # import %s/%s\n"):format(import.metadata.namespace,
     import.metadata.name))
+  local style = terminal.style(1)
   for _, finding in ipairs(seen.findings) do
-    env.stdout("# " .. findings.line(finding) .. "\n")
+    env.stdout(terminal.finding(finding, style, "# ") .. "\n")
   end
   env.stdout(seen.plan and yaml.dump(seen.plan) or "{}\n")
 end

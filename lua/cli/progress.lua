@@ -5,6 +5,7 @@
 
 local env = require "host.env"
 local task = require "host.task"
+local terminal = require "cli.terminal"
 local time = require "host.time"
 
 local methods = {}
@@ -13,7 +14,11 @@ local mt = { __name = "cli.progress", __index = methods }
 local M = {}
 
 local REDRAW = 0.2      -- seconds, on a terminal
-local LINE_EVERY = 10   -- seconds between two plain lines of one disk
+local MOST_DRAWN = 8    -- disks; a small terminal has room for no more
+local MOST_BAR, LEAST_BAR, LEAST_NAME = 40, 10, 4 -- columns
+
+-- Seconds between two plain lines of one disk: the first soon, then ever fewer.
+local LINE_FIRST, LINE_MOST = 10, 60
 
 local function bytes_text(bytes)
   local units = { "B", "KiB", "MiB", "GiB", "TiB" }
@@ -39,7 +44,7 @@ local function figures(entry, now)
   local of = p.capacity or entry.capacity or 0
   local elapsed = math.max(now - entry.since, 0.001)
   local speed = p.position / elapsed
-  local left = speed > 0 and math.max(of - p.position, 0) / speed or nil
+  local left = speed > 0 and of > 0 and math.max(of - p.position, 0) / speed or nil
   return {
     position = p.position,
     of = of,
@@ -49,18 +54,83 @@ local function figures(entry, now)
   }
 end
 
-local function text_of(entry, f)
-  return ("%s  %3d %%  %s of %s  %s/s received%s"):format(entry.label,
-    math.floor(f.part * 100), bytes_text(f.position), bytes_text(f.of),
-    bytes_text(f.rate), f.left and "  " .. time_text(f.left) .. " left" or "")
+-- Nothing has come, and nobody knows how much there is: then there is no figure.
+local function waits(f)
+  return f.position == 0 and f.of == 0
 end
 
+local function share(f)
+  return f.of > 0 and ("%3d %%"):format(math.floor(f.part * 100)) or nil
+end
+
+local function passed(f)
+  return bytes_text(f.position)
+end
+
+local function passed_of(f)
+  return f.of > 0 and ("%s of %s"):format(passed(f), bytes_text(f.of)) or passed(f)
+end
+
+local function rate(f)
+  return bytes_text(f.rate) .. "/s"
+end
+
+local function received(f)
+  return rate(f) .. " received"
+end
+
+local function left(f)
+  return f.left and time_text(f.left) .. " left" or nil
+end
+
+-- What a line says, from all there is to what a narrow terminal has room for.
+local FORMS = {
+  { share, passed_of, received, left },
+  { share, passed_of, rate, left },
+  { share, passed_of, left },
+  { share, passed_of },
+  { share, passed },
+  { share },
+}
+
+local function text_of(form, f)
+  if waits(f) then
+    return "waiting for the source"
+  end
+  local parts = {}
+  for _, part in ipairs(form) do
+    parts[#parts + 1] = part(f)
+  end
+  return table.concat(parts, "  ")
+end
+
+-- The name cut to `room` columns, at a character's border.
+local function name_in(label, room)
+  if terminal.width(label) <= room then
+    return label
+  end
+  local at = utf8.len(label) and utf8.offset(label, room) or room
+  return label:sub(1, at - 1) .. "~"
+end
+
+-- The fullest form that has room beside the name; a bar in what is left. No figure is
+-- ever cut: the name is.
 local function bar_of(entry, f, columns)
-  local text = text_of(entry, f)
-  local width = math.max(10, math.min(40, columns - #text - 4))
-  local full = math.floor(f.part * width)
-  return ("[%s%s] %s"):format(("#"):rep(full), (" "):rep(width - full), text)
-    :sub(1, columns - 1)
+  local width, text = columns - 1, nil
+  for _, form in ipairs(FORMS) do
+    text = text_of(form, f)
+    if terminal.width(entry.label) + 2 + #text <= width then
+      break
+    end
+  end
+  local label = name_in(entry.label, math.max(width - 2 - #text, LEAST_NAME))
+  local line = label .. "  " .. text
+  local room = math.min(MOST_BAR, width - terminal.width(line) - 3)
+  if room < LEAST_BAR or waits(f) then
+    return line
+  end
+  local full = math.floor(f.part * room)
+  return ("[%s%s] %s"):format(("#"):rep(full), (" "):rep(room - full), line)
 end
 
 local function erase(self)
@@ -73,8 +143,11 @@ end
 local function draw(self)
   erase(self)
   local columns, now, lines = self.columns(), self.now(), {}
-  for _, entry in ipairs(self.entries) do
-    lines[#lines + 1] = bar_of(entry, figures(entry, now), columns)
+  for i = 1, math.min(#self.entries, MOST_DRAWN) do
+    lines[i] = bar_of(self.entries[i], figures(self.entries[i], now), columns)
+  end
+  if #self.entries > MOST_DRAWN then
+    lines[#lines + 1] = ("and %d more"):format(#self.entries - MOST_DRAWN)
   end
   if #lines > 0 then
     self.write(table.concat(lines, "\n") .. "\n")
@@ -85,9 +158,10 @@ end
 local function print_due(self)
   local now = self.now()
   for _, entry in ipairs(self.entries) do
-    if now - entry.said >= LINE_EVERY then
-      entry.said = now
-      self.write(text_of(entry, figures(entry, now)) .. "\n")
+    if now - entry.said >= entry.pause then
+      entry.said, entry.pause = now, math.min(2 * entry.pause, LINE_MOST)
+      self.write(("%s: %s\n"):format(entry.label,
+        text_of(FORMS[1], figures(entry, now)):gsub("^ +", "")))
     end
   end
 end
@@ -115,6 +189,7 @@ function methods:add(label, transfer, capacity)
   local now = self.now()
   self.entries[#self.entries + 1] = {
     label = label, transfer = transfer, capacity = capacity, since = now, said = now,
+    pause = LINE_FIRST,
   }
   self.runner = self.runner or task.spawn(run, self)
 end
@@ -132,10 +207,18 @@ function methods:remove(transfer)
 end
 
 --- progress:say(line)
--- A line that stays, above the bars.
+-- A line that stays, above the bars; on a terminal as many as it needs.
 function methods:say(line)
   erase(self)
-  self.write(line .. "\n")
+  self.write(terminal.wrap(line, self.style.columns and self.style.columns - 1, "  ")
+    .. "\n")
+end
+
+--- progress:finding(finding)
+-- The same, of a finding.
+function methods:finding(finding)
+  erase(self)
+  self.write(terminal.finding(finding, self.style) .. "\n")
 end
 
 function methods:close()
@@ -152,20 +235,22 @@ M.time_text = time_text
 
 --- progress.new(opts) -> progress, to be closed
 --
---   opts.terminal  boolean   draw bars (default: whether stderr is a terminal)
+--   opts.terminal  boolean   draw bars (default: whether stderr is a terminal that can)
+--   opts.style     table     of terminal.style (default: stderr's)
 --   opts.write     function  (text) (default: to stderr)
 --   opts.now       function  () -> seconds (default: host.time.monotonic)
 --   opts.columns   function  () -> width of the terminal (default: host.env.columns)
 function M.new(opts)
   opts = opts or {}
-  local terminal = opts.terminal
-  if terminal == nil then
-    terminal = env.is_terminal(2)
+  local draws = opts.terminal
+  if draws == nil then
+    draws = env.is_terminal(2) and not terminal.is_dumb()
   end
   return setmetatable({
     entries = {},
     drawn = 0,
-    terminal = terminal,
+    terminal = draws,
+    style = opts.style or terminal.style(2),
     write = opts.write or env.stderr,
     now = opts.now or time.monotonic,
     columns = opts.columns or env.columns,

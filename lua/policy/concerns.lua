@@ -7,25 +7,48 @@ local finding = require "policy.finding"
 local disk = require "policy.disk"
 local network = require "policy.network"
 
--- KubeVirt's bound for disks and interfaces alike.
+-- What KubeVirt's admission takes of disks, volumes, interfaces and networks, each.
+-- libvirt adds SATA controllers by six disks, and one for SCSI takes all of them.
 local DEVICES_MAX = 256
+-- Each virtio disk and each NIC takes a PCI Express port of its own. A bus has 32 places,
+-- of which KubeVirt and libvirt need some: with more it depends on the machine type
+-- whether it starts ("No more available PCI slots").
+local PORTS_SAFE = 24
 
 local M = {}
 
-local function count(machine)
+local function too_many(kind, n, more)
+  return n > DEVICES_MAX and finding.blocks("TooManyDevices", "machine " .. kind,
+    ("the machine has %d %s%s; KubeVirt takes %d"):format(n, kind, more, DEVICES_MAX),
+    "Remove some at the source.") or nil
+end
+
+local function count_ports(plan)
+  local ports, virtio = #plan.nics, 0
+  for _, entry in ipairs(plan.disks) do
+    virtio = virtio + (entry.bus == "virtio" and 1 or 0)
+  end
+  if virtio == 0 or ports + virtio <= PORTS_SAFE then
+    return nil
+  end
+  return finding.warns("ManyVirtioDisks", "machine",
+    ("%d disks on bus virtio and %d NICs take a PCI Express port each; with more than "
+      .. "%d KubeVirt may not be able to start the machine"):format(virtio, ports,
+      PORTS_SAFE),
+    "Set spec.defaultDiskBusType: scsi, which has room for all of them.")
+end
+
+local function count(machine, plan)
   local findings = {}
   if #machine.disks == 0 then
     findings[#findings + 1] = finding.blocks("NoDisks", "machine",
       "The machine has no disk to import.")
   end
-  for _, kind in ipairs({ "disks", "nics" }) do
-    local n = #machine[kind]
-    if n > DEVICES_MAX then
-      findings[#findings + 1] = finding.blocks("TooManyDevices", "machine " .. kind,
-        ("The machine has %d %s; KubeVirt takes %d."):format(n, kind, DEVICES_MAX),
-        "Remove some at the source.")
-    end
-  end
+  local extra = plan.cloud_init and 1 or 0
+  findings[#findings + 1] = too_many("disks", #plan.disks + extra,
+    extra > 0 and ", with that of cloud-init" or "")
+  findings[#findings + 1] = too_many("NICs", #plan.nics, "")
+  findings[#findings + 1] = count_ports(plan)
   return findings
 end
 
@@ -48,7 +71,7 @@ local function disconnected(machine, plan)
   for _, nic in ipairs(machine.nics) do
     if here[nic.id] and not nic.connected then
       findings[#findings + 1] = finding.warns("NicDisconnected", "nic " .. nic.id,
-        ("\"%s\" is not connected at the source, and will be here."):format(nic.name),
+        "not connected at the source, but will be here",
         "Set spec.targetPowerState: Stopped and remove the NIC here if that is unwanted.")
     end
   end
@@ -76,7 +99,7 @@ function M.decide(input, plan)
   finding.add(findings, input.machine.concerns)
   finding.add(findings, disk.check_mapping(input))
   finding.add(findings, network.check_mapping(input))
-  finding.add(findings, count(input.machine))
+  finding.add(findings, count(input.machine, plan))
   finding.add(findings, snapshots(input.machine))
   finding.add(findings, disconnected(input.machine, plan))
   finding.add(findings, kept_macs(plan))

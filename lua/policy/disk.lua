@@ -132,7 +132,7 @@ function M.list(input, plan)
     }
     if source.capacity_bytes <= 0 then
       findings[#findings + 1] = finding.blocks("DiskCapacityInvalid", subject(source),
-        ("\"%s\" has a capacity of %d bytes."):format(source.name, source.capacity_bytes),
+        ("has a capacity of %d bytes"):format(source.capacity_bytes),
         "Repair or remove the disk at the source.")
     end
   end
@@ -156,7 +156,7 @@ function M.bus(input, plan, source)
   if plan.os == "windows" and (bus == "virtio" or bus == "scsi") and bus ~= safe then
     return bus, {
       finding.warns("WindowsNeedsDriver", subject(source),
-        ("On bus %s Windows starts only with the virtio driver installed."):format(bus),
+        ("on bus %s Windows starts only with the virtio driver installed"):format(bus),
         "Install the driver at the source first, or use sata."),
     }
   end
@@ -243,12 +243,31 @@ function M.set_boot_order(plan, ids)
   end
 end
 
+--- disk.seen(source) -> text
+-- What the guest reads at the source: a virtio disk there carries no more than here.
+function M.seen(source)
+  local serial = source.serial or ""
+  return source.bus == "virtio" and serial:sub(1, SERIAL_MAX_ELSE) or serial
+end
+
 --- disk.serial(source, bus) -> serial | nil
 -- What the guest will read: characters libvirt takes, cut to what the bus can carry.
 function M.serial(source, bus)
   local serial = (source.serial or ""):gsub("[^A-Za-z0-9_.+-]", "")
   serial = serial:sub(1, SERIAL_MAX[bus] or SERIAL_MAX_ELSE)
   return serial ~= "" and serial or nil
+end
+
+local function serial_finding(source, disk, alike)
+  local message = "the guest reads no serial any more"
+  if alike then
+    message = message .. ": cut to what the bus carries, two would be alike"
+  elseif disk.serial then
+    message = ("the guest reads another serial: a %s disk carries %d characters of those "
+      .. "that libvirt takes"):format(disk.bus, SERIAL_MAX[disk.bus] or SERIAL_MAX_ELSE)
+  end
+  return finding.informs("SerialChanged", subject(source), message,
+    "Check the guest for links by serial (/dev/disk/by-id).")
 end
 
 --- disk.serials(input, plan) -> findings
@@ -265,14 +284,12 @@ function M.serials(input, plan)
   end
   for i, source in ipairs(input.machine.disks) do
     local disk = plan.disks[i]
-    if disk.serial and count[disk.serial] > 1 then
+    local alike = disk.serial and count[disk.serial] > 1
+    if alike then
       disk.serial = nil
     end
-    if (source.serial or "") ~= (disk.serial or "") then
-      findings[#findings + 1] = finding.informs("SerialChanged", subject(source),
-        ("The serial \"%s\" does not fit a %s disk; the guest will read \"%s\"."):format(
-          source.serial, disk.bus, disk.serial or ""),
-        "Check the guest for links by serial (/dev/disk/by-id).")
+    if M.seen(source) ~= (disk.serial or "") then
+      findings[#findings + 1] = serial_finding(source, disk, alike)
     end
   end
   return findings

@@ -1,12 +1,14 @@
 --- policy.finding: what an import has to say before it begins.
 --
--- A finding is {code, severity, subject, message, action}, all strings:
+-- A finding is {code, severity, subject, message, action, detail}, all strings:
 --
 --   code      UpperCamel, stable: scripts and people search for it
 --   severity  Blocks (the import does not start), Warns, Informs
 --   subject   "disk 2000", "nic 4000", "spec.targetName", "machine"
---   message   what, and why it matters
+--   message   what, and why it matters; as it is true of others of the kind, too: they
+--             are shown as one (flows.import.findings), "Hard disk 1 to 9: message"
 --   action    what to do about it; "" when there is nothing to do
+--   detail    what differs from one to the next, as the name of a network; optional
 
 local json = require "host.json"
 
@@ -16,18 +18,19 @@ local FIELDS = { "code", "severity", "subject", "message", "action" }
 local M = {}
 
 local function make(severity)
-  return function(code, subject, message, action)
+  return function(code, subject, message, action, detail)
     return {
       code = code,
       severity = severity,
       subject = subject,
       message = message,
       action = action or "",
+      detail = detail,
     }
   end
 end
 
---- finding.blocks|warns|informs(code, subject, message, action) -> finding
+--- finding.blocks|warns|informs(code, subject, message, action, detail) -> finding
 M.blocks = make("Blocks")
 M.warns = make("Warns")
 M.informs = make("Informs")
@@ -50,6 +53,9 @@ function M.check(value)
     if type(value[field]) ~= "string" then
       return nil, field .. " must be a string"
     end
+  end
+  if value.detail ~= nil and type(value.detail) ~= "string" then
+    return nil, "detail must be a string"
   end
   for _, severity in ipairs(SEVERITIES) do
     if value.severity == severity then

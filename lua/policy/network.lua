@@ -50,21 +50,23 @@ local function has_management(plan, but)
   return false
 end
 
-local function add_row(nic)
-  return ("Add a row for \"%s\" to spec.networkMapping."):format(network_name(nic))
+local ADD_ROW = "Add a row for the network to spec.networkMapping."
+
+local function quoted(nic)
+  return ('"%s"'):format(network_name(nic))
 end
 
 local function second_unmapped(input, nic)
-  local what = ("\"%s\" is connected to \"%s\", which spec.networkMapping does not lead "
-    .. "anywhere, and the management network takes one NIC only."):format(nic.name,
-    network_name(nic))
+  local what = "spec.networkMapping does not lead from its network anywhere, and the "
+    .. "management network takes one NIC only"
   if input.spec.skipPreflightChecks then
     return false, {
-      finding.warns("NicLeftOut", subject(nic), what .. " The machine comes without it.",
-        add_row(nic)),
+      finding.warns("NicLeftOut", subject(nic), what .. "; the machine comes without it",
+        ADD_ROW, quoted(nic)),
     }
   end
-  return false, { finding.blocks("NicNotMapped", subject(nic), what, add_row(nic)) }
+  return false, { finding.blocks("NicNotMapped", subject(nic), what, ADD_ROW,
+    quoted(nic)) }
 end
 
 local function unmapped(input, plan, nic, entry)
@@ -73,10 +75,9 @@ local function unmapped(input, plan, nic, entry)
   end
   return M.MANAGEMENT, {
     finding.warns("NicOnManagementNetwork", subject(nic),
-      ("\"%s\" is connected to \"%s\", which spec.networkMapping does not lead "
-        .. "anywhere; it goes to the management network, behind address translation: the "
-        .. "guest must use DHCP there."):format(nic.name, network_name(nic)),
-      add_row(nic)),
+      "goes to the management network, behind address translation, where the guest must "
+        .. "use DHCP: spec.networkMapping does not lead from its network anywhere",
+      ADD_ROW, quoted(nic)),
   }
 end
 
@@ -101,9 +102,9 @@ function M.decide(input, plan, nic, entry)
   if other then
     return destination, {
       finding.blocks("NetworkMappingAmbiguous", subject(nic),
-        ("%s and %s both speak of \"%s\", and differ."):format(row.path, other.path,
-          network_name(nic)),
-        "Keep one, or write switch/portgroup, the path or the reference of the network."),
+        ("%s and %s both speak of its network, and differ"):format(row.path, other.path),
+        "Keep one, or write switch/portgroup, the path or the reference of the network.",
+        quoted(nic)),
     }
   end
   return destination
@@ -170,9 +171,8 @@ function M.model(input, plan, nic)
     -- Windows has no virtio driver of its own; Harvester's Windows template uses e1000.
     return "e1000", {
       finding.informs("NicModelForWindows", subject(nic),
-        ("The source's model %s has no equal that Windows has a driver for; the NIC "
-          .. "becomes an e1000."):format(nic.model),
-        "Install the virtio driver, then choose virtio."),
+        "becomes an e1000: the source's model has no equal that Windows has a driver for",
+        "Install the virtio driver, then choose virtio.", nic.model),
     }
   end
   if model then
@@ -180,8 +180,8 @@ function M.model(input, plan, nic)
   end
   return "virtio", {
     finding.informs("NicModelChanged", subject(nic),
-      ("The source's model \"%s\" has no equal; the NIC becomes a virtio one."):format(
-        nic.model or "unknown"), "State networkInterfaceModel for another one."),
+      "becomes a virtio one: the source's model has no equal",
+      "State networkInterfaceModel for another one.", nic.model or "unknown"),
   }
 end
 
@@ -232,16 +232,16 @@ function M.mac(_, plan, nic, entry)
   if fault then
     return nil, {
       finding.warns("MacDropped", subject(nic),
-        ("\"%s\" %s; the NIC gets a new address."):format(nic.mac, fault),
-        "Check the guest's network settings and its DHCP reservation."),
+        ("gets a new address: the source's %s"):format(fault),
+        "Check the guest's network settings and its DHCP reservation.", nic.mac),
     }
   end
   local holder = holder_of(plan, mac, entry)
   if holder then
     return mac, {
       finding.blocks("DuplicateMac", subject(nic),
-        ("NIC %s has the same address %s; Harvester refuses such a machine."):format(
-          holder.id, mac), "Give one of them another address at the source."),
+        "another NIC has the same address; Harvester refuses such a machine",
+        "Give one of them another address at the source.", mac),
     }
   end
   return mac
@@ -297,11 +297,11 @@ local function check_row(input, row)
   local where = row.path .. ".sourceNetwork"
   if input.networks and not mapping.known(row.sourceNetwork, input.networks) then
     return finding.blocks("SourceNetworkUnknown", where,
-      ("The source has no network \"%s\"; it has: %s."):format(row.sourceNetwork,
-        names_of(input.networks)), "Correct the row.")
+      ("the source has no such network (it has: %s)"):format(names_of(input.networks)),
+      "Correct the row.", ('"%s"'):format(row.sourceNetwork))
   end
-  return finding.informs("SourceNetworkUnused", where,
-    ("The machine has no NIC on \"%s\"."):format(row.sourceNetwork))
+  return finding.informs("SourceNetworkUnused", where, "the machine has no NIC there", "",
+    ('"%s"'):format(row.sourceNetwork))
 end
 
 --- network.check_mapping(input) -> findings

@@ -39,7 +39,8 @@
 --     connected       boolean  would be connected after a start           (default true)
 --   snapshots     integer                                                 (default 0)
 --   concerns      list of findings                                        (default {})
---                 {code, severity "Blocks"|"Warns"|"Informs", subject, message, action}
+--                 {code, severity "Blocks"|"Warns"|"Informs", subject, message, action,
+--                 detail}, as policy.finding has them
 
 local errors = require "host.error"
 local json = require "host.json"
@@ -98,7 +99,7 @@ local NETWORK = {
 local FINDING = {
   code = required("string"), severity = required("string"),
   subject = required("string"), message = required("string"),
-  action = optional("string", ""),
+  action = optional("string", ""), detail = optional("string"),
 }
 
 local function is_a(value, kind)

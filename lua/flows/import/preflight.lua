@@ -176,7 +176,9 @@ local function wait_for_permit(import, ctx)
 end
 
 local function write(import, ctx, found, machine, plan, way)
-  local list = findings.arrange(found, { skip = import.spec.skipPreflightChecks })
+  local list = findings.arrange(found, {
+    skip = import.spec.skipPreflightChecks, machine = machine,
+  })
   local problem = findings.blocking(list)
   ctx.record(function(before)
     local function kept(field, value)

@@ -10,7 +10,7 @@ local M = {}
 local function each_disk(machine, found, holds, say)
   for _, disk in ipairs(machine.disks) do
     if holds(found.facts[disk.id]) then
-      say("disk " .. disk.id, disk.name, disk)
+      say("disk " .. disk.id, disk)
     end
   end
 end
@@ -30,8 +30,8 @@ end
 rule("MissingDatastore", "Blocks", function(machine, found, _, say)
   each_disk(machine, found, function(facts)
     return facts.backing and not facts.placed and not facts.raw_device
-  end, function(subject, name)
-    say(subject, name .. " lies on no datastore that the host can reach",
+  end, function(subject)
+    say(subject, "lies on no datastore that the host can reach",
       "make the datastore accessible again")
   end)
 end)
@@ -39,8 +39,8 @@ end)
 rule("RawDevicePhysical", "Blocks", function(machine, found, _, say)
   each_disk(machine, found, function(facts)
     return facts.raw_device == "physicalMode"
-  end, function(subject, name)
-    say(subject, name .. " is a raw device in physical mode; vSphere does not export it",
+  end, function(subject)
+    say(subject, "a raw device in physical mode: vSphere does not export it",
       "detach it and move its contents in another way")
   end)
 end)
@@ -48,35 +48,35 @@ end)
 rule("RawDeviceVirtual", "Warns", function(machine, found, _, say)
   each_disk(machine, found, function(facts)
     return facts.raw_device == "virtualMode"
-  end, function(subject, name)
-    say(subject, name .. " is a raw device in virtual mode; it becomes an ordinary disk",
-      "nothing, unless something else uses the device")
+  end, function(subject)
+    say(subject, "a raw device in virtual mode: becomes an ordinary disk",
+      "see whether something else uses the device")
   end)
 end)
 
 rule("IndependentDisk", "Warns", function(machine, found, _, say)
   each_disk(machine, found, function(facts)
     return facts.mode:find("^independent") ~= nil or facts.mode == "nonpersistent"
-  end, function(subject, name, disk)
-    say(subject, ("%s is in mode %s; some releases of vSphere do not export such a disk")
-      :format(name, found.facts[disk.id].mode), "set its mode to persistent before")
+  end, function(subject, disk)
+    say(subject, "some releases of vSphere do not export a disk of this mode",
+      "set the mode to persistent before", found.facts[disk.id].mode)
   end)
 end)
 
 rule("SharedDisk", "Warns", function(machine, found, _, say)
   each_disk(machine, found, function(facts)
     return facts.multi_writer or (facts.sharing or "noSharing") ~= "noSharing"
-  end, function(subject, name)
-    say(subject, name .. " can be shared with other machines; each import gets a copy of "
-      .. "its own", "stop the other machines, and share the disk again afterwards")
+  end, function(subject)
+    say(subject, "can be shared with other machines; each import gets a copy of its own",
+      "stop the other machines, and share the disk again afterwards")
   end)
 end)
 
 rule("EncryptedDisk", "Warns", function(machine, found, _, say)
   each_disk(machine, found, function(facts)
     return facts.encrypted
-  end, function(subject, name)
-    say(subject, name .. " is encrypted by vSphere; some releases refuse to export it",
+  end, function(subject)
+    say(subject, "encrypted by vSphere; some releases refuse to export such a disk",
       "remove the encryption policy in vSphere if the export fails")
   end)
 end)
@@ -84,9 +84,8 @@ end)
 rule("LinkedDisk", "Informs", function(machine, found, _, say)
   each_disk(machine, found, function(facts)
     return facts.delta and machine.snapshots == 0
-  end, function(subject, name)
-    say(subject, name .. " is a linked clone; the whole disk is imported, with its base",
-      "nothing")
+  end, function(subject)
+    say(subject, "a linked clone; the whole disk is imported, with its base")
   end)
 end)
 
@@ -100,28 +99,28 @@ end)
 
 rule("Passthrough", "Warns", function(_, found, _, say)
   each(found.special.passthrough, function(name)
-    say(name, name .. " is a device of the host; the imported machine lacks it",
+    say(name, "a device of the host; the imported machine lacks it",
       "add a device of the target's hosts if it is needed")
   end)
 end)
 
 rule("SRIOV", "Warns", function(_, found, _, say)
   each(found.special.sriov, function(name)
-    say(name, name .. " is an SR-IOV adapter; it becomes an ordinary one",
+    say(name, "an SR-IOV adapter; becomes an ordinary one",
       "add an SR-IOV network on the target if it is needed")
   end)
 end)
 
 rule("USBDevice", "Warns", function(_, found, _, say)
   each(found.special.usb_device, function(name)
-    say(name, name .. " is a USB device; the imported machine lacks it",
+    say(name, "a USB device; the imported machine lacks it",
       "attach it to the imported machine")
   end)
 end)
 
 rule("USBController", "Informs", function(_, found, _, say)
   each(found.special.usb_controller, function(name)
-    say(name, name .. " is not carried over", "nothing, unless USB devices are used")
+    say(name, "not carried over", "add USB devices here if some are used")
   end)
 end)
 
@@ -142,7 +141,7 @@ end)
 
 rule("Template", "Informs", function(_, _, state, say)
   if state.template then
-    say("machine", "it is a template; the import makes a machine of it", "nothing")
+    say("machine", "it is a template; the import makes a machine of it")
   end
 end)
 
@@ -151,7 +150,7 @@ rule("Hotplug", "Informs", function(_, _, state, say)
     or state.cpu_hotplug and "CPUs" or state.memory_hotplug and "memory"
   if what then
     say("machine", ("%s can be added while it runs; that is not carried over")
-      :format(what), "nothing, unless it is needed")
+      :format(what))
   end
 end)
 
@@ -165,10 +164,10 @@ end)
 function M.find(machine, found, state)
   local by_severity = { Blocks = {}, Warns = {}, Informs = {} }
   for _, r in ipairs(RULES) do
-    r.apply(machine, found, state, function(subject, message, action)
+    r.apply(machine, found, state, function(subject, message, action, detail)
       table.insert(by_severity[r.severity], {
         code = r.code, severity = r.severity, subject = subject,
-        message = message, action = action,
+        message = message, action = action or "", detail = detail,
       })
     end)
   end

@@ -23,7 +23,7 @@ func scsi(c types.VirtualController) types.VirtualSCSIController {
 }
 
 var controllerKinds = map[string]*controllerKind{
-	"pvscsi": {"ParaVirtualSCSIController", "SCSI controller", 1000, 1, 2000, 16, 16, 7,
+	"pvscsi": {"ParaVirtualSCSIController", "SCSI controller", 1000, 1, 2000, 16, 65, 7,
 		func(c types.VirtualController) types.BaseVirtualDevice {
 			return &types.ParaVirtualSCSIController{VirtualSCSIController: scsi(c)}
 		}},
@@ -114,6 +114,9 @@ func (c *controller) disk(spec *diskSpec, index int, dir string) (*types.Virtual
 	}
 	kib := (int64(spec.Capacity) + 1023) / 1024
 	key := c.kind.diskKey + c.bus*c.kind.diskStep + unit
+	if unit >= c.kind.diskStep { // pvscsi has 64 places, of which 48 came later
+		key = 131072 + c.bus*64 + unit
+	}
 	return &types.VirtualDisk{
 		CapacityInKB: kib, CapacityInBytes: int64(spec.Capacity),
 		DiskObjectId: fmt.Sprintf("1-%d", key),

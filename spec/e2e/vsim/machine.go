@@ -136,6 +136,7 @@ func (m *machine) describe() {
 	vm.Config.Hardware.NumCoresPerSocket = spec.CoresPerSocket
 	vm.Config.Template, vm.Summary.Config.Template = spec.Template, spec.Template
 	vm.Config.ChangeTrackingEnabled = types.NewBool(false)
+	vm.Config.Flags.DiskUuidEnabled = types.NewBool(spec.DiskUUID)
 	if spec.UUID == "" {
 		spec.UUID = uuid.NewSHA1(uuid.NameSpaceURL, []byte("bios "+m.path)).String()
 	}

@@ -52,6 +52,7 @@ type machineSpec struct {
 	InstanceUUID   string      `json:"instanceUuid"`
 	Annotation     string      `json:"annotation"`
 	Template       bool        `json:"template"`
+	DiskUUID       bool        `json:"diskUuid"` // the guest sees its disks' UUIDs
 	Snapshots      []string    `json:"snapshots"`
 	Disks          []diskSpec  `json:"disks"`
 	NICs           []nicSpec   `json:"nics"`

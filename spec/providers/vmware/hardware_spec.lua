@@ -215,8 +215,7 @@ describe("concerns", function()
   it("sees independent disks and disks on no datastore", function()
     local found = codes(machine({ hardware = {
       ["<diskMode>persistent"] = "<diskMode>independent_nonpersistent" } }))
-    assert.truthy(found.IndependentDisk.message:find("independent_nonpersistent", 1,
-      true))
+    assert.equal("independent_nonpersistent", found.IndependentDisk.detail)
     found = codes(machine({ hardware = {
       ["[LocalDS_0] multi/disk0.vmdk"] = "",
       ['<datastore type="Datastore">/datastore/LocalDS_0@folder-5</datastore>'] = "",
