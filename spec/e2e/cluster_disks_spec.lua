@@ -24,7 +24,8 @@ describe("a machine of 64 disks and 10 NICs", function()
     sums = ending.sums(folder.path, disks)
     site = site_of.open()
     assert(file.mkdir(folder.path .. "/sim"))
-    sim = lab.simulator(folder.path .. "/sim", { scenario = many.scenario(DISKS, NICS) })
+    sim = lab.simulator(folder.path .. "/sim", {
+      scenario = many.scenario(DISKS, NICS, { "spool", "stream" }) })
     running = site:controller()
   end)
 
@@ -39,11 +40,12 @@ describe("a machine of 64 disks and 10 NICs", function()
     it("comes whole by transferMode " .. mode, function()
       namespace = site:namespace()
       site:source(namespace, "vc", sim)
-      site:import(namespace, "many", "many", many.spec(NICS, { transferMode = mode }))
+      site:import(namespace, "many", mode:lower(),
+        many.spec(NICS, { transferMode = mode }))
       local import = site:wait_import(namespace, "many", "virtualMachineRunning", WITHIN)
       ending.check(site, import, { sums = sums, sim = sim, scratch = running.scratch })
       assert.equal(mode, import.status.transfer.mode)
-      local spec = site:get("VirtualMachine", namespace, "many").spec.template.spec
+      local spec = site:get("VirtualMachine", namespace, mode:lower()).spec.template.spec
       assert.equal(DISKS, #spec.volumes)
       assert.equal(DISKS, #spec.domain.devices.disks)
       assert.equal(NICS, #spec.networks)

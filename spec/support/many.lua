@@ -12,22 +12,30 @@ function M.disk(n)
     seed = 100 + n, capacity = ("%dKiB"):format(1024 + 64 * n) }
 end
 
---- many.scenario(disks, nics) -> scenario of lab.simulator
--- DC0 has the machine "many", off, with 16 disks on each controller; its NICs are on
--- networks "VLAN 1" and so on.
-function M.scenario(disks, nics)
-  local machine = { name = "many", firmware = "efi", disks = {}, nics = {} }
-  local networks = json.array({})
+local function machine(name, disks, nics, tag)
+  local made = { name = name, firmware = "efi", disks = {}, nics = {} }
   for i = 0, disks - 1 do
-    machine.disks[i + 1] = M.disk(i)
+    made.disks[i + 1] = M.disk(i)
   end
   for i = 1, nics do
-    networks[i] = { name = "VLAN " .. i }
-    machine.nics[i] = { network = "VLAN " .. i,
-      mac = ("00:50:56:00:07:%02x"):format(i) }
+    made.nics[i] = { network = "VLAN " .. i,
+      mac = ("00:50:56:00:%02x:%02x"):format(tag, i) }
   end
-  return { datacenters = { { path = "DC0", networks = networks,
-    machines = { machine } } } }
+  return made
+end
+
+--- many.scenario(disks, nics, names) -> scenario of lab.simulator
+-- DC0 has machines of these names (default {"many"}), off, each with 16 disks on each
+-- controller, and NICs of its own addresses on networks "VLAN 1" and so on.
+function M.scenario(disks, nics, names)
+  local networks, machines = json.array({}), {}
+  for i = 1, nics do
+    networks[i] = { name = "VLAN " .. i }
+  end
+  for i, name in ipairs(names or { "many" }) do
+    machines[i] = machine(name, disks, nics, i)
+  end
+  return { datacenters = { { path = "DC0", networks = networks, machines = machines } } }
 end
 
 --- many.spec(nics, more) -> spec of its import

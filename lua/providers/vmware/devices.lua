@@ -107,12 +107,22 @@ local function capacity(node)
   return bytes or (integer(node, "capacityInKB") or 0) * 1024
 end
 
-local function disk(node, by_key, order)
+-- A guest reads a disk's UUID as its serial on SCSI alone, and only where the machine is
+-- set to show it (disk.EnableUUID); NVMe, SATA and IDE disks have serials of VMware's.
+-- Source: VirtualMachineFlagInfo.diskUuidEnabled.
+local function serial_of(backing, controller, visible)
+  local uuid = backing and xml.child_text(backing, "uuid")
+  if not visible or not uuid or controller and controller.bus ~= "scsi" then
+    return nil
+  end
+  return uuid:gsub("-", ""):lower()
+end
+
+local function disk(node, by_key, order, visible)
   local key = xml.child_text(node, "key")
   local controller = by_key[xml.child_text(node, "controllerKey") or ""]
   local unit = integer(node, "unitNumber") or 0
   local backing = xml.child(node, "backing")
-  local serial = backing and xml.child_text(backing, "uuid")
   local file = backing and xml.child_text(backing, "fileName") or ""
   return {
     id = key,
@@ -123,17 +133,17 @@ local function disk(node, by_key, order)
       and ("%s%d:%d"):format(controller.class, controller.number, unit)
       or "unknown:" .. unit,
     boot_order = order[key],
-    serial = serial and serial:gsub("-", ""):lower() or nil,
+    serial = serial_of(backing, controller, visible),
     datastore = file:match("^%[(.-)%]"),
   }, { controller and controller.key or math.maxinteger, unit }
 end
 
 -- Disks in machine order, by key of the controller, then unit; and their facts by id.
-local function disks(list, by_key, order)
+local function disks(list, by_key, order, visible)
   local found, place, known = {}, {}, {}
   for _, node in ipairs(list) do
     if xml.type(node) == "VirtualDisk" then
-      local d, at = disk(node, by_key, order)
+      local d, at = disk(node, by_key, order, visible)
       found[#found + 1] = d
       place[d] = at
       known[d.id] = facts(node, by_key[xml.child_text(node, "controllerKey") or ""])
@@ -211,6 +221,7 @@ end
 --   more  table  boot_options  the val of config.bootOptions, or nil
 --                networks      list, as inventory.networks has it
 --                addresses     {device key -> addresses}
+--                disk_uuid     boolean: the guest sees the UUIDs of its disks
 --
 --   found.disks    list   Machine's disks, in machine order
 --   found.facts    table  disk id -> what concerns.lua looks at
@@ -220,7 +231,8 @@ end
 function M.read(list, more)
   local by_key = controllers(list)
   local found = { nics = {}, tpm = false, special = special(list) }
-  found.disks, found.facts = disks(list, by_key, boot_order(more.boot_options))
+  found.disks, found.facts = disks(list, by_key,
+    boot_order(more.boot_options), more.disk_uuid)
   for _, node in ipairs(list) do
     local class = xml.type(node)
     if NICS[class] or xml.child(node, "macAddress") then

@@ -11,7 +11,8 @@ local xml = require "host.xml"
 local PROPERTIES = {
   "name", "parent", "parentVApp", "network", "snapshot",
   "config.annotation", "config.bootOptions", "config.cpuHotAddEnabled",
-  "config.firmware", "config.guestFullName", "config.guestId",
+  "config.firmware", "config.flags.diskUuidEnabled", "config.guestFullName",
+  "config.guestId",
   "config.hardware.device", "config.hardware.memoryMB", "config.hardware.numCPU",
   "config.hardware.numCoresPerSocket", "config.keyId",
   "config.memoryHotAddEnabled", "config.template", "config.uuid",
@@ -127,6 +128,7 @@ end
 function M.machine(id, props, more)
   local found = devices.read(props["config.hardware.device"] or {}, {
     boot_options = props["config.bootOptions"],
+    disk_uuid = is_true(props, "config.flags.diskUuidEnabled"),
     networks = more.networks,
     addresses = guest_addresses(props),
   })

@@ -10,11 +10,16 @@ local NETWORKS = {
     opaque_id = "5a25539a" },
 }
 
--- The Machine of the recorded answers, their texts changed.
+-- The Machine of the recorded answers, their texts changed; `disks`: more of each
+-- disk's backing.
 local function machine(changes)
   changes = changes or {}
-  local props = vsphere.props(vsphere.data("hardware", changes.hardware),
-    vsphere.data("config", changes.config), vsphere.data("runtime", changes.runtime))
+  local devices = vsphere.data("hardware", changes.hardware)
+  if changes.disks then
+    devices = devices:gsub("<split>", changes.disks .. "<split>")
+  end
+  local props = vsphere.props(devices, vsphere.data("config", changes.config),
+    vsphere.data("runtime", changes.runtime))
   for path, text in pairs(changes.props or {}) do
     props[path] = vsphere.props(vsphere.objects {
       { type = "VirtualMachine", value = "vm-79", props = { [path] = { raw = text } } },
@@ -91,7 +96,7 @@ describe("hardware.machine", function()
     assert.equal(10241 * 1024, m.disks[2].capacity_bytes)
   end)
 
-  it("reads boot order, serial and datastore of disks", function()
+  it("reads boot order and datastore of disks", function()
     local m = machine({
       props = { ["config.bootOptions"] = [[
         <bootOrder xsi:type="VirtualMachineBootOptionsBootableEthernetDevice">
@@ -100,13 +105,30 @@ describe("hardware.machine", function()
           <deviceKey>206</deviceKey></bootOrder>
         <bootOrder xsi:type="VirtualMachineBootOptionsBootableDiskDevice">
           <deviceKey>202</deviceKey></bootOrder>]] },
-      hardware = { ["<split>"] = "<uuid>6000C29a-1b2c-3d4e</uuid><split>" },
     })
     assert.is_nil(m.disks[1].boot_order)
     assert.equal(2, m.disks[2].boot_order)
     assert.equal(1, m.disks[6].boot_order)
-    assert.equal("6000c29a1b2c3d4e", m.disks[2].serial)
     assert.equal("LocalDS_0", m.disks[2].datastore)
+  end)
+
+  -- bus -> serial, of disks on all kinds of bus that have a UUID each
+  local function serials(visible)
+    local m = machine({
+      props = { ["config.flags.diskUuidEnabled"] = visible },
+      disks = "<uuid>6000C29a-1b2c-3d4e</uuid>",
+    })
+    local found = {}
+    for _, disk in ipairs(m.disks) do
+      found[disk.bus] = found[disk.bus] or disk.serial
+    end
+    return found
+  end
+
+  it("takes a disk's UUID for its serial only where the guest can see it", function()
+    assert.same({ scsi = "6000c29a1b2c3d4e" }, serials("true"))
+    assert.same({}, serials("false"))
+    assert.same({}, serials(nil))
   end)
 
   it("accounts for every NIC with its network, model and lower-case MAC", function()
