@@ -91,6 +91,15 @@ local function title(body)
   return text ~= "" and (' ("%s")'):format(text) or ""
 end
 
+--- address.said(response) -> text | nil
+-- Of an answer that says by its status alone what it is.
+function M.said(response)
+  if response.status == 300 then
+    return "several versions are offered, and the URL names none"
+  end
+  return response.status > 300 and response.status < 400 and M.answered(response) or nil
+end
+
 --- address.answered(response) -> text
 -- What an answer is that no API gives: "it redirects to https://vc/ui/ (302)".
 function M.answered(response)

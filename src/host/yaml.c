@@ -10,13 +10,23 @@
 
 #include <lauxlib.h>
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #define MOST_BYTES ((size_t)16 << 20)
+
+struct parse_opts {
+    const char *what;
+    bool written;
+};
 
 /*
  * yaml.parse(text, opts) -> documents | nil, err
  *
  *   text       string  UTF-8, at most 16 MiB
  *   opts.what  string  its name in messages                    (default "YAML")
+ *   opts.written  boolean  scalars without quotes are strings as they are written
+ *                       (007, 1e3, yes), but for null                  (default false)
  *   documents  list    the values of all documents that are not empty
  *   err        format  "what:line:column: reason"
  *
@@ -34,16 +44,17 @@ static int l_yaml_parse(lua_State *L)
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
     static const struct vic_option options[] = {
-        { "what", VIC_OPTION_STRING, 0 },
+        { "what", VIC_OPTION_STRING, offsetof(struct parse_opts, what) },
+        { "written", VIC_OPTION_BOOL, offsetof(struct parse_opts, written) },
         { NULL, VIC_OPTION_OTHER, 0 },
     };
-    const char *what = "YAML";
+    struct parse_opts opts = { .what = "YAML" };
     struct vic_error err;
 
-    vic_options_read(L, 2, options, &what);
+    vic_options_read(L, 2, options, &opts);
     if (len > MOST_BYTES)
-        return vic_fail(L, "format", "%s: more than %zu bytes", what, MOST_BYTES);
-    if (vic_yaml_read(L, text, len, what, &err) != 0)
+        return vic_fail(L, "format", "%s: more than %zu bytes", opts.what, MOST_BYTES);
+    if (vic_yaml_read(L, text, len, opts.what, opts.written, &err) != 0)
         return vic_fail_error(L, &err);
     return 1;
 }

@@ -180,6 +180,8 @@ bool vic_yaml_scalar(struct vic_yaml_events *y, struct vic_scalar *out)
     if (!tag && y->event.data.scalar.plain_implicit)
         *out = vic_scalar_resolve((const char *)y->event.data.scalar.value,
                                   y->event.data.scalar.length);
+    if (y->written && out->kind != VIC_SCALAR_NULL)
+        out->kind = VIC_SCALAR_TEXT;
     if (out->kind == VIC_SCALAR_TOO_BIG)
         return vic_yaml_fail(y, "an integer beyond 64 bits; if it is text, quote it");
     if (out->kind == VIC_SCALAR_SPECIAL)

@@ -19,6 +19,7 @@ struct vic_yaml_events {
     yaml_event_t event; /* the current one, after the first vic_yaml_next() */
     yaml_parser_t parser;
     bool event_open, parser_open;
+    bool written; /* plain scalars are text as they are written, but for null */
     const char *text, *what;
     size_t len;
     struct vic_error *err;

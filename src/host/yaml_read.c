@@ -383,11 +383,12 @@ static bool many_directives(const char *text, size_t len)
 }
 
 int vic_yaml_read(lua_State *L, const char *text, size_t len, const char *what,
-                  struct vic_error *err)
+                  bool written, struct vic_error *err)
 {
     struct reader r = { .L = L, .y = vic_yaml_open(L, text, len, what, err) };
     int documents;
 
+    r.y->written = written;
     if (many_directives(text, len))
         return vic_error_set(err, VIC_FORMAT, "%s: too many %%TAG lines", what);
     lua_newtable(L);

@@ -5,13 +5,14 @@
 #define VIC_YAML_READ_H
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct vic_error;
 
-/* Pushes the list of the stream's documents; `text` must outlive the call. -1 and
- * *err (kind format, "what:line:column: reason") if the text is not sound. */
+/* Pushes the list of the stream's documents; `text` must outlive the call. `written`:
+ * plain scalars are strings, as they are written, but for null. -1 and *err (kind format, "what:line:column: reason") if the text is not sound. */
 int vic_yaml_read(lua_State *L, const char *text, size_t len, const char *what,
-                  struct vic_error *err);
+                  bool written, struct vic_error *err);
 
 #endif

@@ -1,6 +1,7 @@
 --- providers.openstack.answer: what an OpenStack service has answered, as value or err.
 -- Pure.
 
+local address = require "providers.address"
 local errors = require "host.error"
 local json = require "host.json"
 
@@ -46,7 +47,7 @@ local function words(response)
   if not text and not document then
     text = plain(body)
   end
-  text = (text or "no reason given"):gsub("[%c]+", " ")
+  text = (text or address.said(response) or "no reason given"):gsub("[%c]+", " ")
   return #text > MOST_MESSAGE and text:sub(1, MOST_MESSAGE) .. "..." or text
 end
 

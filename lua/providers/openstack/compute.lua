@@ -167,6 +167,12 @@ function M.flavor(session, server)
   local document, err = session:call("compute", "GET",
     "/flavors/" .. tostring(flavor.id))
   if not document then
+    if err.kind == "notfound" then
+      err = errors.final(errors.new("notfound", ("the flavor %s of server %s has been "
+        .. "deleted, and this Nova (before 2.47) does not keep what it said; have the "
+        .. "cloud's administrator make it again, or resize the server to another one")
+        :format(tostring(flavor.id), server.id), { code = "FlavorDeleted" }))
+    end
     return nil, errors.wrap(err, "reading the flavor of server " .. server.id)
   end
   flavor = document.flavor or {}

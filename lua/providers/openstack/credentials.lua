@@ -51,7 +51,8 @@ end
 
 -- The entry of a clouds.yaml, its `auth` joined with the rest.
 local function from_clouds(text, wanted)
-  local documents, err = yaml.parse(text, { what = "clouds.yaml of the Secret" })
+  local documents, err = yaml.parse(text, { what = "clouds.yaml of the Secret",
+    written = true })
   if not documents then
     return invalid(err.message)
   end

@@ -35,6 +35,19 @@ local function connect(url, spec, credentials, opts)
   }
 end
 
+local NO_ANSWER = { dns = true, connect = true, timeout = true, tls = true }
+
+-- Of the service's URL in the catalogue, or of the next one where that does not answer.
+local function first_answer(session, service, path)
+  while true do
+    local document, err = session:call(service, "GET", path,
+      { once = session.others[service] })
+    if document or not (NO_ANSWER[err.kind] and session:give_up(service)) then
+      return document, err
+    end
+  end
+end
+
 -- Whether the account sees the project's servers, and all services answer.
 local function verify(session)
   for _, check in ipairs {
@@ -43,7 +56,7 @@ local function verify(session)
     { "image", "/images?limit=1", "images" },
     { "network", "/networks?limit=1&fields=id", "networks" },
   } do
-    local document, err = session:call(check[1], "GET", check[2])
+    local document, err = first_answer(session, check[1], check[2])
     if not document then
       err = errors.wrap(err, "listing the project's " .. check[3])
       err.check = check[1]

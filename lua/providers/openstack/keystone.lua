@@ -1,5 +1,6 @@
 --- providers.openstack.keystone: a token and the catalogue that comes with it.
 
+local address = require "providers.address"
 local answer = require "providers.openstack.answer"
 local credentials_of = require "providers.openstack.credentials"
 local errors = require "host.error"
@@ -8,41 +9,45 @@ local time = require "host.time"
 
 local M = {}
 
+local WANTED = "Keystone's URL, https://HOST:5000/v3 or https://HOST/identity/v3"
 local MOST_NAMED = 10 -- projects or regions in a message
 
--- Service -> catalogue types, best first, and what its URLs must end in.
+-- Service -> catalogue types, best first; the version that its URLs must end in; or
+-- `default`, what is added to one that names no version at all.
 local SERVICES = {
-  compute = { types = { "compute" } },
-  volume = { types = { "volumev3", "block-storage", "block-store", "volume" } },
+  compute = { types = { "compute" }, default = "/v2.1" },
+  volume = { types = { "volumev3", "block-storage", "block-store", "volume" },
+    default = "/v3/%s" },
   image = { types = { "image" }, version = "/v2" },
   network = { types = { "network" }, version = "/v2.0" },
 }
 
+local function invalid(message)
+  return nil, errors.final(errors.new("invalid", message, { check = "endpoint" }))
+end
+
+-- What is copied besides Keystone's own URL: of it less is meant.
+local function base_of(path)
+  return (path:gsub("/auth/tokens$", ""):gsub("/v[%d.]+$", ""))
+end
+
 --- keystone.endpoint(text) -> url | nil, err
--- spec.endpoint -> ".../v3": "https://cloud:5000", ".../identity", ".../v3/" will do.
+-- spec.endpoint -> ".../v3": "https://cloud:5000", ".../identity", ".../v3/",
+-- ".../v3/auth/tokens" will do.
 --
---   err  invalid  final; no URL, or one with a user name in it
+--   err  invalid  final; no URL, one with a user name in it, or the dashboard's
 function M.endpoint(text)
-  text = (text or ""):match("^%s*(.-)%s*$")
-  local function invalid(message)
-    return nil, errors.final(errors.new("invalid", message, { check = "endpoint" }))
+  local at, problem = address.parse(text, "spec.endpoint", WANTED)
+  if not at then
+    return invalid(problem)
   end
-  if text == "" then
-    return invalid("spec.endpoint is empty; it is Keystone's URL, https://HOST:5000/v3")
+  local first = at.path:match("^/([^/]+)")
+  if first == "horizon" or first == "dashboard" then
+    return invalid(("spec.endpoint \"%s://%s%s\" is the dashboard; it must be %s (the "
+      .. "dashboard shows it under Project, API Access, Identity)"):format(at.scheme,
+      at.authority, at.path, WANTED))
   end
-  if not text:find("^%a[%w+.-]*://") then
-    text = "https://" .. text
-  end
-  local scheme, authority, path = text:match("^(%a+)://([^/?#]*)([^?#]*)")
-  scheme = (scheme or ""):lower()
-  if scheme ~= "https" and scheme ~= "http" or not authority:find("^[%w%[]") then
-    return invalid(("spec.endpoint %q is no URL of a Keystone, https://HOST:5000/v3")
-      :format(text))
-  elseif authority:find("@", 1, true) then
-    return invalid("spec.endpoint holds a user name; it belongs into the Secret")
-  end
-  path = path:gsub("/+$", ""):gsub("/v[%d.]+$", "")
-  return ("%s://%s%s/v3"):format(scheme, authority, path)
+  return ("%s://%s%s/v3"):format(at.scheme, at.authority, base_of(at.path))
 end
 
 local function post(pool, url, body)
@@ -97,6 +102,20 @@ local function refused(pool, url, found, response)
     { check = "login", code = "LoginRefused" }))
 end
 
+-- Something that is no Keystone: it redirects, shows a page, or knows no log-in.
+local function is_another(response)
+  local status = response.status
+  return status >= 300 and status < 500 and status ~= 429 and status ~= 401
+    and (status < 400 or status == 404 or status == 405
+      or address.answered(response):find("web page", 1, true) ~= nil)
+end
+
+local function unlike(url, response)
+  local err = answer.failure(response, "logging in to " .. url)
+  return errors.new("notfound", ("%s; spec.endpoint must be %s"):format(err.message,
+    WANTED), { check = "endpoint", status = response.status })
+end
+
 --- keystone.log_in(pool, url, credentials) -> token | nil, err          [waits]
 --
 --   token.id       string   X-Auth-Token; a secret
@@ -110,6 +129,8 @@ function M.log_in(pool, url, credentials)
   local response, err = post(pool, url, credentials_of.request(credentials))
   if not response then
     return nil, errors.wrap(err, "logging in to " .. url)
+  elseif is_another(response) then
+    return nil, unlike(url, response)
   elseif response.status == 401 or response.status == 403 then
     return nil, refused(pool, url, credentials, response)
   elseif response.status ~= 201 then
@@ -158,27 +179,35 @@ function M.regions(catalog)
   return names
 end
 
-local function url_in(catalog, service, region, interface)
+-- The URLs of a service: those of the best type that has any.
+local function urls_in(catalog, service, region, interface)
   for _, kind in ipairs(service.types) do
+    local urls = {}
     for _, entry in ipairs(services_of(catalog, kind)) do
       for _, endpoint in ipairs(entry.endpoints or {}) do
         if (endpoint.region or endpoint.region_id) == region
           and endpoint.interface == interface and type(endpoint.url) == "string" then
-          return endpoint.url
+          urls[#urls + 1] = endpoint.url
         end
       end
     end
+    if #urls > 0 then
+      return urls
+    end
   end
-  return nil
+  return {}
 end
 
 -- With the version that is spoken, once.
-local function versioned(url, version)
+local function versioned(url, service, project)
+  local version = service.version
   url = url:gsub("/+$", "")
-  if version and not url:find("/v%d[%d.]*$") then
+  if service.default then
+    return url:find("/v%d") and url or url .. service.default:format(project or "")
+  elseif not url:find("/v%d[%d.]*$") then
     return url .. version
   end
-  return version and url:gsub("/v%d[%d.]*$", version) or url
+  return (url:gsub("/v%d[%d.]*$", version))
 end
 
 -- The region meant: the one named, or the only one.
@@ -199,31 +228,41 @@ local function region_of(catalog, region)
   }))
 end
 
---- keystone.services(catalog, region, interface) -> urls | nil, err
+--- keystone.services(catalog, region, interface, opts) -> urls, others | nil, err
 --
---   region     string  or nil: the only one
---   interface  string  "public", "internal" or "admin"; "publicURL" as well
---   urls       {compute, volume, image, network} without a slash at the end
+--   region         string  or nil: the only one
+--   interface      string  "public", "internal" or "admin"; "publicURL" as well
+--   opts.project   string  its id, for URLs that name no version
+--   opts.dead      set of URLs that did not answer: others are taken where there are any
+--   urls    {compute, volume, image, network} without a slash at the end
+--   others  the same names -> true where the catalogue has another URL to fall back to
 --   err  notfound  final; err.code = RegionNotFound or ServiceNotFound
-function M.services(catalog, region, interface)
+function M.services(catalog, region, interface, opts)
   local err
+  opts = opts or {}
   region, err = region_of(catalog, region)
   if not region then
     return nil, err
   end
   interface = (interface or "public"):gsub("URL$", "")
-  local urls = {}
+  local urls, others = {}, {}
   for name, service in pairs(SERVICES) do
-    local url = url_in(catalog, service, region, interface)
-    if not url then
+    for _, url in ipairs(urls_in(catalog, service, region, interface)) do
+      url = versioned(url, service, opts.project)
+      if not urls[name] or (opts.dead or {})[urls[name]] then
+        urls[name] = url
+      elseif url ~= urls[name] and not (opts.dead or {})[url] then
+        others[name] = true
+      end
+    end
+    if not urls[name] then
       return nil, errors.final(errors.new("notfound", ("the catalogue has no %s service "
         .. "(%s) with interface %s in region %s"):format(name,
         table.concat(service.types, ", "), interface, region),
         { check = "catalogue", code = "ServiceNotFound" }))
     end
-    urls[name] = versioned(url, service.version)
   end
-  return urls
+  return urls, others
 end
 
 return M

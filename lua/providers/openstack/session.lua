@@ -20,11 +20,12 @@ local mt = { __name = "openstack.session", __index = methods }
 local M = {}
 
 local function take(session, token)
-  local urls, err = keystone.services(token.catalog, session.region, session.interface)
+  local urls, others = keystone.services(token.catalog, session.region,
+    session.interface, { project = token.project.id, dead = session.dead })
   if not urls then
-    return nil, err
+    return nil, others
   end
-  session.token, session.urls = token, urls
+  session.token, session.urls, session.others = token, urls, others
   session.generation = session.generation + 1
   return true
 end
@@ -80,6 +81,7 @@ function M.open(opts)
     fence = opts.fence,
     gate = task.semaphore(1),
     generation = 0, -- how often it has logged in
+    dead = {},      -- URLs of the catalogue that did not answer, as a set
     closed = false,
   }, mt)
   local ok, err = log_in(session)
@@ -97,6 +99,19 @@ local function renew(session, generation)
     return true
   end
   return log_in(session)
+end
+
+--- session:give_up(service) -> boolean
+-- The service's URL does not answer: whether the catalogue has another one, which is
+-- used from here on.
+function methods:give_up(service)
+  if not self.others[service] then
+    return false
+  end
+  self.dead[self.urls[service]] = true
+  self.urls, self.others = keystone.services(self.token.catalog, self.region,
+    self.interface, { project = self.token.project.id, dead = self.dead })
+  return true
 end
 
 --- session:fresh_token() -> token id | nil, err                         [waits]

@@ -40,6 +40,19 @@ describe("credentials.read", function()
       auth.identity.application_credential)
   end)
 
+  for written, meant in pairs {
+    ["007"] = "007", ["1e3"] = "1e3", ["yes"] = "yes", ["0x1f"] = "0x1f", ["1.0"] = "1.0",
+    ["123456"] = "123456", ["1_000"] = "1_000", ["'12'"] = "12", ["2026-11-30"] = "2026-11-30",
+    ["99999999999999999999"] = "99999999999999999999", [".inf"] = ".inf", ["off"] = "off",
+    ['"a\\tb"'] = "a\tb",
+  } do
+    it(("takes the password %s of a clouds.yaml as it is written"):format(written), function()
+      local found = assert(credentials.read { ["clouds.yaml"] = ("clouds: {one: {auth: "
+        .. "{username: u, project_name: p, password: %s}}}"):format(written) })
+      assert.equal(meant, found.password)
+    end)
+  end
+
   it("takes a whole clouds.yaml", function()
     local text = [[
 clouds:

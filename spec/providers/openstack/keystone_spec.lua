@@ -18,17 +18,33 @@ describe("keystone.endpoint", function()
     ["https://devstack/identity/v3/"] = "https://devstack/identity/v3",
     [" http://10.0.0.1:5000/v2.0 "] = "http://10.0.0.1:5000/v3",
     ["cloud.example.com:5000"] = "https://cloud.example.com:5000/v3",
+    ["https://cloud.example.com:5000//v3//"] = "https://cloud.example.com:5000/v3",
+    ["https://cloud.example.com:5000/v3/auth/tokens"] = "https://cloud.example.com:5000/v3",
+    ["https://devstack/identity/auth/tokens/"] = "https://devstack/identity/v3",
+    ["https://[2001:db8::1]:5000/"] = "https://[2001:db8::1]:5000/v3",
+    ["https://cloud.example.com/dashboards"] = "https://cloud.example.com/dashboards/v3",
   } do
     it("reads " .. typed, function()
       assert.equal(wanted, keystone.endpoint(typed))
     end)
   end
 
-  for _, typed in ipairs { "", "ftp://x/v3", "https://user:pw@host/v3", "https://" } do
+  for typed, words in pairs {
+    [""] = "is empty", ["ftp://x/v3"] = "ftp:// is not spoken",
+    ["https://user:pw@host/v3"] = "holds a user name", ["https://"] = "no host",
+    ["https:/user:pw@host/v3"] = "holds a user name",
+    ["https://cloud:50000000/v3"] = "no port 50000000",
+    ["https://2001:db8::1/v3"] = "in brackets",
+    ["https://cloud/horizon"] = "is the dashboard; it must be Keystone's URL",
+    ["https://cloud/horizon/auth/login/?next=/"] = "is the dashboard",
+    ["https://cloud/dashboard/project/api_access"] = "is the dashboard",
+  } do
     it("refuses \"" .. typed .. "\"", function()
       local url, err = keystone.endpoint(typed)
       assert.is_nil(url)
       assert.equal("endpoint", err.check)
+      assert.equal("spec.endpoint", err.message:sub(1, 13))
+      assert.truthy(err.message:find(words, 1, true), err.message)
       assert.is_nil(err.message:find("user:pw", 1, true))
     end)
   end
@@ -68,6 +84,28 @@ describe("keystone.log_in", function()
     assert.same({ "db", "web" }, err.candidates)
   end)
 
+  -- What is no Keystone, and the words for it.
+  for words, response in pairs {
+    ["it redirects to https://cloud:5000/v3/auth/tokens (301)"] = rest.answer(301, "",
+      { location = "https://cloud:5000/v3/auth/tokens" }),
+    ["it redirects to /dashboard/auth/login/ (302)"] = rest.answer(302, "",
+      { location = "/dashboard/auth/login/?next=/v3" }),
+    ["300: several versions are offered"] = rest.answer(300, { versions = {} }),
+    ["403: CSRF verification failed"] = rest.answer(403,
+      "<!DOCTYPE html><html><body>CSRF verification failed</body></html>"),
+    ["404: no such page"] = rest.answer(404, "no such page"),
+    ["405: no reason given"] = rest.answer(405, ""),
+  } do
+    it("names the field where there is none: " .. words, function()
+      local token, err = log_in { ["POST /identity/v3/auth/tokens"] = response }
+      assert.is_nil(token)
+      assert.equal("endpoint", err.check)
+      assert.truthy(err.message:find(words, 1, true), err.message)
+      assert.truthy(err.message:find("; spec.endpoint must be Keystone's URL", 1, true))
+      assert.is_nil(err.message:find("s3cret", 1, true))
+    end)
+  end
+
   it("says so when there is something else at the URL", function()
     local token, err = log_in {
       ["POST /identity/v3/auth/tokens"] = rest.answer(404, "<html><h1>Not Found</h1></html>"),
@@ -90,6 +128,29 @@ describe("keystone.services", function()
     assert.truthy(keystone.services(catalog, "RegionOne", "internalURL").compute
       :find("^http://"))
   end)
+
+  -- URL in the catalogue, of which service, and what is asked.
+  for _, case in ipairs {
+    { "compute", "http://nova:8774", "http://nova:8774/v2.1" },
+    { "compute", "http://nova:8774/v2.1/", "http://nova:8774/v2.1" },
+    { "compute", "http://nova:8774/v2/abc", "http://nova:8774/v2/abc" },
+    { "volume", "http://cinder:8776/", "http://cinder:8776/v3/p1" },
+    { "volume", "http://cinder:8776/v3/p1", "http://cinder:8776/v3/p1" },
+    { "image", "http://glance:9292", "http://glance:9292/v2" },
+    { "image", "http://glance:9292/v1", "http://glance:9292/v2" },
+    { "network", "http://neutron:9696/", "http://neutron:9696/v2.0" },
+  } do
+    it(("asks %s %s at %s"):format(case[1], case[2], case[3]), function()
+      local one = {}
+      for name, kind in pairs { compute = "compute", volume = "volumev3", image = "image",
+        network = "network" } do
+        one[#one + 1] = { type = kind, endpoints = { { region = "R", interface = "public",
+          url = name == case[1] and case[2] or "http://x/v3" } } }
+      end
+      local urls = assert(keystone.services(one, "R", "public", { project = "p1" }))
+      assert.equal(case[3], urls[case[1]])
+    end)
+  end
 
   it("says which regions there are", function()
     local urls, err = keystone.services(catalog, "Nowhere")

@@ -45,6 +45,45 @@ describe("openstack", function()
     assert.truthy(err.message:find("503", 1, true))
   end)
 
+  it("takes the second URL of a service where the first is dead, and stays with it", function()
+    local token = rest.token { expires_at = "2999-01-01T00:00:00Z" }
+    local document = require("host.json").decode(token.body)
+    for _, service in ipairs(document.token.catalog) do
+      for i = #service.endpoints, 1, -1 do
+        local endpoint = service.endpoints[i]
+        if service.type == "compute" and endpoint.interface == "public" then
+          local dead = { region = endpoint.region, interface = "public",
+            url = "https://dead/gone/v2.1" }
+          table.insert(service.endpoints, i, dead)
+        end
+      end
+    end
+    local source, err, pool = open {
+      ["POST /identity/v3/auth/tokens"] = rest.answer(201, document,
+        { ["x-subject-token"] = "gAAAAA-secret" }),
+      ["GET /gone/v2.1/servers"] = function()
+        return nil, errors.new("connect", "refused")
+      end,
+    }
+    assert(source, err)
+    assert.equal(1, count(pool, "https://dead/"))
+    assert.truthy(source.session.urls.compute:find("/compute/v2.1", 1, true))
+    assert.is_false(source.session:give_up("compute"))
+  end)
+
+  it("says what to do where the flavor has been deleted", function()
+    local source = open {
+      [("GET /compute/v2.1/servers/%s"):format(ID)] = rest.answer(200,
+        { server = { id = ID, name = "old", flavor = { id = "f1" } } }),
+      ["GET /compute/v2.1/flavors/f1"] = rest.answer(404,
+        { itemNotFound = { message = "Flavor f1 could not be found." } }),
+    }
+    local _, err = source:inspect(ID)
+    assert.equal("FlavorDeleted", err.code)
+    assert.truthy(err.final)
+    assert.truthy(err.message:find("the flavor f1 of server", 1, true))
+  end)
+
   it("renews a token that is not taken any more, once", function()
     local source, _, pool = open {
       ["GET /network/v2.0/networks"] = { rest.answer(200, rest.text("networks")),
