@@ -7,12 +7,13 @@ local M = {}
 --- kinds.group: the API group of our own kinds.
 M.group = OURS
 
-local function kind(group, version, name, plural)
+-- `name` is ours where another group has a kind of the same one.
+local function kind(group, version, name, plural, its_own)
   M[name] = {
     api_version = group == "" and version or group .. "/" .. version,
     group = group,
     version = version,
-    kind = name,
+    kind = its_own or name,
     plural = plural,
   }
 end
@@ -38,6 +39,10 @@ kind("kubevirt.io", "v1", "VirtualMachineInstance", "virtualmachineinstances")
 kind("harvesterhci.io", "v1beta1", "VirtualMachineImage", "virtualmachineimages")
 kind("harvesterhci.io", "v1beta1", "Setting", "settings")
 kind("longhorn.io", "v1beta2", "BackingImage", "backingimages")
+kind("longhorn.io", "v1beta2", "LonghornNode", "nodes", "Node")
+kind("longhorn.io", "v1beta2", "LonghornSetting", "settings", "Setting")
+kind("", "v1", "ResourceQuota", "resourcequotas")
+kind("storage.k8s.io", "v1", "CSIStorageCapacity", "csistoragecapacities")
 
 -- Kinds are found in any case, as upstream takes spec.sourceCluster.kind.
 setmetatable(M, { __index = function(_, name)

@@ -1,9 +1,11 @@
 --- targets.checks: what an import needs of a Harvester cluster and can be looked up
--- before the source is touched: networks and storage classes.
+-- before the source is touched: networks, storage classes, and room for the claims.
 --
--- The right to look them up is optional: without it a finding says what was not checked.
+-- The right to look them up is optional: without it a finding says what was not checked;
+-- of room nothing is said then.
 
 local errors = require "host.error"
+local room = require "targets.room"
 
 local methods = {}
 local mt = { __name = "targets.checks", __index = methods }
@@ -33,6 +35,17 @@ local function network_exists(self, namespace, name)
     return nil, err
   end
   return #found > 0
+end
+
+--- checks:network_is_gone(network) -> boolean                           [waits]
+-- What may not be looked up is taken to be there.
+function methods:network_is_gone(network)
+  local namespace, name = network:match("^([^/]+)/(.+)$")
+  local there, err = network_exists(self, namespace, name)
+  if not there and err and err.kind ~= "notfound" and err.kind ~= "denied" then
+    error(err)
+  end
+  return not there and not (err and err.kind == "denied")
 end
 
 local function check_network(self, network)
@@ -75,6 +88,19 @@ local function named_class(self, name)
   return class, err
 end
 
+local function find_class(self, name)
+  if name then
+    return named_class(self, name)
+  end
+  return default_class(self)
+end
+
+-- How Harvester stores an image of that class.
+local function backend_of(class)
+  local engine = class.parameters and class.parameters.dataEngine or "v1"
+  return class.provisioner == LONGHORN and engine == "v1" and "backingimage" or "cdi"
+end
+
 --- checks:backend(storage_class) -> "backingimage" | "cdi" | nil, err   [waits]
 -- How Harvester stores an image of that class; nil class: the default one.
 --
@@ -82,20 +108,23 @@ end
 --
 -- Source: Harvester's image controller: Longhorn's v1 engine has backing images.
 function methods:backend(name)
-  local class, err
-  if name then
-    class, err = named_class(self, name)
-  else
-    class, err = default_class(self)
-  end
+  local class, err = find_class(self, name)
   if not class then
     return nil, err
   end
-  local engine = class.parameters and class.parameters.dataEngine or "v1"
-  if class.provisioner == LONGHORN and engine == "v1" then
-    return "backingimage"
-  end
-  return "cdi"
+  return backend_of(class)
+end
+
+--- checks:room(plan) -> findings                                        [waits]
+-- Of what the claims need and the cluster has.
+function methods:room(plan)
+  local known = {}
+  return room.findings(self.client, plan, function(name)
+    local key = name or ""
+    known[key] = known[key] or { find_class(self, name) }
+    local class = known[key][1]
+    return class, class and backend_of(class)
+  end)
 end
 
 local function check_class(self, disk)
@@ -138,7 +167,8 @@ function methods:run(plan)
   end, function(disk)
     return check_class(self, disk)
   end, found)
-  return found
+  local more = self:room(plan)
+  return table.move(more, 1, #more, #found + 1, found)
 end
 
 --- checks.new(client) -> checks

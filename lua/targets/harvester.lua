@@ -138,6 +138,61 @@ function methods:check(plan, import)
   return found
 end
 
+-- What a CDI image's DataVolume says; CDI never reports failure through the image.
+local function volume_message(self, namespace, name)
+  local volume = self.client:get("DataVolume", namespace, name)
+  if not volume then
+    return nil
+  end
+  local running = condition(volume, "Running")
+  local bound = condition(volume, "Bound")
+  if running and running.status == "False" and (running.message or "") ~= "" then
+    return running.message
+  elseif bound and bound.status ~= "True" and (bound.message or "") ~= "" then
+    return bound.message
+  end
+  return volume.status and volume.status.progress
+end
+
+--- target:room_problem(plan, skip) -> finding | nil                     [waits]
+-- What keeps the claims from being made by now: asked for right before a machine is
+-- powered off.
+--
+--   skip  boolean  spec.skipPreflightChecks: quota alone, which is certain
+function methods:room_problem(plan, skip)
+  for _, finding in ipairs(self.checks:room(plan)) do
+    if finding.severity == "Blocks" and (not skip or finding.code == "QuotaExceeded") then
+      return finding
+    end
+  end
+end
+
+--- target:missing_network(plan) -> nic | nil                            [waits]
+-- The first one whose network is not there any more.
+function methods:missing_network(plan)
+  for _, nic in ipairs(plan.nics or {}) do
+    if nic.network and self.checks:network_is_gone(nic.network) then
+      return nic
+    end
+  end
+end
+
+--- target:copy_state(namespace, name) -> message | nil                  [waits]
+-- What CDI says of a claim that it still copies from its image; nil: it is whole, or CDI
+-- has no part in it (or has tidied its DataVolume away).
+function methods:copy_state(namespace, name)
+  local volume, err = self.client:get("DataVolume", namespace, name)
+  if not volume then
+    return err.kind ~= "notfound" and err.kind ~= "denied" and error(err) or nil
+  end
+  local phase = volume.status and volume.status.phase
+  if phase == "Succeeded" then
+    return nil
+  end
+  local said = volume_message(self, namespace, name)
+  return (phase or "Pending") .. (said and said ~= "" and ": " .. said or "")
+end
+
 --- target:image_url(route) -> url
 function methods:image_url(route)
   return self.base_url .. route
@@ -177,22 +232,6 @@ end
 --- target:forget(route)
 function methods:forget(route)
   self.server:forget(route)
-end
-
--- What a CDI image's DataVolume says; CDI never reports failure through the image.
-local function volume_message(self, namespace, name)
-  local volume = self.client:get("DataVolume", namespace, name)
-  if not volume then
-    return nil
-  end
-  local running = condition(volume, "Running")
-  local bound = condition(volume, "Bound")
-  if running and running.status == "False" and (running.message or "") ~= "" then
-    return running.message
-  elseif bound and bound.status ~= "True" and (bound.message or "") ~= "" then
-    return bound.message
-  end
-  return volume.status and volume.status.progress
 end
 
 -- The SHA-512 that Longhorn has computed of an image, or nil: there is none (CDI), or it

@@ -24,6 +24,13 @@ metadata: { name: vlan1, namespace: %s }
 spec: { config: '{"cniVersion":"0.3.1","type":"bridge"}' }
 ]]
 
+local QUOTA = [[
+apiVersion: v1
+kind: ResourceQuota
+metadata: { name: team, namespace: %s }
+spec: { hard: { requests.storage: 4Gi } }
+]]
+
 local ROLE = [[
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -63,7 +70,8 @@ describe("targets.checks, on a real API server,", function()
   local function found(client, network, class)
     local list = {}
     for _, finding in ipairs(checks.new(client):run({
-      nics = { { network = network } }, disks = { { id = "2000", storage_class = class } },
+      namespace = namespace, nics = { { network = network } },
+      disks = { { id = "2000", storage_class = class, capacity_bytes = 3 << 30 } },
     })) do
       list[#list + 1] = ("%s %s: %s"):format(finding.severity, finding.code,
         finding.message)
@@ -87,6 +95,24 @@ describe("targets.checks, on a real API server,", function()
     assert.equal(("Blocks NetworkNotFound: the network %s/vlan2 does not exist here\n"
       .. "Blocks StorageClassNotFound: StorageClass fast does not exist"):format(namespace),
       found(api, namespace .. "/vlan2", "fast"))
+  end)
+
+  it("says which quota the claims would exceed, as the server then does", function()
+    cluster:apply(QUOTA:format(namespace))
+    -- Without a controller nobody counts, and admission waits for somebody to.
+    assert(api:patch("ResourceQuota", namespace, "team", { status = {
+      hard = { ["requests.storage"] = "4Gi" }, used = { ["requests.storage"] = "2Gi" },
+    } }, { status = true }))
+    assert.equal(("Blocks QuotaExceeded: ResourceQuota %s/team allows 4096 MiB of "
+      .. "requests.storage, of which 2048 MiB are used; the claims of this machine need "
+      .. "3072 MiB"):format(namespace), found(api, namespace .. "/vlan1", "longhorn"))
+    local made, err = api:create("PersistentVolumeClaim", { metadata = { name = "c",
+      namespace = namespace }, spec = { accessModes = { "ReadWriteMany" },
+      resources = { requests = { storage = "3Gi" } }, storageClassName = "longhorn" } })
+    assert.is_nil(made)
+    assert.truthy(err.message:find("exceeded quota: team", 1, true), err.message)
+    assert(api:delete("ResourceQuota", namespace, "team"))
+    assert.equal("", found(api, namespace .. "/vlan1", "longhorn"))
   end)
 
   it("does with the rights of earlier roles what these allow", function()

@@ -238,6 +238,101 @@ describe("flows.import in a cluster", function()
     assert.equal(0, #w.store:list("PersistentVolumeClaim", "default"))
   end)
 
+  it("waits for the copies of a machine that stays stopped, under CDI", function()
+    local w = world({ engine = "v2", spec = { targetPowerState = "Stopped" } })
+    run(w)
+    all_imported(w)
+    run(w)
+    local volumes = w.store:list("DataVolume", "default")
+    local function waits_for(text)
+      assert.is_true(run(w).after > 0)
+      local import = import_of(w)
+      local ready = conditions.find(import.status.conditions, "Reconciling")
+      assert.equal("ClonePending", ready.reason)
+      assert.truthy(ready.message:find(text, 1, true), ready.message)
+      assert.not_equal("True", conditions.find(import.status.conditions, "Ready").status)
+    end
+    -- Nobody uses the claims: without this a class that waits for that would wait.
+    assert.equal("true", volumes[1].metadata.annotations[
+      "cdi.kubevirt.io/storage.bind.immediate.requested"])
+    waits_for("disk 1/2 into claim " .. volumes[1].metadata.name .. ": Pending")
+    for i, phase in ipairs { "Succeeded", "CloneInProgress" } do
+      w.store:patch("DataVolume", "default", volumes[i].metadata.name,
+        { status = { phase = phase, progress = "43.0%" } }, { status = true })
+    end
+    waits_for("disk 2/2 into claim " .. volumes[2].metadata.name
+      .. ": CloneInProgress: 43.0%")
+    assert.equal(2, #images(w))
+    w.store:delete("DataVolume", "default", volumes[2].metadata.name) -- CDI tidies up
+    assert.is_nil(run(w))
+    assert.equal("Stopped", conditions.find(import_of(w).status.conditions, "Ready").reason)
+  end)
+
+  it("leaves it to a machine that runs where its claims are bound", function()
+    local w = world({ engine = "v2" })
+    run(w)
+    all_imported(w)
+    run(w)
+    assert.is_nil(w.store:list("DataVolume", "default")[1].metadata.annotations[
+      "cdi.kubevirt.io/storage.bind.immediate.requested"])
+  end)
+
+  it("waits for a network that was deleted meanwhile, and counts no attempt", function()
+    local w = world()
+    run(w)
+    all_imported(w)
+    w.store:delete("NetworkAttachmentDefinition", "default", "vlan1")
+    for _ = 1, 8 do
+      assert.is_true(run(w).after > 0)
+    end
+    local import = import_of(w)
+    local said = conditions.find(import.status.conditions, "Reconciling")
+    assert.equal("NetworkGone", said.reason)
+    assert.truthy(said.message:find("the network default/vlan1, for \"", 1, true),
+      said.message)
+    assert.is_nil(import.status.attempt)
+    assert.equal(2, #images(w))
+    assert.equal(0, #w.store:list("PersistentVolumeClaim", "default"))
+    w.store:create("NetworkAttachmentDefinition", {
+      metadata = { name = "vlan1", namespace = "default" } })
+    run(w)
+    assert.equal("virtualMachineCreated", state(w))
+  end)
+
+  local function quota(w, hard)
+    w.store:create("ResourceQuota", { metadata = { name = "team", namespace = "default" },
+      spec = { hard = { persistentvolumeclaims = hard } },
+      status = { hard = { persistentvolumeclaims = hard },
+        used = { persistentvolumeclaims = "0" } } })
+  end
+
+  it("blocks on a quota that the claims would exceed, before the source is touched",
+    function()
+      local w = world()
+      quota(w, "1")
+      run(w)
+      assert.equal("virtualMachineImportInvalid", state(w))
+      assert.equal("QuotaExceeded", import_of(w).status.findings[1].code)
+    end)
+
+  it("looks at the quota again right before it powers off", function()
+    local w = world({ spec = { dryRun = true } })
+    run(w)
+    assert.equal("virtualMachineImportValid", state(w))
+    quota(w, "1")
+    w.store:patch("VirtualMachineImport", "default", "web", { spec = { dryRun = false } })
+    -- What was planned is taken as it is: the quota came after it.
+    w.store:patch("VirtualMachineImport", "default", "web", { status = {
+      observedGeneration = import_of(w).metadata.generation } }, { status = true })
+    assert.is_true(run(w).after > 0)
+    assert.equal("virtualMachineImportValid", state(w))
+    assert.equal("QuotaExceeded",
+      conditions.find(import_of(w).status.conditions, "Reconciling").reason)
+    w.store:delete("ResourceQuota", "default", "team")
+    run(w)
+    assert.not_equal("virtualMachineImportValid", state(w))
+  end)
+
   it("makes a failed image again, and gives up after maxRetries", function()
     local w = world({ spec = { maxRetries = 2 } })
     run(w)

@@ -27,6 +27,16 @@ local function not_ready(ctx, ref)
   end
 end
 
+-- What was free when the import was planned may be taken by now: an outcome, while the
+-- source still runs.
+local function wait_for_room(import, ctx)
+  local problem = ctx.target.room_problem
+    and ctx.target:room_problem(import.status.plan, import.spec.skipPreflightChecks)
+  return problem and { wait = problem.code, after = AGAIN,
+    message = ("%s: %s; the source is not touched until then"):format(problem.message,
+      problem.action) } or nil
+end
+
 --- admit.run(import, ctx) -> outcome                                    [waits]
 function M.run(import, ctx)
   if import.spec.dryRun then
@@ -37,6 +47,10 @@ function M.run(import, ctx)
   local why = not_ready(ctx, ref)
   if why then
     return wait_for_source(ref, why)
+  end
+  local early = wait_for_room(import, ctx)
+  if early then
+    return early
   end
   if ctx.take_place then
     local ok, message = ctx.take_place(import)

@@ -10,6 +10,7 @@ local recorded = require "policy.recorded"
 local M = {}
 
 local LOOK_EVERY = 60 -- seconds, besides what the machine's own changes bring
+local AGAIN = 10      -- seconds, of what brings no change to us: a copy, a network
 
 -- What a directory holds: claims and, where somebody will serve them, images.
 local function manifests(import, ctx)
@@ -87,7 +88,32 @@ local function hand_over(import, ctx)
   return { state = "virtualMachineCreated", fields = { recorded = json.array({}) } }
 end
 
+-- What the source calls it.
+local function name_of(import, nic)
+  for _, other in ipairs((import.status.machine or {}).nics or {}) do
+    if other.id == nic.id then
+      return other.name
+    end
+  end
+  return nic.name
+end
+
+-- An outcome: a network of the machine was deleted since it was planned. That is nobody's
+-- failure, and nothing has to be made anew for it.
+local function wait_for_network(import, ctx)
+  local plan = import.status.plan
+  local nic = ctx.target:missing_network(plan)
+  return nic and { wait = "NetworkGone", after = AGAIN,
+    message = ("the network %s, for \"%s\" of %s, does not exist any more: create the "
+      .. "NetworkAttachmentDefinition again; the images of all disks are kept until then")
+      :format(nic.network, name_of(import, nic), plan.name) }
+end
+
 local function make(import, ctx)
+  local early = wait_for_network(import, ctx)
+  if early then
+    return early
+  end
   local plan, volumes = import.status.plan, {}
   local states, problem = image_states(import, ctx)
   if not states then
@@ -105,6 +131,19 @@ local function make(import, ctx)
   return hand_over(import, ctx)
 end
 
+-- Of a machine that stays stopped: disks that CDI still copies are in their images alone.
+local function wait_for_copies(plan, ctx)
+  local texts = {}
+  for i, disk in ipairs(plan.disks) do
+    local said = ctx.target:copy_state(plan.namespace, disk.name)
+    texts[#texts + 1] = said and ("disk %d/%d into claim %s: %s"):format(i, #plan.disks,
+      disk.name, said) or nil
+  end
+  return #texts > 0 and { wait = "ClonePending", after = AGAIN,
+    message = ("%s is created; its images are being copied, and stay until they are: %s")
+      :format(plan.name, table.concat(texts, "; ")) } or nil
+end
+
 -- Imports that an earlier controller brought this far have no plan; they run.
 local function wait_until_it_runs(import, ctx)
   local plan = import.status.plan or {
@@ -112,8 +151,8 @@ local function wait_until_it_runs(import, ctx)
     namespace = import.metadata.namespace,
   }
   if plan.power_state == "Stopped" then
-    return { done = "Stopped", message = plan.name .. " is created, and stays stopped as "
-      .. "asked for" }
+    return wait_for_copies(plan, ctx) or { done = "Stopped",
+      message = plan.name .. " is created, and stays stopped as asked for" }
   end
   local state = assert(ctx.target:machine_state(plan.namespace, plan.name))
   if state.running then
