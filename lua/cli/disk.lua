@@ -18,7 +18,9 @@ its name only when the disk is whole and sound; exit code 0 means just that.
       --format FORMAT    auto, vmdk, raw, qcow2, vdi, vhd or vhdx (default: auto for a
                          file, vmdk for a URL). A stream-optimised VMDK and a raw disk
                          go in one pass; others through qemu-img, and from a URL by way
-                         of FILE.raw.stream
+                         of FILE.raw.stream. auto takes what has no header for a raw
+                         disk, and refuses archives, text, encrypted and partial
+                         images: state raw if it is one nevertheless
       --sha512           print the SHA-512 of the raw image
       --idle-timeout S   give up when nothing comes for S seconds (60)
       --ca FILE          PEM of the CA that signed the server's certificate

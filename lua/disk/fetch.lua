@@ -42,11 +42,12 @@ local function head_at(source)
 end
 
 -- What an image is: {format, guessed, direct}. `guessed`: a raw disk for want of a
--- header; `direct`: our own decoders take it as it comes.
-local function judge(format, head)
+-- header; `direct`: our own decoders take it as it comes. `path` is for messages.
+local function judge(format, head, path)
   local stated = format ~= "auto"
   if not stated then
-    format = assert(formats.guess(head))
+    local guess, err = formats.guess(head)
+    format = guess or error(path and errors.wrap(err, path) or err)
   end
   -- Of what is no VMDK at all our decoder says what is wrong.
   local wrong = stated and format == "vmdk" and disk.magic(head) ~= "VMDK"
@@ -61,7 +62,7 @@ end
 local function look(opts)
   local format, path = assert(formats.canonical(opts.format)), opts.source.file
   if path then
-    return judge(format, assert(file.read(path, { first = formats.HEAD_BYTES })))
+    return judge(format, assert(file.read(path, { first = formats.HEAD_BYTES })), path)
   elseif format ~= "auto" then
     return { format = format, direct = format == "vmdk" or format == "raw" }
   end

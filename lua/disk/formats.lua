@@ -71,8 +71,8 @@ end
 function M.guess(head)
   local magic, known = disk.magic(head), heads.find(head)
   if known and not magic then
-    return fail("unsupported", "it begins as %s, which is no disk; %s. If it is a raw "
-      .. "disk nevertheless, state the format raw", known.what, known.advice)
+    return fail("unsupported", "the image begins as %s, which is no disk; %s. If it is a "
+      .. "raw disk nevertheless, state the format raw", known.what, known.advice)
   elseif not magic then
     return "raw"
   end

@@ -159,7 +159,10 @@ describe("disk.fetch of what nobody states the format of", function()
 
   -- Every way in which bytes come here; each calls f(result, err).
   local function each_way(bytes, f)
-    f(run({ file = disks.write(images .. "/unknown", bytes) }, "auto"))
+    local path = disks.write(images .. "/unknown", bytes)
+    local result, problem = run({ file = path }, "auto")
+    assert.truthy(result or problem.message:find(path, 1, true), "the file is not named")
+    f(result, problem)
     os.remove(output)
     server:on("/disk", { web.answer(bytes) })
     f(run({ url = url .. "/disk" }, "auto"))

@@ -160,6 +160,20 @@ function M.vhd_footer(size, fields)
   return M.put(bytes, 64, string.pack(">I4", fields.checksum or ~sum & 0xffffffff))
 end
 
+--- disks.crc32c(bytes, at) -> bytes with their CRC-32C at byte `at`
+-- As VHDX has it: of all of them, with zeros in its place.
+function M.crc32c(bytes, at)
+  bytes = M.put(bytes, at, "\0\0\0\0")
+  local crc = 0xffffffff
+  for i = 1, #bytes do
+    crc = crc ~ bytes:byte(i)
+    for _ = 1, 8 do
+      crc = crc >> 1 ~ (crc & 1 == 1 and 0x82f63b78 or 0)
+    end
+  end
+  return M.put(bytes, at, string.pack("<I4", crc ~ 0xffffffff))
+end
+
 M.footer_style = vmdk.footer_style
 M.head_style = vmdk.head_style
 M.marker = vmdk.marker
