@@ -1,115 +1,14 @@
-local cluster = require "support.cluster"
 local conditions = require "kube.conditions"
 local errors = require "host.error"
-local fake_source = require("support.source").new
 local flow = require "flows.import"
 local import_status = require "flows.import.status"
-local task = require "host.task"
 local json = require "host.json"
+local standalone = require "support.standalone"
+local task = require "host.task"
 
-local KEY = { namespace = "default", name = "web" }
-
-local function fake_target()
-  local target = {
-    whole = {}, machines = {}, can = { images = false, run = false }, fetched = {},
-    fail = {}, disks = {},
-  }
-  function target:check() return {} end
-  function target:image_url() return nil end
-  function target:put_machine(manifests) self.machines = manifests end
-  function target.disks:path(_, disk) return "/out/" .. disk.name .. ".raw" end
-  function target.disks:state(_, disk) return target.whole[disk.id] end
-  function target.disks:writer_of() return target.writer end
-  function target.disks:remove(_, disk) target.whole[disk.id] = nil end
-  function target.disks:put(_, disk)
-    target.fetched[#target.fetched + 1] = disk.id
-    local transfer = setmetatable({}, { __close = function() end })
-    function transfer.progress() return { position = 0, received = 0, rate = 0 } end
-    function transfer.wait()
-      task.sleep(0)
-      local failures = target.fail[disk.id]
-      if failures and #failures > 0 then
-        return nil, table.remove(failures, 1)
-      end
-      target.whole[disk.id] = "whole"
-      return { capacity = disk.capacity_bytes, received = 1, digests = { sha1 = "aa" } }
-    end
-    return transfer
-  end
-  return target
-end
-
-local function world(opts)
-  opts = opts or {}
-  local w = {
-    store = cluster.new(), source = fake_source(opts), target = fake_target(),
-    clock = 1.8e9,
-  }
-  w.env = {
-    store = w.store,
-    target = w.target,
-    open_source = function()
-      if opts.open_error then
-        return nil, opts.open_error
-      end
-      return w.source
-    end,
-    hook = function(_, _, builtin)
-      return builtin
-    end,
-    now = function()
-      w.clock = w.clock + (opts.tick or 0)
-      return w.clock
-    end,
-    options = { poll = 0.001 },
-    is_final = function(err)
-      return err.kind == "denied"
-    end,
-  }
-  w.store:create("VmwareSource", {
-    metadata = { name = "vc", namespace = "default" },
-    spec = {},
-  })
-  w.store:patch("VmwareSource", "default", "vc", { status = { status = "clusterReady" } },
-    { status = true })
-  local spec = {
-    virtualMachineName = "web 01",
-    sourceCluster = { kind = "VmwareSource", name = "vc", namespace = "default",
-      apiVersion = "migration.harvesterhci.io/v1beta1" },
-  }
-  for key, value in pairs(opts.spec or {}) do
-    spec[key] = value
-  end
-  w.store:create("VirtualMachineImport", {
-    metadata = { name = "web", namespace = "default", uid = "1a2b3c4d-0000" },
-    spec = spec,
-  })
-  return w
-end
-
-local function import_of(w)
-  return assert(w.store:get("VirtualMachineImport", "default", "web"))
-end
-
--- Until an end, or a wait; returns the states passed and the last result.
-local function run(w, most)
-  local states, result = {}, nil
-  for _ = 1, most or 20 do
-    result = flow.reconcile(KEY, w.env)
-    local state = import_of(w).status.importStatus
-    if state ~= states[#states] then
-      states[#states + 1] = state
-    end
-    if not result or result.after > 0 then
-      break
-    end
-  end
-  return states, result
-end
-
-local function condition(w, type)
-  return conditions.find(import_of(w).status.conditions, type)
-end
+local KEY = standalone.KEY
+local world, run, condition = standalone.world, standalone.run, standalone.condition
+local import_of = standalone.import
 
 describe("flows.import", function()
   it("goes through upstream's states to the end in a directory", function()
@@ -248,25 +147,6 @@ describe("flows.import", function()
     assert.equal(1, w.source.cut)
     local off = conditions.find(import_of(w).status.importConditions, "VMPoweringOff")
     assert.truthy(off.message:find("within 30 s", 1, true))
-    assert.equal("True", condition(w, "Ready").status)
-  end)
-
-  it("cuts the power when the source refuses to ask the guest", function()
-    local w = world({ power = "on", shutdown_errors = {
-      errors.new("busy", "no tools", { code = "ToolsUnavailable" }) } })
-    run(w)
-    assert.equal(1, w.source.cut)
-    assert.equal("True", condition(w, "Ready").status)
-  end)
-
-  it("asks again, and cuts nothing, when only the answer got lost", function()
-    local w = world({ power = "on", shutdown_errors = { errors.new("connect", "reset") } })
-    local _, result = run(w)
-    assert.is_true(result.after > 0)
-    assert.equal(0, w.source.cut)
-    run(w)
-    assert.equal(2, w.source.asked)
-    assert.equal(0, w.source.cut)
     assert.equal("True", condition(w, "Ready").status)
   end)
 

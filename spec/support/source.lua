@@ -27,6 +27,9 @@ function M.new(opts)
     return { { name = "VM Network", id = "network-7", path = "/DC0/network/VM Network" } }
   end
   function source:power_state()
+    if opts.state_errors and #opts.state_errors > 0 then
+      return nil, table.remove(opts.state_errors, 1)
+    end
     return self.power
   end
   function source:stamp()
@@ -35,7 +38,11 @@ function M.new(opts)
   function source:shutdown_guest()
     self.asked = self.asked + 1
     if opts.shutdown_errors and #opts.shutdown_errors > 0 then
-      return nil, table.remove(opts.shutdown_errors, 1)
+      local err = opts.shutdown_errors[1]
+      if not opts.same_always then
+        table.remove(opts.shutdown_errors, 1)
+      end
+      return nil, err
     end
     if not opts.deaf then
       self.power = "off"
@@ -43,6 +50,9 @@ function M.new(opts)
     return true
   end
   function source:power_off()
+    if opts.power_off_errors and #opts.power_off_errors > 0 then
+      return nil, table.remove(opts.power_off_errors, 1)
+    end
     self.cut = self.cut + 1
     self.power = "off"
     return true

@@ -5,11 +5,13 @@
 -- compared with what came. One that was not completed is opened again, if only for
 -- that: it waits out what an interrupted run has left at the source.
 
+local clock = require "flows.import.clock"
 local disk_status = require "flows.import.disk_status"
 local early_images = require "flows.import.early_images"
 local errors = require "host.error"
 local exports = require "flows.import.exports"
 local images = require "flows.import.images"
+local moment = require "flows.import.moment"
 local origin = require "flows.import.origin"
 local outage = require "flows.import.outage"
 local pass_on = require "flows.import.pass_on"
@@ -31,13 +33,13 @@ local AGAIN = { connect = true, timeout = true, http = true, format = true, dns 
 -- What stands in the way of an image now is no reason to fetch nothing: they are all
 -- asked for again when the disks are here.
 local function submit_early(import, ctx, job)
-  if ctx.now() < (job.submit_at or 0) then
+  if clock.now(ctx) < (job.submit_at or 0) then
     return
   end
   local ok, problem = pcall(early_images.submit, import, ctx, job.running)
   job.problem = not ok and "no image yet: " .. errors.of(problem).message or nil
   job.pause = not ok and math.min((job.pause or SUBMIT_AGAIN / 2) * 2, SUBMIT_MOST) or nil
-  job.submit_at = job.pause and ctx.now() + job.pause
+  job.submit_at = job.pause and clock.now(ctx) + job.pause
 end
 
 local function watch(import, ctx, job)
@@ -98,6 +100,20 @@ local function judge(err, before)
   return err
 end
 
+-- What came of a disk is kept until the source says what it has sent, which may be in
+-- another run.
+local function keep_digests(import, ctx, disk, digests)
+  local known = digests and next(digests) and digests or nil
+  if not known and not disk_status.of(import, disk).digests then
+    return
+  end
+  disk_status.change(import, ctx, function(entry, other)
+    if other.id == disk.id then
+      entry.digests = known
+    end
+  end)
+end
+
 local function fetch(import, ctx, job, disk)
   local permit <close> = assert(job.places:acquire())
   assert(permit)
@@ -106,6 +122,7 @@ local function fetch(import, ctx, job, disk)
     local result, err = fetch_once(import, ctx, job, disk)
     if result then
       job.whole[disk.id] = result
+      keep_digests(import, ctx, disk, result.digests)
       return
     end
     check_free(import, ctx, { disk })
@@ -155,8 +172,7 @@ end
 local function compare(import, ctx, job, sent)
   local problem
   for _, disk in ipairs(job.disks) do
-    local result = job.whole[disk.id]
-    local text = exports.differs(result and result.digests, sent[disk.id])
+    local text = exports.differs(disk_status.of(import, disk).digests, sent[disk.id])
     if text then
       ctx.target.disks:remove(import.status.plan, disk)
       if ctx.target.can.images then
@@ -190,6 +206,7 @@ local function fetch_all(import, ctx, missing)
   local source <close> = assert(ctx.open_source(origin.of(import)))
   local export <close> = assert(exports.open(import, ctx, source))
   outage.over(import, ctx)
+  moment.check(import, ctx, source)
   local job = {
     export = export,
     disks = import.status.plan.disks,
@@ -202,6 +219,7 @@ local function fetch_all(import, ctx, missing)
   for_all(missing, function(disk)
     fetch(import, ctx, job, disk)
   end)
+  moment.check(import, ctx, source)
   compare(import, ctx, job, assert(export:complete()))
 end
 
@@ -249,11 +267,17 @@ local function fetch_missing(import, ctx, missing)
   end
 end
 
+local function settle(import, ctx)
+  local source <close> = assert(ctx.open_source(origin.of(import)))
+  moment.settle(import, ctx, source)
+end
+
 --- export.run(import, ctx) -> outcome                                   [waits]
 function M.run(import, ctx)
   if way.is_streamed(import) then
     return pass_on.run(import, ctx)
   end
+  settle(import, ctx)
   local missing = missing_disks(import, ctx)
   if #missing > 0 or exports.is_open(import) then
     fetch_missing(import, ctx, missing)
@@ -282,6 +306,7 @@ function M.refill.run(import, ctx)
   local missing = missing_disks(import, ctx)
   if #missing > 0 then
     power_off.run(import, ctx)
+    settle(import, ctx)
     fetch_missing(import, ctx, missing_disks(import, ctx))
   end
   return nil

@@ -285,7 +285,7 @@ function M.give_up(import, ctx, disk)
   local name, route = name_of(import, disk), disk_status.of(import, disk).diskRoute
   disk_status.change(import, ctx, function(entry, other)
     if other.id == disk.id then
-      entry.VirtualMachineImage, entry.diskRoute = nil, nil
+      entry.VirtualMachineImage, entry.diskRoute, entry.digests = nil, nil, nil
       disk_status.set(entry, ctx, "VirtualMachineImageReady", "False", "ImageGone",
         "what it was made from was wrong")
     end
@@ -344,7 +344,7 @@ function M.verify(import, ctx)
   end
   disk_status.change(import, ctx, function(entry, disk)
     if gone[disk.id] then
-      entry.VirtualMachineImage = nil
+      entry.VirtualMachineImage, entry.digests = nil, nil
       disk_status.set(entry, ctx, "VirtualMachineImageReady", "False", "ImageGone",
         "the image is not there any more")
     end

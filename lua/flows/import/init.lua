@@ -94,12 +94,13 @@ end
 -- The end of an import that did not succeed. What it made goes, now or later.
 local function fail(import, ctx, err)
   local clean, why = cleanup.run(import, ctx)
-  local reason = reason_of(err)
-  ctx.writer:stalled(reason, err.message, {
+  local reason, off = reason_of(err), power_off.stays_off(import)
+  local message = off and err.message .. "; " .. off or err.message
+  ctx.writer:stalled(reason, message, {
     importStatus = "VMMigrationFailed",
     observedGeneration = import.metadata.generation,
   })
-  ctx.writer:event("Warning", reason, err.message)
+  ctx.writer:event("Warning", reason, message)
   ctx.writer:release()
   if not clean then
     ctx.writer:event("Warning", "CleaningUp", why.message)

@@ -10,6 +10,7 @@ local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
 local exports = require "flows.import.exports"
 local images = require "flows.import.images"
+local moment = require "flows.import.moment"
 local origin = require "flows.import.origin"
 local outage = require "flows.import.outage"
 local power_off = require "flows.import.power_off"
@@ -137,11 +138,11 @@ end
 
 -- The export has ended well; what the source says it has sent is what came.
 local function complete(import, ctx, job)
+  moment.check(import, ctx, job.source)
   local sent = assert(job.export:complete())
   local texts = {}
   for _, disk in ipairs(job.disks) do
-    local reads = job.reads[disk.id]
-    local text = exports.differs(reads and reads:progress().digests, sent[disk.id])
+    local text = exports.differs(disk_status.of(import, disk).digests, sent[disk.id])
     if text then
       images.give_up(import, ctx, disk)
       texts[#texts + 1] = ("disk %s: %s: the image was deleted"):format(disk.id, text)
@@ -155,6 +156,28 @@ local function complete(import, ctx, job)
   return images.all_ready(import, ctx)
 end
 
+-- What came of a disk whose image is ready now: compared when the export ends, this one
+-- or one of a later run.
+local function keep_digests(import, ctx, job)
+  local fresh, found = {}, false
+  for id, reads in pairs(job.reads) do
+    local digests = reads:progress().digests
+    fresh[id] = digests and next(digests) and digests or nil
+  end
+  for _, disk in ipairs(job.disks) do
+    local entry = disk_status.of(import, disk)
+    found = found
+      or images.is_ready(entry) and not entry.digests and fresh[disk.id] ~= nil
+  end
+  if found then
+    disk_status.change(import, ctx, function(entry, disk)
+      if images.is_ready(entry) then
+        entry.digests = entry.digests or fresh[disk.id]
+      end
+    end)
+  end
+end
+
 -- Until all images are there, or one has failed; nil: the export is lost.
 local function follow(import, ctx, job)
   while true do
@@ -164,6 +187,7 @@ local function follow(import, ctx, job)
       return is_submitted(import, disk)
     end)
     images.write_states(import, ctx, states)
+    keep_digests(import, ctx, job)
     local failed, reason = failures(import, job, states), impossible(job)
     if reason then
       return spool(ctx, reason)
@@ -213,7 +237,9 @@ end
 local function pass_on(import, ctx, source)
   local export <close> = assert(exports.open(import, ctx, source))
   outage.over(import, ctx)
-  local job = { export = export, disks = import.status.plan.disks, reads = {} }
+  moment.check(import, ctx, source)
+  local job = { export = export, source = source, disks = import.status.plan.disks,
+    reads = {} }
   local group <close> = setmetatable({}, { __close = function()
     let_go(import, ctx, job)
   end })
@@ -228,6 +254,7 @@ end
 
 local function pass_all_on(import, ctx)
   local source <close> = assert(ctx.open_source(origin.of(import)))
+  moment.settle(import, ctx, source)
   local outcome
   repeat
     outcome = pass_on(import, ctx, source)
