@@ -91,11 +91,15 @@ local function apply(objects, object)
   return assert(objects:patch(object.kind, meta.namespace, meta.name, patch))
 end
 
--- An import that failed before is tried again because somebody runs the command again.
-local function restart(objects, import)
+-- An import that failed before is tried again because somebody runs the command again;
+-- one whose object has changed under way is planned again.
+local function restart(objects, import, again)
   local status = import.status or {}
   local state = status.importStatus
-  if state == "VMMigrationFailed" or state == "virtualMachineImportInvalid" then
+  local changed = status.observedGeneration ~= import.metadata.generation
+    and not again.is_finished(import)
+  if changed or state == "VMMigrationFailed"
+    or state == "virtualMachineImportInvalid" then
     state = ""
   end
   local fresh = {
@@ -249,10 +253,11 @@ local function import_all(values)
   check_sources(generation.code:require("flows.source"), found, ctx)
 
   local flow = generation.code:require("flows.import")
+  local again = generation.code:require("flows.import.again")
   local code = 0
   for _, import in ipairs(found.imports) do
     seen:begun(import)
-    restart(objects, apply(objects, import))
+    restart(objects, apply(objects, import), again)
     local ok, message, last = run_import(flow, import, ctx)
     seen:ended()
     code = math.max(code, report(values, last, ok, message))

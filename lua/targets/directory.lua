@@ -55,19 +55,40 @@ function methods:image_url(route)
   return self.serve_url and self.serve_url .. route
 end
 
+local WRITTEN = { "virtualmachine", "virtualmachineimage", "persistentvolumeclaim" }
+
+-- Manifests that an earlier run of the import wrote, of names that are none any more.
+local function remove_others(self, namespace, written, uid)
+  local folder = ("%s/%s"):format(self.dir, namespace)
+  for _, name in ipairs(assert(file.list(folder))) do
+    local path = folder .. "/" .. name
+    for _, kind in ipairs(WRITTEN) do
+      if not written[path] and name:sub(1, #kind + 1) == kind .. "."
+        and owner_of(path) == uid then
+        assert(file.remove(path))
+      end
+    end
+  end
+end
+
 --- target:put_machine(manifests, import)                                [waits]
--- Writes the manifests. Again writes the same.
+-- Writes the manifests; those that an earlier run wrote under other names go. Again
+-- writes the same.
 --
 --   manifests  list of Kubernetes objects, the VirtualMachine last
 function methods:put_machine(manifests, import)
+  local written = {}
   for _, manifest in ipairs(manifests) do
     local metadata = merge_patch.apply(manifest.metadata, {
       annotations = { [IMPORT_UID] = import.metadata.uid },
     })
     local owned = merge_patch.apply(manifest, { metadata = metadata })
+    local path = manifest_path(self, owned)
     assert(file.mkdir(self.dir .. "/" .. metadata.namespace, { parents = true }))
-    assert(file.write(manifest_path(self, owned), yaml.dump(owned)))
+    assert(file.write(path, yaml.dump(owned)))
+    written[path] = true
   end
+  remove_others(self, import.metadata.namespace, written, import.metadata.uid)
 end
 
 --- directory.new(dir, opts) -> target

@@ -61,6 +61,16 @@ function methods:put(plan, disk, stream)
   return fetch.start(options)
 end
 
+--- raw_files:rename(plan, disk, new_plan, new_disk)                     [waits]
+-- A disk that is here gets the name it has in another plan.
+function methods:rename(plan, disk, new_plan, new_disk)
+  local from, to = self:path(plan, disk), self:path(new_plan, new_disk)
+  if from ~= to and file.stat(from) then
+    assert(file.mkdir(self.dir .. "/" .. new_plan.namespace, { parents = true }))
+    assert(file.rename(from, to))
+  end
+end
+
 --- raw_files:remove(plan, disk)                                         [waits]
 function methods:remove(plan, disk)
   local path = self:path(plan, disk)

@@ -200,6 +200,45 @@ describe("flows.import in a cluster", function()
     assert.is_nil((flow.reconcile(KEY, w.env)))
   end)
 
+  it("does not start the copy while its source runs, and fetches it again then", function()
+    local w = world()
+    run(w)
+    all_imported(w)
+    w.source.power, w.source.epoch = "on", "2"
+    assert.equal(30, run(w).after)
+    assert.equal("SourceRunning", conditions.find(import_of(w).status.conditions,
+      "Reconciling").reason)
+    assert.equal("diskImagesReady", state(w))
+    assert.equal(0, #w.store:list("VirtualMachine", "default"))
+    w.source.power = "off"
+    run(w)
+    assert.equal("diskImageSubmitted", state(w))
+    assert.equal(4, w.disks.fetched)
+    all_imported(w)
+    run(w)
+    assert.equal("virtualMachineCreated", state(w))
+  end)
+
+  it("takes nothing back of a copy that is there, whatever its source does", function()
+    local w = world()
+    run(w)
+    all_imported(w)
+    local put = w.target.put
+    function w.target.put(...)
+      local made, err = put(...)
+      if made and made.kind == "VirtualMachine" then
+        error("killed", 0)
+      end
+      return made, err
+    end
+    pcall(run, w)
+    assert.equal(1, #w.store:list("VirtualMachine", "default"))
+    w.target.put = nil
+    w.source.power, w.source.epoch = "on", "2"
+    run(w)
+    assert.equal("virtualMachineCreated", state(w))
+  end)
+
   it("passes on what KubeVirt says of a machine that does not run", function()
     local w = world()
     run(w)

@@ -23,6 +23,7 @@ local function fake_target()
   function target.disks:state(_, disk) return target.whole[disk.id] end
   function target.disks:writer_of() return target.writer end
   function target.disks:remove(_, disk) target.whole[disk.id] = nil end
+  function target.disks:rename() end
   function target.disks:put(_, disk)
     target.fetched[#target.fetched + 1] = disk.id
     local transfer = setmetatable({}, { __close = function() end })

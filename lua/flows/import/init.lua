@@ -20,12 +20,14 @@
 -- that is not over yet.
 
 local admit = require "flows.import.admit"
+local again = require "flows.import.again"
 local cleanup = require "flows.import.cleanup"
 local create = require "flows.import.create"
 local errors = require "host.error"
 local export = require "flows.import.export"
 local images = require "flows.import.images"
 local json = require "host.json"
+local last_look = require "flows.import.last_look"
 local log = require "host.log"
 local origin = require "flows.import.origin"
 local outage = require "flows.import.outage"
@@ -43,10 +45,10 @@ local STEPS = {
   virtualMachineImportInvalid = { preflight, sanitize },
   virtualMachineImportValid = { admit },
   sourceReady = { power_off, export },
-  disksExported = { export.refill, images, create },
+  disksExported = { export.refill, images, last_look, create },
   diskImageSubmitted = { export.refill, images },
   diskImageFailed = { export.refill, images },
-  diskImagesReady = { create },
+  diskImagesReady = { last_look, create },
   virtualMachineCreated = { create },
 }
 
@@ -292,6 +294,8 @@ local function due(import, ctx)
   local steps = due_taken_over(import, state)
   if steps then
     return steps
+  elseif again.is_due(import, ctx) then
+    return { again, table.unpack(STEPS[state]) }
   elseif state == "virtualMachineImportValid"
     and import.status.observedGeneration ~= import.metadata.generation then
     return STEPS[""] -- what was planned is not what is asked for any more

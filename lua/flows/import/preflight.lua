@@ -175,11 +175,32 @@ local function wait_for_permit(import, ctx)
   return assert(ctx.plan_permit(import))
 end
 
+-- Files in a directory that are of this machine already get the names of the new plan;
+-- killed before that one is recorded, the next run finds those that are left.
+local function rename_disks(import, ctx, plan)
+  local before, list = import.status and import.status.plan, json.array({})
+  local names = {}
+  for _, old in ipairs(before and before.disks or {}) do
+    for _, new in ipairs(plan.disks) do
+      if old.id == new.id and old.name ~= new.name then
+        ctx.target.disks:rename(before, old, plan, new)
+        names[old.name] = new.name
+      end
+    end
+  end
+  for i, entry in ipairs(import.status and import.status.diskImportStatus or {}) do
+    list[i] = merge_patch.apply(entry, { diskName = names[entry.diskName] })
+  end
+  return next(names) and list or nil
+end
+
 local function write(import, ctx, found, machine, plan, way)
   local list = findings.arrange(found, {
     skip = import.spec.skipPreflightChecks, machine = machine,
   })
   local problem = findings.blocking(list)
+  local renamed = plan and not problem and not ctx.target.can.images
+    and rename_disks(import, ctx, plan) or nil
   ctx.record(function(before)
     local function kept(field, value)
       return value and not problem and merge_patch.replacing(before[field], value)
@@ -187,6 +208,7 @@ local function write(import, ctx, found, machine, plan, way)
     end
     return {
       findings = list,
+      diskImportStatus = renamed,
       machine = kept("machine", machine),
       plan = kept("plan", plan),
       transfer = kept("transfer", way),

@@ -1,0 +1,57 @@
+--- flows.import.last_look: the source is looked at once more before the machine is made.
+--
+-- The copy must not run beside the machine it was copied from, and must not lack what
+-- that one has written since. In a cluster a source that runs is waited for: shut down
+-- again, its disks are fetched anew. The copy is not made stopped instead, which would
+-- look like an end and be the older of two states. In a directory somebody has just run
+-- a command and reads what it says: it fails.
+
+local errors = require "host.error"
+local moment = require "flows.import.moment"
+local origin = require "flows.import.origin"
+
+local M = {}
+
+local AGAIN = 30 -- seconds
+
+-- From here on the copy is there and may have been started: nothing of it is taken back.
+local function is_made(import, ctx)
+  local namespace = import.status.plan.namespace
+  for _, entry in ipairs(import.status.recorded or {}) do
+    if entry.kind == "VirtualMachine" then
+      local state, err = ctx.target:machine_state(namespace, entry.name)
+      return state ~= nil or err.kind ~= "notfound" and error(err)
+    end
+  end
+  return false
+end
+
+local function running(import, ctx, state)
+  local text = ("%s is %s at its source: the copy would be a second one of it, and lack "
+    .. "what it writes"):format(import.status.machine.name,
+    state == "on" and "running again" or state)
+  if not ctx.target.can.run then
+    error(errors.new("busy", text .. "; shut it down there and run this again: its disks "
+      .. "are fetched again then", { reason = "SourceRunning", final = true }))
+  end
+  ctx.writer:event("Warning", "SourceRunning", text)
+  return { wait = "SourceRunning", after = AGAIN, message = text .. "; shut it down "
+    .. "there, and its disks are fetched again, or delete the import" }
+end
+
+--- last_look.run(import, ctx) -> outcome                                [waits]
+function M.run(import, ctx)
+  if ctx.target.can.run and is_made(import, ctx) then
+    return nil
+  end
+  local source <close> = assert(ctx.open_source(origin.of(import)))
+  local state = assert(source:power_state(import.status.machine.id))
+  if state ~= "off" then
+    return running(import, ctx, state)
+  elseif moment.differs(import, source) then
+    return moment.changed(import, ctx)
+  end
+  return nil
+end
+
+return M
