@@ -15,6 +15,9 @@ func (s *server) controlMux() http.Handler {
 	mux.HandleFunc("/state", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, s.state())
 	})
+	mux.HandleFunc("/journal", func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, s.journal())
+	})
 	for path, f := range map[string]func([]byte) (interface{}, error){
 		"/faults":        s.addFaults,
 		"/reset":         s.reset,
@@ -130,11 +133,12 @@ func (s *server) controlExpire([]byte) (interface{}, error) {
 	return map[string]int{"expired": n}, nil
 }
 
-// changeMachine: {"machine": name or path, "power", "tools", "shutdown"}.
+// changeMachine: {"machine": name or path, "power", "tools", "shutdown", "disks", "index"}.
 func (s *server) changeMachine(text []byte) (interface{}, error) {
 	var change struct {
-		Machine, Power, Tools string
-		Shutdown              interface{}
+		Machine, Power, Tools, Disks string
+		Index                        int
+		Shutdown                     interface{}
 	}
 	if err := json.Unmarshal(text, &change); err != nil {
 		return nil, err
@@ -158,6 +162,14 @@ func (s *server) changeMachine(text []byte) (interface{}, error) {
 		s.mu.Unlock()
 		if err != nil {
 			return nil, err
+		}
+		if change.Disks != "" {
+			if err = s.changeDisks(m, change.Disks, change.Index); err != nil {
+				return nil, err
+			}
+		}
+		if change.Power == "on" && m.spec.Writes && s.held(m) {
+			return nil, fmt.Errorf("an export holds the machine")
 		}
 		if change.Power == "" {
 			s.refresh(m)

@@ -26,6 +26,10 @@ type machine struct {
 	ownTime  bool    // shutdown counts, else the setting
 	shutdown float64 // seconds; < 0: never
 	leased   *lease
+	serial   uint64 // of contents
+	journal  []moment
+	snapshot []diskSpec
+	spare    []spareDisk // removed, may be put back
 }
 
 // exportFile is one thing a lease can offer; spec is nil for NVRAM.
@@ -119,6 +123,10 @@ func (s *server) buildMachine(ctx context.Context, client *vim25.Client, at *sit
 		}
 	}
 	m.describe()
+	if spec.Writes {
+		m.tell()
+		m.note(powerStates[spec.Power])
+	}
 	s.applyPower(simulator.Map, m, powerStates[spec.Power])
 	s.machines = append(s.machines, m)
 	return nil

@@ -100,6 +100,9 @@ func (s *server) applyPower(world *simulator.Registry, m *machine,
 	state types.VirtualMachinePowerState) {
 	s.mu.Lock()
 	installed, leased := m.tools, m.leased
+	if is := m.vm.Runtime.PowerState; is != state && is != "" && len(m.journal) > 0 {
+		s.livesOn(world, m, state)
+	}
 	s.mu.Unlock()
 	tools := toolsStates["notRunning"]
 	if state == types.VirtualMachinePowerStatePoweredOn || installed == "notInstalled" {

@@ -39,6 +39,7 @@ type machineSpec struct {
 	Power          string      `json:"power"`  // off, on or suspended
 	Tools          string      `json:"tools"`  // notRunning, running or notInstalled
 	Shutdown       interface{} `json:"shutdown"`
+	Writes         bool        `json:"writes"`   // its disks at each start and stop
 	Firmware       string      `json:"firmware"` // bios or efi
 	SecureBoot     bool        `json:"secureBoot"`
 	TPM            bool        `json:"tpm"`

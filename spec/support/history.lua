@@ -1,0 +1,100 @@
+--- support.history: random histories of one machine that is imported, and what must be true
+-- of every one of them: disks that are handed over are all of one moment at which the
+-- machine was off, or the import says why there are none.
+--
+-- A subject is a source with one machine, and the import of it:
+--
+--   subject.operations  list of {name, f}: f() does it to the machine, true if it could
+--   subject.begin()     an empty folder, a machine as at the beginning, off
+--   subject.run(how)    imports; how: nil to its end, else a way to be interrupted:
+--                       "INT", "KILL", "fault". -> {status, stderr}
+--   subject.moments()   list of {off = boolean, disks = function () -> {text, ...}}, the
+--                       last one first: what the disks held; equal texts, equal contents
+--   subject.handed()    list of texts: what the disks hold that were handed over
+
+local assert = require "luassert"
+
+local M = {}
+
+local INTERRUPTIONS = { "INT", "KILL", "fault" }
+
+local function one_of(list)
+  return list[math.random(#list)]
+end
+
+-- Some changes of the machine, as text.
+local function live(subject)
+  local done = {}
+  for _ = 1, math.random(0, 3) do
+    local operation = one_of(subject.operations)
+    if operation[2]() then
+      done[#done + 1] = operation[1]
+    end
+  end
+  return table.concat(done, " ")
+end
+
+local function same(a, b)
+  return table.concat(a, " ") == table.concat(b, " ")
+end
+
+--- history.check(moments, handed) -> true | nil, text
+-- The oracle: was the machine off at a moment when its disks held that?
+function M.check(moments, handed)
+  for _, moment in ipairs(moments) do
+    if moment.off and same(moment.disks(), handed) then
+      return true
+    end
+  end
+  return nil, ("no moment at which the machine was off has [%s]"):format(
+    table.concat(handed, " "))
+end
+
+-- What a run that was not interrupted has come to: text; throws what must not be.
+local function judge(subject, result)
+  if result.status ~= 0 then
+    local why = result.stderr:match("([^\n]+)%s*$")
+    assert.truthy(why, "it failed without a word")
+    return "refused", why
+  end
+  local handed = subject.handed()
+  assert(M.check(subject.moments(), handed))
+  return "imported"
+end
+
+--- history.play(subject) -> outcome, text                               [waits]
+-- One random history: interrupted runs with changes between them, then one to its end,
+-- and sometimes again. `text` tells it.
+--
+--   outcome  "imported" or "refused"
+function M.play(subject)
+  local told, outcome = {}, nil
+  local function tell(text)
+    told[#told + 1] = text ~= "" and text or nil
+  end
+  local ok, problem = xpcall(function()
+    subject.begin()
+    for _ = 1, math.random(0, 2) do
+      tell(live(subject))
+      local how = one_of(INTERRUPTIONS)
+      tell("(" .. how .. ")")
+      if subject.run(how).status == 0 then
+        judge(subject, { status = 0 })
+      end
+    end
+    for _ = 1, math.random(2) do
+      tell(live(subject))
+      local why
+      outcome, why = judge(subject, subject.run())
+      told[#told + 1] = why and "(" .. why .. ")" or "(run)"
+    end
+  end, function(err)
+    return tostring(type(err) == "table" and err.message or err)
+  end)
+  if not ok then
+    error(("%s\nin the history: %s"):format(problem, table.concat(told, " ")), 0)
+  end
+  return outcome, table.concat(told, " ")
+end
+
+return M
