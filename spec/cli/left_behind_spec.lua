@@ -17,6 +17,10 @@ local module = files.provider("BrokenSource", {
     return { cpu = { sockets = 1, cores = 1 }, memory_bytes = 2^31 | 0,
       disks = { { id = "d", capacity_bytes = 2^20 | 0, bus = "virtio" } } }
   end,
+  stamp = function()
+    return "as ever"
+  end,
+
   stream = function()
     return nil, errors.new("notfound", "the disk is not there")
   end,

@@ -382,6 +382,22 @@ describe("flows.import", function()
     assert.is_nil(import_of(w).status.importStatus)
   end)
 
+  it("does not leave what it made at the source because a clock was set", function()
+    local w = world({ complete_errors = { errors.new("gone", "the session has ended") } })
+    run(w)
+    assert.equal(1, #import_of(w).status.recorded)
+    assert(w.store:delete("VirtualMachineImport", "default", "web"))
+    w.env.open_source = function()
+      return nil, errors.new("connect", "vc refuses")
+    end
+    w.clock = w.clock + 10 * 365 * 86400
+    for try = 1, 3 do
+      assert.equal(10, flow.reconcile(KEY, w.env).after)
+      assert.equal(1, #import_of(w).status.recorded)
+      assert.equal(try, import_of(w).status.cleanings)
+    end
+  end)
+
   it("closes the export when the task is cancelled", function()
     local w = world()
     local stuck = task.signal()

@@ -9,7 +9,7 @@ local time = require "host.time"
 local M = {}
 
 local AGAIN = 10          -- seconds
-local SOURCE_WITHIN = 600 -- seconds; longer than anything nameless lives at a source
+local SOURCE_TRIES = 60   -- so long nothing lives at a source that nobody keeps
 
 -- The machine first: what it uses cannot go before it.
 local OURS = { "VirtualMachine", "DataVolume", "PersistentVolumeClaim",
@@ -57,11 +57,11 @@ local function clean_target(import, ctx, entries)
 end
 
 -- What is at a source that cannot be asked any more is left to its own expiry: a vSphere
--- export ends minutes after nobody keeps it.
-local function is_hopeless(import, ctx, err)
-  local since = time.parse(import.metadata.deletionTimestamp or "")
+-- export ends minutes after nobody keeps it. Tries are counted, as clocks are set.
+local function is_hopeless(import, err)
   return err.reason == "SourceNotFound" or err.kind == "unsupported"
-    or since and ctx.now() - since > SOURCE_WITHIN
+    or import.metadata.deletionTimestamp ~= nil
+    and (import.status.cleanings or 0) >= SOURCE_TRIES
 end
 
 -- What is left at the source, and why.
@@ -70,7 +70,7 @@ local function clean_source(import, ctx, entries)
     return entries
   end
   local source, err = ctx.open_source(origin.of(import))
-  if not source and is_hopeless(import, ctx, err) then
+  if not source and is_hopeless(import, err) then
     ctx.writer:event("Warning", "LeftAtSource", ("what the import began at its source is "
       .. "left to end by itself: %s"):format(err.message))
     return {}
@@ -142,6 +142,7 @@ function M.deleted(import, ctx)
     ctx.writer:event("Warning", "CleaningUp", err.message)
     ctx.writer:working("CleaningUp", "before it is deleted: " .. err.message, {
       nextAttemptTime = time.rfc3339(ctx.now() + AGAIN),
+      cleanings = (import.status and import.status.cleanings or 0) + 1,
     })
     return { after = AGAIN }
   end

@@ -221,10 +221,11 @@ local function wait_for_images(import, ctx)
   return M.all_ready(import, ctx)
 end
 
--- Not before the time of the next attempt: an image that fails fails in no time.
+-- Not before the time of the next attempt: an image that fails fails in no time. A clock
+-- that was set back makes that no longer than it was meant to be.
 local function not_yet(import, ctx)
   local at = import.status.nextAttemptTime
-  local left = at and (time.parse(at) or 0) - ctx.now() or 0
+  local left = math.min(at and (time.parse(at) or 0) - ctx.now() or 0, RETRY_MOST)
   if left <= 0 then
     return nil
   end

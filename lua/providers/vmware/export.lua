@@ -119,14 +119,21 @@ local function record(opts, entry)
 end
 
 -- Somebody holds the machine. A lease of a run that was killed ends by itself, at the
--- latest one timeout after it was first met again; that time is recorded.
-local function orphan_ends(before, opts)
-  if not before["until"] then
+-- latest one timeout after it was first met again; that time is recorded, for people and
+-- for the next run. Seconds until then: within a run by the clock that nobody sets, and
+-- of what another one has recorded never more than a timeout.
+local function orphan_left(before, opts)
+  if not before.ends then
     local timeout = before.timeoutSeconds or lease_of.DEFAULT_TIMEOUT
-    before["until"] = time.rfc3339(math.ceil(opts.now() + timeout))
-    record(opts, before)
+    local now = opts.now()
+    if not before["until"] then
+      before["until"] = time.rfc3339(math.ceil(now + timeout))
+      record(opts, before)
+    end
+    before.ends = opts.boottime()
+      + math.min(time.parse(before["until"]) - now, timeout + 1)
   end
-  return time.parse(before["until"])
+  return before.ends - opts.boottime()
 end
 
 local function busy(err, text, after)
@@ -139,7 +146,7 @@ local function hold(err, before, opts)
   if not before then
     return nil, busy(err, "another task of vSphere has the machine", ELSEWHERE)
   end
-  local left = orphan_ends(before, opts) - opts.now()
+  local left = orphan_left(before, opts)
   if left <= -opts.poll then
     return nil, busy(err, "another task of vSphere has the machine, and it is not the "
       .. "export of an interrupted run, which would have ended", ELSEWHERE)
@@ -219,10 +226,12 @@ end
 --   opts.lease_wait   seconds   until the lease has to be ready
 --   opts.poll         seconds   between two looks at it
 --   opts.now          function() -> seconds since the epoch
+--   opts.boottime     function() -> seconds that nobody sets (default time.boottime)
 --   err  busy         something holds the machine, or it is not powered off; err.after
 --        unsupported  vSphere does not export a disk
 --        invalid      the machine has changed since it was inspected
 function M.open(session, machine, opts)
+  opts.boottime = opts.boottime or time.boottime
   local before = recorded_lease(opts.recorded, machine.id, opts.now())
   local entry = { kind = KIND, name = machine.id, since = time.rfc3339(opts.now()) }
   if not before then

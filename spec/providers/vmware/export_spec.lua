@@ -529,6 +529,10 @@ describe("a machine that somebody holds", function()
     assert.truthy(err.message:find("2026-01-01T01:05:00Z", 1, true))
     assert.is_true(err.after >= 200 and err.after < 202)
     assert.equal("session[1]2", recorded.id)
+    for _, jump in ipairs { 3600, -3600 } do -- of the wall clock, which says nothing
+      err = try(start + jump)
+      assert.is_true(err.after >= 299 and err.after < 303, tostring(err.after))
+    end
   end)
 
   it("is waited for when somebody listens", function()
@@ -540,6 +544,9 @@ describe("a machine that somebody holds", function()
         recorded = { { kind = "HttpNfcLease", name = "vm-79", timeoutSeconds = 0 } },
         now = function()
           return 1767225600.999
+        end,
+        boottime = function()
+          return 7
         end,
         waiting = function(message, until_time)
           heard[#heard + 1] = { message, until_time }
