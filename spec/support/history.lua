@@ -7,7 +7,7 @@
 --   subject.operations  list of {name, f}: f() does it to the machine, true if it could
 --   subject.begin()     an empty folder, a machine as at the beginning, off
 --   subject.run(how)    imports; how: nil to its end, else a way to be interrupted:
---                       "INT", "KILL", "fault". -> {status, stderr}
+--                       "INT", "KILL", "fault". -> {status, signal, stderr}
 --   subject.moments()   list of {off = boolean, disks = function () -> {text, ...}}, the
 --                       last one first: what the disks held; equal texts, equal contents
 --   subject.handed()    list of texts: what the disks hold that were handed over
@@ -78,8 +78,9 @@ function M.play(subject)
       tell(live(subject))
       local how = one_of(INTERRUPTIONS)
       tell("(" .. how .. ")")
-      if subject.run(how).status == 0 then
-        judge(subject, { status = 0 })
+      local result = subject.run(how)
+      if result.status == 0 and not result.signal then -- it had ended before
+        judge(subject, result)
       end
     end
     for _ = 1, math.random(2) do
