@@ -145,9 +145,9 @@ describe("import from OpenStack, under way:", function()
     assert.same(before, cloud:inventory())
   end
 
-  local function begin(folder, machine)
+  local function begin(folder, machine, retries)
     return task.spawn(cloud.import, cloud, folder.path,
-      { machine = machine, spec = { maxRetries = 0 } })
+      { machine = machine, spec = { maxRetries = retries or 0 } })
   end
 
   local function end_of(running)
@@ -210,6 +210,22 @@ describe("import from OpenStack, under way:", function()
     check_success(folder, result, "lone")
     local refused = table.concat(cloud:seen().refused, "\n")
     assert(refused:find("/file", 1, true), "no token was refused: " .. refused)
+  end)
+
+  it("a server that is started between two snapshots", function()
+    local folder <close> = lab.folder()
+    cloud:hold(SNAPSHOT, { skip = 1 })
+    local running = begin(folder, "openstack-demo", 3)
+    cloud:held(SNAPSHOT)
+    cloud:start("openstack-demo")
+    cloud:let_go(SNAPSHOT)
+    local result = end_of(running)
+    check_success(folder, result, "openstack-demo")
+    local snapshots = 0
+    for _, line in ipairs(cloud:seen().requests) do
+      snapshots = snapshots + (line:find("^POST /volume/.*/snapshots$") and 1 or 0)
+    end
+    assert.equal(4, snapshots) -- those of the first moment were given up, both of them
   end)
 
   it("an upload whose answer is lost", function()

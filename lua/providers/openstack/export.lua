@@ -6,6 +6,7 @@
 local compute = require "providers.openstack.compute"
 local errors = require "host.error"
 local hardware = require "providers.openstack.hardware"
+local moment = require "providers.openstack.moment"
 local remote = require "providers.openstack.remote"
 local task = require "host.task"
 local volumes = require "providers.openstack.volumes"
@@ -43,6 +44,10 @@ function job_methods:knows(entry)
 end
 
 function job_methods:record(entry)
+  local known = self.entries[key(entry)]
+  if known and known.id == entry.id and known.since == entry.since then
+    return
+  end
   self.entries[key(entry)] = copy(entry)
   self.tell(copy(entry))
 end
@@ -60,6 +65,30 @@ end
 
 function job_methods:server()
   return compute.server(self.session, self.machine.id)
+end
+
+local function changed(machine, what)
+  return errors.new("busy", ("server %s %s while its disks were copied: they are not of "
+    .. "one moment"):format(machine.id, what), { reason = "SourceChanged" })
+end
+
+-- Whether it is off and has been since the export was opened.
+--
+--   err  busy, err.reason = SourceChanged: nothing of this export is of use any more
+function job_methods:unchanged()
+  local server, err = self:server()
+  local stamp
+  if server then
+    stamp, err = compute.stamp(self.session, server)
+  end
+  if not stamp then
+    return nil, err
+  elseif hardware.power_state(server) ~= "off" then
+    self.torn = changed(self.machine, "was started")
+  elseif stamp ~= self.stamp then
+    self.torn = changed(self.machine, "has run")
+  end
+  return not self.torn, self.torn
 end
 
 -- A request for an upload that was under way when its sender ended may have been heard
@@ -151,7 +180,7 @@ function M.open(session, machine, opts)
   end
   return setmetatable({
     job = job, session = session, machine = machine, tls = opts.tls,
-    images = {}, gates = {},
+    images = {}, gates = {}, moment = task.semaphore(1), taken = false,
   }, mt)
 end
 
@@ -162,6 +191,17 @@ local function disk_of(machine, id)
     end
   end
   error("the machine has no disk " .. tostring(id), 3)
+end
+
+-- All disks of the machine at one moment, once, before the first of them is copied.
+local function take_all(self)
+  local permit <close> = assert(self.moment:acquire())
+  assert(permit)
+  local err
+  if not self.taken then
+    self.taken, err = moment.take(self.job, self.machine.disks)
+  end
+  return self.taken, err
 end
 
 -- The image of a disk, one task at a time: a second reader finds it made.
@@ -178,7 +218,10 @@ local function image_of(self, disk)
       return nil, err
     end
   end
-  local err
+  local ok, err = take_all(self)
+  if not ok then
+    return nil, err
+  end
   image, err = volumes.image(self.job, disk)
   self.images[disk.id] = image
   return image, err
@@ -236,10 +279,11 @@ end
 function methods.progress()
 end
 
---- export:lost() -> nil
--- Images stay until they are removed.
-function methods.lost()
-  return nil
+--- export:lost() -> err | nil
+-- Images stay until they are removed; but those of a server that has run meanwhile are
+-- not of one moment.
+function methods:lost()
+  return self.job.torn
 end
 
 --- export:complete() -> digests | nil, err                              [waits]

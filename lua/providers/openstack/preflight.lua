@@ -61,29 +61,37 @@ local function left(limits, most, used)
 end
 
 --- preflight.check_quota(disks, limits, say)
--- Whether a snapshot and a volume of the largest disk still fit. Pure.
+-- Whether a snapshot of each disk still fits, and a volume of the largest. Pure.
 --
 --   disks   list   those that are volumes
 --   limits  table  `absolute` of Cinder's limits
 function M.check_quota(disks, limits, say)
-  local largest = 0
+  local largest, all = 0, 0
   for _, disk in ipairs(disks) do
-    largest = math.max(largest, math.ceil(disk.capacity_bytes / GIB))
+    local gib = math.ceil(disk.capacity_bytes / GIB)
+    largest, all = math.max(largest, gib), all + gib
   end
   if largest == 0 then
     return
   end
-  local function need(amount, what, most, used)
+  local function need(amount, what, most, used, severity)
     local have = left(limits, most, used)
     if have and have < amount then
-      say("QuotaExceeded", "Blocks", "project", ("exporting needs %d %s more than the "
-        .. "project has; %d are left of its quota"):format(amount, what, have),
+      say("QuotaExceeded", severity or "Blocks", "project", ("exporting needs %d %s more "
+        .. "than the project has; %d are left of its quota"):format(amount, what, have),
         "raise the quota, or remove what is not needed")
     end
+    return have and have < amount
   end
   need(1, "volume", "maxTotalVolumes", "totalVolumesUsed")
-  need(1, "snapshot", "maxTotalSnapshots", "totalSnapshotsUsed")
-  need(largest, "GiB of volumes", "maxTotalVolumeGigabytes", "totalGigabytesUsed")
+  need(#disks, #disks == 1 and "snapshot" or "snapshots", "maxTotalSnapshots",
+    "totalSnapshotsUsed")
+  local gigabytes = { "maxTotalVolumeGigabytes", "totalGigabytesUsed" }
+  if not need(largest, "GiB of volumes", gigabytes[1], gigabytes[2]) then
+    -- Most clouds count the snapshots too, but none says whether it does.
+    need(all + largest, "GiB of volumes and snapshots", gigabytes[1], gigabytes[2],
+      "Warns")
+  end
 end
 
 local function volume_disks(machine)

@@ -156,6 +156,9 @@ function M.remove_entry(session, entry, opts)
   return true
 end
 
+-- Kinds of failure that another try does not cure.
+local FINAL = { nospace = true, denied = true, invalid = true }
+
 -- Creates it; whether a lost answer left one behind, its name tells.
 local function create(job, entry, make)
   local id, err = make()
@@ -213,6 +216,22 @@ local function adopt(job, entry)
   return nil
 end
 
+--- remote.begin(job, entry, make) -> id | nil, err                      [waits]
+-- As remote.ensure, without waiting until it is available, and asked for once.
+function M.begin(job, entry, make)
+  local id, err = adopt(job, entry)
+  if id or err then
+    return id, err
+  end
+  job:record(entry)
+  id, err = create(job, entry, make)
+  if id then
+    entry.id = id
+    job:record(entry)
+  end
+  return id, err
+end
+
 --- remote.ensure(job, entry, make, seconds) -> object | nil, err        [waits]
 -- A snapshot or volume of this name, available: an earlier run's or a new one.
 --
@@ -241,8 +260,7 @@ function M.ensure(job, entry, make, seconds)
       M.remove(job.session, entry.kind, id, job.waits)
       id = nil
     end
-    if err.kind == "nospace" or err.kind == "denied" or err.kind == "invalid"
-      or try == TRIES then
+    if FINAL[err.kind] or err.reason == "SourceChanged" or try == TRIES then
       return nil, err
     end
     task.sleep(job.waits.poll * 2 ^ try)

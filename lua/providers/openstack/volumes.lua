@@ -2,7 +2,8 @@
 --
 -- A volume in use: snapshot -> temporary volume -> image; Cinder gives no bytes of a
 -- volume in any other way, and none of an attached one. A root disk that is no volume:
--- createImage. What was needed on the way goes as soon as the image is there.
+-- createImage. What was needed on the way goes as soon as the image is there. Whoever
+-- wants several disks has providers.openstack.moment take them at once first.
 
 local errors = require "host.error"
 local remote = require "providers.openstack.remote"
@@ -26,7 +27,9 @@ local function patience(job, disk)
     + SLOWEST * math.ceil(disk.capacity_bytes / GIB)
 end
 
-local function entry_of(job, kind, disk)
+--- volumes.entry_of(job, kind, disk) -> entry
+-- What is recorded of one that is made for a disk, without its id.
+function M.entry_of(job, kind, disk)
   return { kind = kind, name = job:name(disk), diskID = disk.id, since = job.stamp }
 end
 
@@ -57,27 +60,50 @@ local function make_volume(job, disk, name, snapshot)
   return document.volume.id
 end
 
--- The temporary volume, with the snapshot that it is made from.
-local function temporary(job, disk)
-  local entry = entry_of(job, "volume", disk)
-  local before = job:knows(entry) and remote.find(job.session, "volume", entry.name) or {}
-  local function ready()
-    return remote.ensure(job, entry, function()
-      job:report(disk, "Cinder makes a snapshot of the volume")
-      local snapshot, err = remote.ensure(job, entry_of(job, "snapshot", disk), function()
-        return make_snapshot(job, disk, entry.name)
-      end, patience(job, disk))
-      if not snapshot then
-        return nil, err
-      end
-      job:report(disk, "Cinder makes a volume of the snapshot")
-      return make_volume(job, disk, entry.name, snapshot)
-    end, patience(job, disk))
+--- volumes.begin_snapshot(job, disk) -> true | nil, err                 [waits]
+-- Asks for it, unless an earlier run has; does not wait until it is there. A failure that
+-- may pass is none yet: volumes.snapshot asks again.
+function M.begin_snapshot(job, disk)
+  local entry = M.entry_of(job, "snapshot", disk)
+  job:report(disk, "Cinder makes a snapshot of the volume")
+  local id, err = remote.begin(job, entry, function()
+    return make_snapshot(job, disk, entry.name)
+  end)
+  if not id and not session_of.passing(err) then
+    return nil, err
   end
+  return true
+end
+
+--- volumes.snapshot(job, disk) -> snapshot | nil, err                   [waits]
+-- The one that was asked for, once it is there, or a new one.
+function M.snapshot(job, disk)
+  local entry = M.entry_of(job, "snapshot", disk)
+  return remote.ensure(job, entry, function()
+    return make_snapshot(job, disk, entry.name)
+  end, patience(job, disk))
+end
+
+-- The temporary volume of the disk's snapshot. One that had to be made again is of the
+-- moment of the others only while the server has not run.
+local function temporary(job, disk)
+  local entry = M.entry_of(job, "volume", disk)
+  local before = job:knows(entry) and remote.find(job.session, "volume", entry.name) or {}
   if before[1] and before[1].status == "uploading" then
     return before[1] -- an upload of an earlier run, or one that is being given up
   end
-  return ready()
+  return remote.ensure(job, entry, function()
+    local snapshot, err = M.snapshot(job, disk)
+    local ok
+    if snapshot then
+      ok, err = job:unchanged()
+    end
+    if not ok then
+      return nil, err
+    end
+    job:report(disk, "Cinder makes a volume of the snapshot")
+    return make_volume(job, disk, entry.name, snapshot)
+  end, patience(job, disk))
 end
 
 local function upload(job, disk, volume)
@@ -205,14 +231,9 @@ local function begun(job, disk, entry, volume, err)
   end
 end
 
-local function fresh(job, disk, entry)
-  local volume, id, err
-  if disk.id ~= job.root then
-    volume, err = temporary(job, disk)
-    if not volume then
-      return nil, err
-    end
-  end
+-- Asks for the image of a volume, or without one of the root disk. -> id | nil, err
+local function begin_image(job, disk, entry, volume)
+  local id, err
   job:record(entry)
   job:report(disk, volume and "Cinder uploads the volume to Glance"
     or "Nova uploads the root disk to Glance")
@@ -227,13 +248,40 @@ local function fresh(job, disk, entry)
   end
   entry.id = id
   job:record(entry)
+  return id
+end
+
+--- volumes.begin_root(job, disk) -> true | nil, err                     [waits]
+-- Asks for the image of a root disk that is no volume.
+function M.begin_root(job, disk)
+  local id, err = begin_image(job, disk, M.entry_of(job, "image", disk))
+  return id and true, err
+end
+
+local function fresh(job, disk, entry)
+  local volume, id, err
+  if disk.id ~= job.root then
+    volume, err = temporary(job, disk)
+    if not volume then
+      return nil, err
+    end
+  end
+  id, err = begin_image(job, disk, entry, volume)
+  if not id then
+    return nil, err
+  elseif not volume then
+    local ok, why = job:unchanged()
+    if not ok then
+      return nil, why
+    end
+  end
   return wait_active(job, disk, id, volume)
 end
 
 -- What was only on the way to the image.
 local function remove_temporary(job, disk)
   for _, kind in ipairs { "volume", "snapshot" } do
-    local entry = entry_of(job, kind, disk)
+    local entry = M.entry_of(job, kind, disk)
     if job:knows(entry) then
       local ok, err = remote.remove_entry(job.session, entry, job.waits)
       if not ok then
@@ -249,6 +297,10 @@ end
 local FINAL = { nospace = true, denied = true, invalid = true, gone = true,
   unsupported = true }
 
+local function is_final(err)
+  return FINAL[err.kind] or err.reason == "SourceChanged"
+end
+
 --- volumes.image(job, disk) -> image | nil, err                         [waits]
 -- The active image of a disk; made once, and found again after a restart.
 --
@@ -257,7 +309,7 @@ local FINAL = { nospace = true, denied = true, invalid = true, gone = true,
 --   err   nospace  a quota; http with err.code UploadFailed: Glance has not got it;
 --         err.tried: as often as it helps for now
 function M.image(job, disk)
-  local entry = entry_of(job, "image", disk)
+  local entry = M.entry_of(job, "image", disk)
   local image, err = adopted(job, disk, entry)
   if err then
     return nil, err
@@ -267,7 +319,7 @@ function M.image(job, disk)
       break
     end
     image, err = fresh(job, disk, entry)
-    if not image and (FINAL[err.kind] or try == TRIES) then
+    if not image and (is_final(err) or try == TRIES) then
       err.tried = true
       return nil, err
     elseif not image then

@@ -23,14 +23,14 @@ end
 describe("openstack export", function()
   local records
 
-  local function export(world, recorded, more)
+  local function export(world, recorded, more, machine)
     records = {}
     local pool = world.pool(world.answers(more))
     local source = assert(openstack.open(SPEC, SECRET, {
       http = { pool = function() return pool end },
       backoff = { 0.001 }, poll = 0.001, delete_timeout = 0.05,
     }))
-    local opened, err = source:export(MACHINE, { id = "uid-1", recorded = recorded,
+    local opened, err = source:export(machine or MACHINE, { id = "uid-1", recorded = recorded,
       record = function(entry)
         records[#records + 1] = ("%s %s%s"):format(entry.kind,
           entry.gone and "gone" or entry.id or "named", world.left())
@@ -48,12 +48,101 @@ describe("openstack export", function()
       assert.same({ algorithm = "sha512", value = "ab" }, stream.digest)
       assert.equal("raw", stream.format)
       assert.equal(2 ^ 30, stream.capacity)
-      assert.same({ "volume named0", "snapshot named0", "snapshot snapshots-11",
+      assert.same({ "snapshot named0", "snapshot snapshots-11", "volume named1",
         "volume volumes-22", "image named2", "image images-33", "volume gone2",
         "snapshot gone1" }, records)
       assert.equal("ab", opened:complete().d1.value)
       assert.equal(0, world.left())
     end)
+
+  local ACTIONS = ("GET /compute/v2.1/servers/%s/os-instance-actions"):format(ID)
+  local ACTION = ("POST /compute/v2.1/servers/%s/action"):format(ID)
+  local THREE = { id = ID, name = "demo", disks = {
+    { id = "root", name = "root disk", capacity_bytes = 2 ^ 30 | 0 },
+    { id = "d1", name = "one", capacity_bytes = 2 ^ 30 | 0 },
+    { id = "d2", name = "two", capacity_bytes = 2 ^ 30 | 0 } } }
+
+  -- A server that is started when `when(world)` is true; Nova makes images of its root.
+  local function started(world, when)
+    local actions = rest.data("actions")
+    return {
+      [ACTIONS] = function()
+        if when(world) then
+          table.insert(actions.instanceActions, 1, { action = "start",
+            request_id = "req-later", start_time = "2999-01-01T00:00:00.000000" })
+        end
+        return rest.answer(200, actions)
+      end,
+      [ACTION] = function()
+        world.log[#world.log + 1] = "create root image"
+        world.things.images.r = { id = "r", name = "vm-import-uid-1-root",
+          status = "active", disk_format = "raw", size = 2 ^ 30 | 0 }
+        return rest.answer(202, { image_id = "r" })
+      end,
+    }
+  end
+
+  local function never()
+    return false
+  end
+
+  it("takes all disks of a machine before it copies one of them", function()
+    local world = storage.new()
+    local opened = assert(export(world, nil, started(world, never), THREE))
+    assert(opened:stream("d2"))
+    assert(opened:stream("d1"))
+    assert(opened:stream("root"))
+    assert.same({ "create root image", "create snapshots", "create snapshots",
+      "create volumes", "create images" }, { table.unpack(world.log, 1, 5) })
+    assert.same({ "image named0", "image r1", "snapshot named1", "snapshot snapshots-12",
+      "snapshot named2", "snapshot snapshots-23", "volume named3" },
+      { table.unpack(records, 1, 7) })
+    opened:complete()
+    assert.equal(0, world.left())
+  end)
+
+  for what, when in pairs {
+    ["before the first copy"] = function(world) return #world.log == 3 end,
+    ["between two snapshots"] = function(world)
+      return #world.log > 0 and world.log[#world.log] == "create snapshots"
+    end,
+  } do
+    it("has no disk of a server that was started " .. what, function()
+      local world = storage.new()
+      local opened = assert(export(world, nil, started(world, when), THREE))
+      local stream, err = opened:stream("d1")
+      assert.is_nil(stream)
+      assert.equal("busy", err.kind)
+      assert.equal("SourceChanged", err.reason)
+      assert.equal(err, opened:lost())
+      assert.falsy(table.concat(world.log, " "):find("create volumes", 1, true))
+    end)
+  end
+
+  it("has none of one that runs", function()
+    local world, asked = storage.new(), 0
+    local more = started(world, never)
+    more["GET /compute/v2.1/servers/" .. ID] = function()
+      asked = asked + 1
+      return rest.answer(200, { server = { id = ID,
+        status = asked > 1 and "ACTIVE" or "SHUTOFF" } })
+    end
+    local opened = assert(export(world, nil, more, THREE))
+    local _, err = opened:stream("d1")
+    assert.equal("SourceChanged", err.reason)
+  end)
+
+  it("makes no snapshot again of a server that has run since the others", function()
+    local world, ran = storage.new(), false
+    local opened = assert(export(world, nil, started(world, function() return ran end),
+      THREE))
+    assert(opened:stream("d1"))
+    world.things.snapshots = {} -- somebody has removed them
+    ran = true
+    local stream, err = opened:stream("d2")
+    assert.is_nil(stream)
+    assert.equal("SourceChanged", err.reason)
+  end)
 
   it("makes a disk once, whoever asks again", function()
     local world = storage.new()
