@@ -159,6 +159,19 @@ describe("disk.transfer from a file", function()
     assert(fetch(source, { digest = { algorithm = "sha1", value = sha1:upper() } }))
   end)
 
+  for _, algorithm in ipairs { "sha1", "sha256", "sha512", "md5" } do
+    it("compares and computes " .. algorithm, function()
+      local source = stream("disk.vmdk", vmdk)
+      local sum = disks.digest(algorithm, source.file)
+      refused("format", algorithm .. " is " .. sum, fetch(source, {
+        digest = { algorithm = algorithm, value = ("0"):rep(#sum) },
+      }))
+      local result = assert(fetch(source, { digests = { algorithm },
+        digest = { algorithm = algorithm, value = sum:upper() } }))
+      assert.equal(sum, result.digests[algorithm])
+    end)
+  end
+
   it("takes what independent writers make", function()
     local qemu = "qemu-img convert -f raw -O vmdk -o subformat=streamOptimized "
     local other = "/usr/bin/python3 -c 'import sys, VMDKstream; VMDKstream.convert_to_stream("
@@ -563,7 +576,7 @@ describe("disk.transfer's options", function()
     local good = { source = { file = "x" }, format = "vmdk", output = output }
     local mistakes = {
       { format = "qcow2" }, { source = {} }, { source = { file = "x", url = "y" } },
-      { digests = { "md5" } }, { unknown = 1 }, { capacity = -1 },
+      { digests = { "crc32" } }, { unknown = 1 }, { capacity = -1 },
       { digest = { algorithm = "sha1" } }, { source = { url = "http://x", headers = "a" } },
     }
     for _, mistake in ipairs(mistakes) do

@@ -32,7 +32,7 @@ function M.write(path, bytes)
 end
 
 --- disks.digest(algorithm, path) -> hex
--- By coreutils: "sha1", "sha256", "sha512".
+-- By coreutils: "sha1", "sha256", "sha512", "md5".
 function M.digest(algorithm, path)
   return output_of(algorithm .. "sum '" .. path .. "'"):match("^%x+")
 end

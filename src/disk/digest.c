@@ -18,7 +18,7 @@ struct vic_digest {
     char hex[VIC_ALGORITHMS][VIC_DIGEST_HEX];
 };
 
-static const char *const NAMES[VIC_ALGORITHMS] = { "sha1", "sha256", "sha512" };
+static const char *const NAMES[VIC_ALGORITHMS] = { "sha1", "sha256", "sha512", "md5" };
 
 const char *vic_algorithm_name(enum vic_algorithm algorithm)
 {
@@ -68,7 +68,8 @@ static int digest_end(struct vic_sink *sink, struct vic_error *err)
 
 struct vic_digest *vic_digest_new(unsigned algorithms, struct vic_sink *next)
 {
-    const EVP_MD *const md[VIC_ALGORITHMS] = { EVP_sha1(), EVP_sha256(), EVP_sha512() };
+    const EVP_MD *const md[VIC_ALGORITHMS] = { EVP_sha1(), EVP_sha256(), EVP_sha512(),
+                                               EVP_md5() };
     struct vic_digest *d = vic_alloc(sizeof(*d));
     unsigned i;
 

@@ -10,11 +10,12 @@
 
 #define VIC_DIGEST_HEX 129 /* the longest in hex, and its NUL */
 
-enum vic_algorithm { VIC_SHA1, VIC_SHA256, VIC_SHA512, VIC_ALGORITHMS };
+enum vic_algorithm { VIC_SHA1, VIC_SHA256, VIC_SHA512, VIC_MD5, VIC_ALGORITHMS };
 
 struct vic_digest;
 
-/* "sha1", "sha256", "sha512". */
+/* "sha1", "sha256", "sha512", and "md5": against accidents alone, for those who have no
+ * other. */
 const char *vic_algorithm_name(enum vic_algorithm algorithm);
 
 /* The algorithm of that name, VIC_ALGORITHMS if there is none. */

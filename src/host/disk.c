@@ -100,7 +100,7 @@ static void on_thread_end(void *arg)
  *                                   fetched again where the server allows
  *   opts.capacity          bytes    that the disk must have                     (any)
  *   opts.size              bytes    that the stream must have                   (any)
- *   opts.digests           list     of "sha1", "sha256", "sha512": of the stream
+ *   opts.digests           list     of "sha1", "sha256", "sha512", "md5": of the stream
  *   opts.digest            table    {algorithm, value}: what the stream's must be
  *   opts.sha512            boolean  of the raw disk, holes included          (false)
  *   opts.idle_timeout      seconds  without a byte of the stream                (60)

@@ -114,7 +114,7 @@ static enum vic_algorithm check_algorithm(lua_State *L, int index)
     enum vic_algorithm algorithm = vic_algorithm_of(name);
 
     if (algorithm == VIC_ALGORITHMS)
-        luaL_error(L, "no digest '%s': sha1, sha256 or sha512", name);
+        luaL_error(L, "no digest '%s': sha1, sha256, sha512 or md5", name);
     return algorithm;
 }
 

@@ -227,9 +227,14 @@ local function image_of(self, disk)
   return image, err
 end
 
+-- Glance's hash; of an image that an old one has made its MD5, which nobody can be sure of
+-- who has enemies, but which a broken disk or cable does not pass either.
 local function digest_of(image)
+  local sum = image.checksum
   if DIGESTS[image.os_hash_algo] and type(image.os_hash_value) == "string" then
     return { algorithm = image.os_hash_algo, value = image.os_hash_value:lower() }
+  elseif type(sum) == "string" and #sum == 32 and not sum:find("%X") then
+    return { algorithm = "md5", value = sum:lower() }
   end
   return nil
 end

@@ -297,6 +297,32 @@ describe("openstack export", function()
     assert.truthy(err.message:find("image x is gone", 1, true))
   end)
 
+  for what, case in pairs {
+    ["its hash"] = { { os_hash_algo = "sha256", os_hash_value = "AB", checksum = "00" },
+      { algorithm = "sha256", value = "ab" } },
+    ["its MD5 where that is all there is"] = { { checksum = ("Ab"):rep(16) },
+      { algorithm = "md5", value = ("ab"):rep(16) } },
+    ["its MD5 where the hash is an unknown one"] = { { os_hash_algo = "blake3",
+      os_hash_value = "ab", checksum = ("0"):rep(32) },
+      { algorithm = "md5", value = ("0"):rep(32) } },
+    ["nothing where there is none"] = { {}, nil },
+    ["nothing where what there is cannot be one"] = { { checksum = "none" }, nil },
+  } do
+    it("checks an image by " .. what, function()
+      local world = storage.new()
+      local image = with_id({ name = "vm-import-uid-1-d1", status = "active",
+        disk_format = "raw", size = 2 ^ 30 | 0 }, "i")
+      for key, value in pairs(case[1]) do
+        image[key] = value
+      end
+      world.things.images.i = image
+      local opened = assert(export(world, { entry "image" }))
+      assert.same(case[2], assert(opened:stream("d1")).digest)
+      local said = opened:complete().d1
+      assert.equal(case[2] and case[2].value, said and said.value)
+    end)
+  end
+
   it("is not opened while the server runs", function()
     local opened, err = export(storage.new(), nil, {
       ["GET /compute/v2.1/servers/" .. ID] =

@@ -5,12 +5,14 @@ that name. What is asked of it is counted, and can be hurt, by way of http://127
 
   POST /faults  {"match": "GET /image/v2/.*file", "status": 503, "times": 2, "skip": 1,
                  "headers": {}, "body": "...", "cut": BYTES, "hold": SECONDS, "rate": BYTES,
-                 "lost": true, "gate": "NAME"}
+                 "lost": true, "gate": "NAME", "flip": BYTE, "change": {"FIELD": VALUE}}
                 match is a regular expression over "METHOD PATH"; status answers in the
                 service's place; cut closes the connection after so many bytes of the body;
                 hold waits before it is passed on; rate limits bytes a second of the body;
                 lost closes the connection at once, though the request is passed on; gate
-                passes it on when that gate is opened. `times` 0: until /reset
+                passes it on when that gate is opened; flip changes that byte of the body; change
+                puts such fields into a JSON object, without those whose value is null.
+                `times` 0: until /reset
   POST /open/NAME  that gate, for all who wait and who come
   POST /reset   no faults, no counts; gates are open for who waits, and then closed
   GET  /state   {"requests": ["METHOD PATH", ...], "refused": those answered 401 by a service,
@@ -133,6 +135,8 @@ class Proxy(Quiet):
             backend.close()
 
     def copy(self, answer, fault):
+        if "change" in fault and answer.status < 300:
+            return self.answer_changed(answer, fault["change"])
         self.send_response_only(answer.status, answer.reason)
         for name, value in answer.getheaders():
             if name.lower() not in HOP:
@@ -145,6 +149,9 @@ class Proxy(Quiet):
         left = fault.get("cut")
         began, sent = time.monotonic(), 0
         while data := answer.read(min(CHUNK, left) if left else CHUNK):
+            if 0 <= fault.get("flip", -1) - sent < len(data):
+                at = fault["flip"] - sent
+                data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
             self.wfile.write(data)
             sent += len(data)
             if fault.get("rate"):
@@ -154,6 +161,11 @@ class Proxy(Quiet):
                 if left <= 0:
                     self.close_connection = True
                     break
+
+    def answer_changed(self, answer, fields):
+        document = {**json.loads(answer.read()), **fields}
+        kept = {k: v for k, v in document.items() if v is not None}
+        self.answer(answer.status, json.dumps(kept), {"Content-Type": "application/json"})
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = pass_on
 
