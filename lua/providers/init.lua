@@ -37,7 +37,8 @@
 --
 --   export:stream(disk_id) -> {url, headers, tls, connect_to, format, size, capacity,
 --                              digest, algorithms, resumable} | nil, err    again after a
---                              failure; digest: {algorithm, value} of the stream, if it
+--                              failure; capacity: more than the Machine says, if there
+--                              is more; digest: {algorithm, value} of the stream, if it
 --                              is known before, algorithms: those complete() may give
 --   export:progress(fraction)     0 to 1, of all disks together
 --   export:lost() -> err | nil    why it can be read no longer: open another one

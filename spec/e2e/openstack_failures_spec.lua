@@ -3,7 +3,9 @@
 -- where they can be made to; a request waits at the proxy until its service is hurt.
 -- VIC_FULL=1 adds what is rarer, and a refusal of every single step.
 
+local disks = require "support.disks"
 local file = require "host.file"
+local json = require "host.json"
 local lab = require "support.lab"
 local openstack = require "support.openstack"
 local program = require "support.program"
@@ -210,6 +212,41 @@ describe("import from OpenStack, under way:", function()
     check_success(folder, result, "lone")
     local refused = table.concat(cloud:seen().refused, "\n")
     assert(refused:find("/file", 1, true), "no token was refused: " .. refused)
+  end)
+
+  it("a byte that is another one on the way, where Glance has nothing but an MD5", function()
+    local folder <close> = lab.folder()
+    cloud:fault { match = "GET /image/v2/images/[0-9a-f-]*$", times = 0,
+      change = { os_hash_algo = json.null, os_hash_value = json.null } }
+    cloud:fault { match = "GET /image/.*/file", times = 0, flip = 100 * 2 ^ 20 | 0 }
+    check_failure(folder, end_of(begin(folder, "lone")), { "md5" })
+  end)
+
+  it("a backend that gives more bytes than Cinder says", function()
+    local folder <close> = lab.folder()
+    local gib, more = 2 ^ 30 | 0, 2 ^ 20 | 0
+    cloud:hold(UPLOAD)
+    local running = begin(folder, "lone")
+    cloud:held(UPLOAD)
+    for _, object in ipairs(cloud:call("GET", "volume", "/volumes/detail").volumes) do
+      if object.name:find("^vm%-import%-") then
+        local path = disks.run(("find '%s/cinder/mounts' -name 'volume-%s'"):format(
+          cloud.folder, object.id)):match("%S+")
+        disks.run(("truncate -s %d '%s'"):format(gib + more, path))
+      end
+    end
+    cloud:let_go(UPLOAD)
+    local result = end_of(running)
+    assert.equal(0, result.status, result.stderr)
+    local status = status_of(folder)
+    assert.equal(gib + more, file.stat(status.diskImportStatus[1].diskLocalPath).size)
+    assert.equal("DiskLargerThanSaid", status.findings[1].code)
+    local reads = 0
+    for _, line in ipairs(cloud:seen().requests) do
+      reads = reads + (line:find("^GET /image/.*/file$") and 1 or 0)
+    end
+    assert.equal(1, reads)
+    assert.same(before, cloud:inventory())
   end)
 
   it("a server that is started between two snapshots", function()

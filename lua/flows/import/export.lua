@@ -16,6 +16,7 @@ local origin = require "flows.import.origin"
 local outage = require "flows.import.outage"
 local pass_on = require "flows.import.pass_on"
 local power_off = require "flows.import.power_off"
+local size = require "flows.import.size"
 local task = require "host.task"
 local way = require "flows.import.transfer"
 
@@ -73,6 +74,7 @@ local function fetch_once(import, ctx, job, disk)
   if not stream then
     return nil, err
   end
+  disk = size.settle(import, ctx, disk, stream)
   local transfer
   transfer, err = ctx.target.disks:put(import.status.plan, disk, stream)
   if not transfer then

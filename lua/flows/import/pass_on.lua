@@ -14,6 +14,7 @@ local moment = require "flows.import.moment"
 local origin = require "flows.import.origin"
 local outage = require "flows.import.outage"
 local power_off = require "flows.import.power_off"
+local size = require "flows.import.size"
 local task = require "host.task"
 local transfer = require "flows.import.transfer"
 
@@ -209,6 +210,7 @@ end
 local function publish(import, ctx, job)
   for _, disk in ipairs(missing_disks(import)) do
     local stream = assert(job.export:stream(disk.id))
+    disk = size.settle(import, ctx, disk, stream)
     local route = disk_status.of(import, disk).diskRoute
     if not PASSED_ON[stream.format] then
       return ("disk %s comes as %s"):format(disk.id, stream.format)

@@ -22,6 +22,7 @@ M.methods = methods
 
 -- What a target can make a raw disk of.
 local FORMATS = { raw = true, qcow2 = true, vdi = true, vhd = true, vhdx = true }
+local SECTOR = 512
 local DIGESTS = { sha512 = true, sha256 = true, sha1 = true }
 
 local function key(entry)
@@ -227,8 +228,8 @@ local function image_of(self, disk)
   return image, err
 end
 
--- Glance's hash; of an image that an old one has made its MD5, which nobody can be sure of
--- who has enemies, but which a broken disk or cable does not pass either.
+-- Glance's hash; of an image that an old one has made its MD5: nobody who has enemies can
+-- be sure of it, but a broken disk or cable does not pass it either.
 local function digest_of(image)
   local sum = image.checksum
   if DIGESTS[image.os_hash_algo] and type(image.os_hash_value) == "string" then
@@ -239,6 +240,14 @@ local function digest_of(image)
   return nil
 end
 
+-- Bytes that the disk must have: what Cinder says of the volume is rounded, and a backend
+-- that rounds up by itself gives more. A disk is of whole sectors.
+local function capacity_of(disk, image)
+  local real = image.disk_format == "raw" and image.size or image.virtual_size
+  real = math.tointeger(real) or 0
+  return math.max(disk.capacity_bytes, (real + SECTOR - 1) // SECTOR * SECTOR)
+end
+
 --- export:stream(disk_id) -> stream | nil, err                          [waits]
 -- Where a disk can be read, as often as need be; makes what that takes.
 --
@@ -247,7 +256,8 @@ end
 --   stream.tls        table
 --   stream.format     "raw"; "qcow2" and others where Nova makes an image of a root disk
 --   stream.size       bytes    of the stream
---   stream.capacity   bytes    that the disk must have
+--   stream.capacity   bytes    that the disk must have; more than the Machine's where the
+--                              image is larger
 --   stream.digest     {algorithm, value} of the stream, from Glance; or nil
 --   stream.resumable  true     Glance serves ranges
 --   err  unsupported  the image came in a format that cannot be read
@@ -273,7 +283,7 @@ function methods:stream(disk_id)
     tls = self.tls,
     format = image.disk_format,
     size = math.tointeger(image.size),
-    capacity = disk.capacity_bytes,
+    capacity = capacity_of(disk, image),
     digest = digest_of(image),
     resumable = true,
   }

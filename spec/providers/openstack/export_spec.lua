@@ -310,16 +310,37 @@ describe("openstack export", function()
   } do
     it("checks an image by " .. what, function()
       local world = storage.new()
-      local image = with_id({ name = "vm-import-uid-1-d1", status = "active",
+      local found = with_id({ name = "vm-import-uid-1-d1", status = "active",
         disk_format = "raw", size = 2 ^ 30 | 0 }, "i")
       for key, value in pairs(case[1]) do
-        image[key] = value
+        found[key] = value
       end
-      world.things.images.i = image
+      world.things.images.i = found
       local opened = assert(export(world, { entry "image" }))
       assert.same(case[2], assert(opened:stream("d1")).digest)
       local said = opened:complete().d1
       assert.equal(case[2] and case[2].value, said and said.value)
+    end)
+  end
+
+  for what, case in pairs {
+    ["Cinder says"] = { { size = 2 ^ 30 | 0, disk_format = "raw" }, 2 ^ 30 },
+    ["the image is, where that is more"] = { { size = 8 * 2 ^ 30 | 0, disk_format = "raw" },
+      8 * 2 ^ 30 },
+    ["the image holds, where it is packed"] = { { size = 5, disk_format = "qcow2",
+      virtual_size = 3 * 2 ^ 30 | 0 }, 3 * 2 ^ 30 },
+    ["whole sectors hold it"] = { { size = (2 ^ 30 | 0) + 1, disk_format = "raw" },
+      2 ^ 30 + 512 },
+    ["Cinder says, where the image is less"] = { { size = 5, disk_format = "raw" }, 2 ^ 30 },
+  } do
+    it("has a disk as large as " .. what, function()
+      local world = storage.new()
+      world.things.images.i = { id = "i", name = "vm-import-uid-1-d1", status = "active" }
+      for key, value in pairs(case[1]) do
+        world.things.images.i[key] = value
+      end
+      local opened = assert(export(world, { entry "image" }))
+      assert.equal(case[2], assert(opened:stream("d1")).capacity)
     end)
   end
 

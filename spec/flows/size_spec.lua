@@ -1,0 +1,63 @@
+-- What happens to a plan whose disk is larger than its source had said.
+
+local size = require "flows.import.size"
+
+local GIB = 2 ^ 30 | 0
+
+local function world()
+  local import = { status = { machine = { name = "web" }, findings = {
+      { code = "Other", severity = "Informs", subject = "x", message = "m", action = "" } },
+    plan = { disks = {
+      { id = "a", name = "web-a", capacity_bytes = GIB },
+      { id = "b", name = "web-b", capacity_bytes = 2 * GIB },
+    } },
+    diskImportStatus = { { diskName = "web-a", diskSize = GIB },
+      { diskName = "web-b", diskSize = 2 * GIB } },
+  } }
+  local ctx = { record = function(fields)
+    for key, value in pairs(fields(import.status)) do
+      if key == "plan" then
+        import.status.plan.disks = value.disks
+      else
+        import.status[key] = value
+      end
+    end
+  end }
+  return import, ctx
+end
+
+describe("size.settle", function()
+  for what, capacity in pairs { ["as large as planned"] = GIB, ["of no stated size"] = false,
+    ["smaller, which the decoder refuses"] = GIB // 2 } do
+    it("leaves a plan alone for a disk that is " .. what, function()
+      local import, ctx = world()
+      local disk = import.status.plan.disks[1]
+      assert.equal(disk, size.settle(import, ctx, disk, { capacity = capacity or nil }))
+      assert.equal(1, #import.status.findings)
+    end)
+  end
+
+  it("plans with what is really there, and says so", function()
+    local import, ctx = world()
+    local disk = size.settle(import, ctx, import.status.plan.disks[1],
+      { capacity = 8 * GIB })
+    assert.equal(8 * GIB, disk.capacity_bytes)
+    assert.equal(GIB, disk.planned_bytes)
+    assert.equal(2 * GIB, import.status.plan.disks[2].capacity_bytes)
+    assert.equal(8 * GIB, import.status.diskImportStatus[1].diskSize)
+    assert.equal(2 * GIB, import.status.diskImportStatus[2].diskSize)
+    assert.same({ "DiskLargerThanSaid", "Other" },
+      { import.status.findings[1].code, import.status.findings[2].code })
+    assert.equal(disk, size.settle(import, ctx, disk, { capacity = 8 * GIB }))
+    assert.equal(2, #import.status.findings)
+  end)
+
+  it("refuses what is no rounding any more", function()
+    local import, ctx = world()
+    local ok, err = pcall(size.settle, import, ctx, import.status.plan.disks[1],
+      { capacity = 1000 * GIB })
+    assert.is_false(ok)
+    assert.equal("invalid", err.kind)
+    assert.is_true(err.final)
+  end)
+end)
