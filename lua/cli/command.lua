@@ -13,6 +13,19 @@ function M.fail(name, code, message)
   return code
 end
 
+--- command.one_of(values, name, allowed) -> value
+-- Of an option; the first that is allowed where it was not given. Throws any other one.
+function M.one_of(values, name, allowed)
+  local value = values[name] or allowed[1]
+  for _, one in ipairs(allowed) do
+    if value == one then
+      return value
+    end
+  end
+  error(errors.new("invalid", ("--%s %s: must be %s"):format(name, value,
+    table.concat(allowed, " or "))))
+end
+
 --- command.run(command, args) -> exit code                              [waits]
 -- 2 for a wrong command line; 1 and a line for each problem when the work throws.
 --

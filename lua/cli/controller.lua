@@ -39,6 +39,8 @@ Runs the controller, in a pod or against the cluster of KUBECONFIG.
                                   waited for; spec.giveUpAfter goes first  (default 24h)
       --verify-images=false       do not compare the SHA-512 of what was sent with that of
                                   the image that Longhorn made of it
+      --verify MODE               what becomes of a disk of which the source says no
+                                  checksum: report, or require one        (default report)
 
 Environment: KUBECONFIG; SVC_ADDRESS, the host (or host:port) under which the cluster
 reaches the images; POD_IP, under which other replicas send downloads to this one while
@@ -58,6 +60,7 @@ local OPTIONS = {
   ["idle-timeout"] = { value = "SECONDS", number = true },
   ["give-up-after"] = { value = "DURATION" },
   ["verify-images"] = { value = "BOOL" },
+  verify = { value = "MODE" },
   help = { short = "h" },
 }
 
@@ -156,6 +159,7 @@ local function run_controller(values)
       max_imports = count(values, "max-imports", 8),
       max_per_source = count(values, "max-per-source", 4),
       idle_timeout = values["idle-timeout"] or 60,
+      verify = command.one_of(values, "verify", { "report", "require" }),
       give_up_after = duration(values, "give-up-after"),
     },
   })

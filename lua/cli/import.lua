@@ -42,6 +42,9 @@ it goes on where it was.
       --allow-code      and of them those that are code of ours: flows.*, policy.*,
                         providers.*; such code may do what this program may
       --sha512          compute the SHA-512 of each raw image
+      --verify MODE     what becomes of a disk of which the source says no checksum:
+                        report (it is imported, and a finding says so), or require (it
+                        is refused)                                             (report)
       --idle-timeout S  give a download up that brings nothing for S seconds (60)
       --give-up-after T give an import up whose source cannot be reached for so long, such
                         as 90m or 24h (30m); spec.giveUpAfter goes first
@@ -54,6 +57,7 @@ local OPTIONS = {
   scripts = { value = "DIR" },
   ["allow-code"] = {},
   sha512 = {},
+  verify = { value = "MODE" },
   ["idle-timeout"] = { value = "SECONDS", number = true },
   ["give-up-after"] = { value = "DURATION" },
   help = { short = "h" },
@@ -63,6 +67,7 @@ local OPTIONS = {
 -- restarted is outlived, one that is gone leaves an exit code the same evening.
 local GIVE_UP, OUTAGE_PAUSE = "30m", 30 -- the pause in seconds
 
+local VERIFY = { "report", "require" }
 local CLEANINGS = 3 -- more tries to remove what a failed import has made, 10 s apart
 
 -- Whoever runs a command is there to mend these; waiting does not.
@@ -133,7 +138,8 @@ local function environment(values, found, objects, opened, generation)
     script_generation = generation.hash,
     secret = input.secret_reader(found.secrets),
     now = time.now,
-    options = { strict_tls = true, retry_first = 2, retry_most = OUTAGE_PAUSE,
+    options = { strict_tls = true, verify = command.one_of(values, "verify", VERIFY),
+      retry_first = 2, retry_most = OUTAGE_PAUSE,
       give_up_after = give_up_after(values) },
     is_final = function(err)
       return FINAL[err.kind] or false

@@ -18,6 +18,7 @@ local pass_on = require "flows.import.pass_on"
 local power_off = require "flows.import.power_off"
 local size = require "flows.import.size"
 local task = require "host.task"
+local verified = require "flows.import.verified"
 local way = require "flows.import.transfer"
 
 local M = {}
@@ -74,6 +75,8 @@ local function fetch_once(import, ctx, job, disk)
   if not stream then
     return nil, err
   end
+  verified.check(import, ctx, disk, stream)
+  job.streams[disk.id] = stream
   disk = size.settle(import, ctx, disk, stream)
   local transfer
   transfer, err = ctx.target.disks:put(import.status.plan, disk, stream)
@@ -187,6 +190,7 @@ local function compare(import, ctx, job, sent)
   if problem then
     error(errors.new("format", problem))
   end
+  verified.compare(import, ctx, job.streams, sent)
 end
 
 -- Disks that are not here, and that Harvester does not have yet either.
@@ -214,6 +218,7 @@ local function fetch_all(import, ctx, missing)
     disks = import.status.plan.disks,
     running = {},
     whole = {},
+    streams = {},
     places = task.semaphore(ctx.options.parallel_disks or PARALLEL),
   }
   local watcher <close> = task.spawn(watch, import, ctx, job)
@@ -288,6 +293,7 @@ function M.run(import, ctx)
   if early then
     return early
   end
+  verified.settle(import, ctx)
   ctx.writer:condition("VMExported", "True", "Exported",
     ("all %d disks are here whole"):format(#import.status.plan.disks))
   disk_status.change(import, ctx, function(entry, disk)

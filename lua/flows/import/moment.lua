@@ -19,7 +19,9 @@ local function stamp_of(import, source)
   local machine = import.status.machine
   local lines = { machine.id }
   for _, disk in ipairs(import.status.plan.disks) do
-    lines[#lines + 1] = ("%s %d"):format(disk.id, disk.capacity_bytes)
+    -- What was planned with: a disk that gives more (flows.import.size) is no other one.
+    lines[#lines + 1] = ("%s %d"):format(disk.id,
+      disk.planned_bytes or disk.capacity_bytes)
   end
   lines[#lines + 1] = assert(source:stamp(machine))
   return digest.sha256(table.concat(lines, "\n")):sub(1, 32)

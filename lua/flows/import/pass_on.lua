@@ -17,6 +17,7 @@ local power_off = require "flows.import.power_off"
 local size = require "flows.import.size"
 local task = require "host.task"
 local transfer = require "flows.import.transfer"
+local verified = require "flows.import.verified"
 
 local M = {}
 
@@ -152,6 +153,7 @@ local function complete(import, ctx, job)
   if #texts > 0 then
     return images.failed(import, ctx, texts)
   end
+  verified.compare(import, ctx, job.streams, sent)
   ctx.writer:condition("VMExported", "True", "Exported",
     ("all %d disks were passed on whole"):format(#job.disks))
   return images.all_ready(import, ctx)
@@ -210,6 +212,8 @@ end
 local function publish(import, ctx, job)
   for _, disk in ipairs(missing_disks(import)) do
     local stream = assert(job.export:stream(disk.id))
+    verified.check(import, ctx, disk, stream)
+    job.streams[disk.id] = stream
     disk = size.settle(import, ctx, disk, stream)
     local route = disk_status.of(import, disk).diskRoute
     if not PASSED_ON[stream.format] then
@@ -241,7 +245,7 @@ local function pass_on(import, ctx, source)
   outage.over(import, ctx)
   moment.check(import, ctx, source)
   local job = { export = export, source = source, disks = import.status.plan.disks,
-    reads = {} }
+    reads = {}, streams = {} }
   local group <close> = setmetatable({}, { __close = function()
     let_go(import, ctx, job)
   end })
