@@ -35,11 +35,12 @@
 --                                        it may say in an err why
 --   source:close()
 --
---   export:stream(disk_id) -> {url, headers, tls, connect_to, format, size, capacity,
---                              digest, algorithms, resumable} | nil, err    again after a
---                              failure; capacity: more than the Machine says, if there
---                              is more; digest: {algorithm, value} of the stream, if it
---                              is known before, algorithms: those complete() may give
+--   export:stream(disk_id) -> {url, headers, renewal, tls, connect_to, format, size,
+--                              capacity, digest, algorithms, resumable} | nil, err
+--                              again after a failure; renewal: more headers, which change
+--                              (host.disk); capacity: more than the Machine says, where
+--                              that is so; digest: {algorithm, value} of the stream, if
+--                              known before, algorithms: those complete() may give
 --   export:progress(fraction)     0 to 1, of all disks together
 --   export:lost() -> err | nil    why it can be read no longer: open another one
 --   export:complete() -> {[disk_id] = {algorithm, value, size}} | nil, err

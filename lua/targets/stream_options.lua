@@ -10,6 +10,7 @@ return function(stream, disk, idle_timeout)
     source = {
       url = stream.url,
       headers = stream.headers,
+      renewal = stream.renewal,
       tls = stream.tls,
       connect_to = stream.connect_to,
       resumable = stream.resumable,

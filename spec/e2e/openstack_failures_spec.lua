@@ -214,6 +214,22 @@ describe("import from OpenStack, under way:", function()
     assert(refused:find("/file", 1, true), "no token was refused: " .. refused)
   end)
 
+  it("a token that ends while its image is read, which breaks off then", function()
+    local folder <close> = lab.folder()
+    cloud:fault { match = "GET /image/.*/file", cut = 300 * 2 ^ 20 | 0,
+      rate = 8 * 2 ^ 20 | 0 }
+    -- As a service answers that has heard of a revocation.
+    cloud:fault { match = "GET /image/.*/file", status = 401 }
+    local result = cloud:import(folder.path, { machine = "lone" })
+    check_success(folder, result, "lone")
+    local reads = 0
+    for _, line in ipairs(cloud:seen().requests) do
+      reads = reads + (line:find("^GET /image/.*/file$") and 1 or 0)
+    end
+    assert.equal(3, reads) -- that which broke off, the refusal, and the rest of it
+    assert.equal(2, #cloud:seen().ranges)
+  end)
+
   it("a byte that is another one on the way, where Glance has nothing but an MD5", function()
     local folder <close> = lab.folder()
     cloud:fault { match = "GET /image/v2/images/[0-9a-f-]*$", times = 0,

@@ -407,6 +407,71 @@ describe("disk.transfer from a server", function()
     assert.matches("\r\nRange: bytes=" .. 2 * third .. "%-\r\n", server:requests()[3])
   end)
 
+  -- A download that breaks off after a third, whose resume is answered with 401.
+  local function refused_resume(path, answers)
+    local third = #vmdk // 3
+    server:on(path, { OK .. 'ETag: "one"\r\nContent-Length: ' .. #vmdk .. "\r\n\r\n"
+      .. vmdk:sub(1, third), "<close>" })
+    for _ = 1, answers do
+      server:on(path, { "HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno" })
+    end
+    server:on(path, { ("HTTP/1.1 206 OK\r\nContent-Range: bytes %d-%d/%d\r\n"
+      .. "Content-Length: %d\r\n\r\n%s"):format(third, #vmdk - 1, #vmdk, #vmdk - third,
+      vmdk:sub(third + 1)) })
+    return third
+  end
+
+  it("goes on with other headers where those in force are not taken any more", function()
+    local third = refused_resume("/disk", 1)
+    local headers = disk.headers { ["X-Auth-Token"] = "old" }
+    local transfer <close> = assert(disk.transfer(with({ output = output, format = "vmdk",
+      source = { url = url .. "/disk", resumable = true, renewal = headers } }, {
+      sha512 = true })))
+    assert(web.eventually(function()
+      return headers:refused()
+    end))
+    headers:set { ["X-Auth-Token"] = "new" }
+    assert.is_false(headers:refused())
+    local result = assert(transfer:wait())
+    assert.equal(want, result.sha512)
+    assert.equal(#vmdk, result.received)
+    local asked = server:requests()
+    assert.equal(3, #asked)
+    assert.matches("X%-Auth%-Token: old\r\n", asked[2])
+    assert.matches("X%-Auth%-Token: new\r\n", asked[3])
+    assert.matches("Range: bytes=" .. third .. "%-\r\n", asked[3])
+    assert.matches('If%-Range: "one"\r\n', asked[3])
+  end)
+
+  it("ends at once, though it waits for other headers", function()
+    refused_resume("/disk", 1)
+    local headers = disk.headers { ["X-Auth-Token"] = "old" }
+    local transfer = assert(disk.transfer({ output = output, format = "vmdk",
+      source = { url = url .. "/disk", resumable = true, renewal = headers } }))
+    assert(web.eventually(function()
+      return headers:refused()
+    end))
+    transfer:close()
+    refused("cancelled", "", transfer:wait())
+  end)
+
+  it("gives up when no headers are taken", function()
+    refused_resume("/disk", 5)
+    local headers = disk.headers { ["X-Auth-Token"] = "0" }
+    local keeper <close> = task.spawn(function()
+      for i = 1, math.huge do
+        task.sleep(0.01)
+        if headers:refused() then
+          headers:set { ["X-Auth-Token"] = tostring(i) }
+        end
+      end
+    end)
+    assert(keeper)
+    refused("http", "401", fetch({ url = url .. "/disk", resumable = true,
+      renewal = headers }))
+    assert.equal(5, #server:requests())
+  end)
+
   it("does not go on with bytes of another place", function()
     local third = #vmdk // 3
     local broken = { OK .. "Content-Length: " .. #vmdk .. "\r\n\r\n"

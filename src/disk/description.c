@@ -1,6 +1,7 @@
 #include "description.h"
 
 #include "alloc.h"
+#include "renewal.h"
 
 #include <stdlib.h>
 
@@ -40,6 +41,7 @@ struct vic_description *vic_description_new(const struct vic_transfer_opts *opts
     o->http.url = vic_strdup(opts->http.url);
     o->http.connect_to = vic_strdup(opts->http.connect_to);
     o->http.headers = copy_list(opts->http.headers);
+    o->http.renewal = vic_renewal_ref(opts->http.renewal);
     o->http.tls.ca = vic_strdup(opts->http.tls.ca);
     o->http.tls.thumbprint = vic_strdup(opts->http.tls.thumbprint);
     o->http.tls.ca_field = vic_strdup(opts->http.tls.ca_field);
@@ -59,6 +61,7 @@ void vic_description_free(struct vic_description *d)
     free((char *)d->opts.http.url);
     free((char *)d->opts.http.connect_to);
     free_list(d->opts.http.headers);
+    vic_renewal_unref(d->opts.http.renewal);
     free((char *)d->opts.http.tls.ca);
     free((char *)d->opts.http.tls.thumbprint);
     free((char *)d->opts.http.tls.ca_field);

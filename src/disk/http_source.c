@@ -8,6 +8,7 @@
 #include "source.h"
 
 #include "alloc.h"
+#include "asked.h"
 #include "failure.h"
 #include "url.h"
 
@@ -21,11 +22,15 @@
 #define BUFFER (512L * 1024)
 #define RESUMES 5         /* in a row that bring nothing */
 #define RESUME_PAUSE 1000 /* ms */
+#define RENEWALS 3        /* in a row that bring nothing */
+#define RENEWAL_WAIT 60   /* s until new headers must be there */
+#define RENEWAL_LOOK 100  /* ms */
+#define REFUSED 401       /* of a header that is not taken any more */
 
 struct http_source {
     struct vic_source source; /* first, so that a vic_source * is a http_source * */
     char *url;
-    struct curl_slist *headers;
+    struct vic_asked asked;
     struct curl_slist *connect_to;
     struct vic_tls *tls;
     CURL *easy;
@@ -42,6 +47,7 @@ struct http_source {
     uint64_t start; /* where in the stream its answer says that it begins */
     uint64_t total; /* and how long the stream is; 0: not said */
     bool complete;  /* nothing lacks */
+    bool refused;   /* for its headers */
     bool sink_failed;
     struct vic_error err; /* of the sink, or of the answer */
     char detail[CURL_ERROR_SIZE];
@@ -53,17 +59,6 @@ static double now(void)
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-/* Weak ones do not vouch for single bytes. */
-static void keep_etag(struct http_source *s, const char *value, size_t size)
-{
-    while (size > 0 && strchr("\r\n ", value[size - 1]))
-        size--;
-    if (size < 3 || size >= VIC_SOURCE_ETAG || value[0] != '"')
-        return;
-    memcpy(s->source.etag, value, size);
-    s->source.etag[size] = '\0';
 }
 
 /* "0-99/100" or, of what cannot be had, "*" and "/100". A line ends with LF, so what is no
@@ -89,7 +84,7 @@ static size_t on_header(char *data, size_t one, size_t size, void *arg)
     if (size > sizeof(range) && strncasecmp(data, range, sizeof(range) - 1) == 0)
         keep_range(s, data + sizeof(range) - 1, size - sizeof(range) + 1);
     if (size > 6 && strncasecmp(data, "etag: ", 6) == 0)
-        keep_etag(s, data + 6, size - 6);
+        vic_asked_keep_etag(s->source.etag, data + 6, size - 6);
     return size;
 }
 
@@ -105,6 +100,7 @@ static int check_rest(struct http_source *s, long status)
     if (s->complete)
         return 0;
     s->source.status = status == 206 ? 0 : (int)status;
+    s->refused = status == REFUSED;
     if (s->stored && (status == 200 || status == 206 || status == 416))
         return vic_error_set(&s->err, VIC_CONFLICT,
                              "the stream has changed since its beginning was read");
@@ -129,6 +125,7 @@ static int check_answer(struct http_source *s)
     if (status == 200)
         return 0;
     s->source.status = (int)status;
+    s->refused = status == REFUSED;
     return vic_error_set(&s->err, VIC_HTTP, "the server answered HTTP status %ld%s",
                          status,
                          status / 100 == 3 ? ", a redirect; none is followed" : "");
@@ -167,7 +164,6 @@ static int setup(struct http_source *s, struct vic_error *err)
     curl_easy_setopt(e, CURLOPT_URL, s->url);
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(e, CURLOPT_HTTPHEADER, s->headers);
     curl_easy_setopt(e, CURLOPT_CONNECT_TO, s->connect_to);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(s->connect_timeout * 1000));
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
@@ -259,18 +255,35 @@ static int perform(struct http_source *s, struct vic_error *err)
     return 0;
 }
 
-/* Asks for what lacks, after a pause that stop() ends. */
+/* Asks for what lacks. */
 static int ask_again(struct http_source *s)
 {
+    uint64_t have = atomic_load(&s->source.received);
     char range[32];
 
-    curl_multi_poll(s->multi, NULL, 0, RESUME_PAUSE, NULL);
-    snprintf(range, sizeof(range), "%" PRIu64 "-",
-             (uint64_t)atomic_load(&s->source.received));
-    curl_easy_setopt(s->easy, CURLOPT_RANGE, range);
-    s->answered = false;
+    snprintf(range, sizeof(range), "%" PRIu64 "-", have);
+    curl_easy_setopt(s->easy, CURLOPT_RANGE, have ? range : NULL);
+    if (have)
+        vic_asked_only_if(&s->asked, s->source.etag);
+    vic_asked_apply(&s->asked, s->easy);
+    s->answered = s->sink_failed = s->refused = false;
+    s->source.status = 0;
     s->start = s->total = 0;
     return curl_multi_add_handle(s->multi, s->easy) ? -1 : 0;
+}
+
+/* Whether whoever keeps the headers has others now; waits for that, until stop(). */
+static bool are_renewed(struct http_source *s)
+{
+    double deadline = now() + RENEWAL_WAIT;
+
+    vic_asked_refused(&s->asked);
+    while (!vic_asked_has_others(&s->asked)) {
+        if (atomic_load(&s->source.stopped) || now() >= deadline)
+            return false;
+        curl_multi_poll(s->multi, NULL, 0, RENEWAL_LOOK, NULL);
+    }
+    return true;
 }
 
 /* Whether what failed was the way, and not the answer or the sink. */
@@ -286,16 +299,14 @@ static int replay(struct http_source *s, struct vic_error *err)
     struct vic_source *file = vic_file_source_new(s->stored);
     int result = file->run(file, s->sink, err);
     uint64_t have = atomic_load(&file->received);
-    char text[VIC_SOURCE_ETAG + 40];
+    char text[32];
 
     file->free(file);
     atomic_store(&s->source.stored, have);
     atomic_store(&s->source.received, have);
     if (have == 0)
         return result;
-    snprintf(text, sizeof(text), "If-Range: %s", s->source.etag);
-    s->headers = curl_slist_append(s->headers, text);
-    curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, s->headers);
+    vic_asked_only_if(&s->asked, s->source.etag);
     snprintf(text, sizeof(text), "%" PRIu64 "-", have);
     curl_easy_setopt(s->easy, CURLOPT_RANGE, text);
     return result;
@@ -313,21 +324,32 @@ static int http_run(struct vic_source *source, struct vic_sink *sink,
                     struct vic_error *err)
 {
     struct http_source *s = (struct http_source *)source;
-    int left = RESUMES;
+    int left = RESUMES, renewals = RENEWALS;
     int result;
 
     s->sink = sink;
     if (s->stored && replay(s, err))
         return -1;
+    vic_asked_apply(&s->asked, s->easy);
     for (;;) {
         uint64_t before = atomic_load(&s->source.received);
 
         result = perform(s, err);
         curl_multi_remove_handle(s->multi, s->easy);
-        if (atomic_load(&s->source.received) > before)
+        if (atomic_load(&s->source.received) > before) {
             left = RESUMES;
-        if (!result || !may_resume(s) || left-- == 0 || ask_again(s))
-            return result;
+            renewals = RENEWALS;
+        }
+        if (result && s->refused && s->asked.renewal && renewals-- > 0) {
+            if (!are_renewed(s) || ask_again(s))
+                return result;
+        } else {
+            if (!result || !may_resume(s) || left-- == 0)
+                return result;
+            curl_multi_poll(s->multi, NULL, 0, RESUME_PAUSE, NULL); /* stop() ends it */
+            if (ask_again(s))
+                return result;
+        }
     }
 }
 
@@ -347,24 +369,13 @@ static void http_free(struct vic_source *source)
         curl_multi_remove_handle(s->multi, s->easy);
     curl_easy_cleanup(s->easy);
     curl_multi_cleanup(s->multi);
-    curl_slist_free_all(s->headers);
+    vic_asked_free(&s->asked);
     curl_slist_free_all(s->connect_to);
     vic_tls_free(s->tls);
     free(s->url);
     free(s->stored);
     free(source->name);
     free(s);
-}
-
-static int copy_headers(struct http_source *s, const char *const *headers,
-                        struct vic_error *err)
-{
-    for (; headers && *headers; headers++) {
-        if (strpbrk(*headers, "\r\n"))
-            return vic_error_set(err, VIC_INVALID, "a header with a line break");
-        s->headers = curl_slist_append(s->headers, *headers);
-    }
-    return 0;
 }
 
 struct vic_source *vic_http_source_new(const struct vic_http_source_opts *opts,
@@ -386,8 +397,8 @@ struct vic_source *vic_http_source_new(const struct vic_http_source_opts *opts,
         s->connect_to = curl_slist_append(NULL, rule);
     }
     s->tls = vic_tls_new(&opts->tls, err);
-    if (!s->tls || vic_url_check(opts->url, err) || copy_headers(s, opts->headers, err) ||
-        setup(s, err)) {
+    if (!s->tls || vic_url_check(opts->url, err) ||
+        vic_asked_init(&s->asked, opts->headers, opts->renewal, err) || setup(s, err)) {
         http_free(&s->source);
         return NULL;
     }

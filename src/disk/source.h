@@ -17,6 +17,8 @@
 
 #define VIC_SOURCE_ETAG 96
 
+struct vic_renewal;
+
 struct vic_source {
     /* 0 if the stream came to an end that is not a broken connection; the sink's
      * end() is the caller's to call. */
@@ -37,6 +39,7 @@ struct vic_source {
 struct vic_http_source_opts {
     const char *url;            /* http or https */
     const char *const *headers; /* "Name: value", the last one NULL; or NULL */
+    struct vic_renewal *renewal; /* more of them, which may change meanwhile; or NULL */
     const char *connect_to;     /* "host:port" to connect to instead; or NULL */
     struct vic_tls_opts tls;
     bool resumable;         /* a broken answer goes on with a Range of what lacks */

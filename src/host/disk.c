@@ -10,6 +10,7 @@
 #include "host.h"
 #include "spool_box.h"
 #include "magic.h"
+#include "renewal_box.h"
 #include "stream_box.h"
 #include "sync.h"
 #include "transfer.h"
@@ -88,6 +89,9 @@ static void on_thread_end(void *arg)
  *   opts.source.connect_to string   "host:port" to connect to instead of the URL's
  *   opts.source.resumable boolean   a body that breaks off goes on where it broke, by a
  *                                   Range: only for bytes that do not change      (false)
+ *   opts.source.renewal    headers  of disk.headers, besides: those in force whenever
+ *                                   something is asked for; whoever is answered 401 waits
+ *                                   for others and goes on where it was        (none)
  *   opts.source.file       string   a file, in place of url
  *   opts.format            string   "vmdk" (stream-optimised), "raw", or "stream": any
  *                                   bytes, kept as they come for somebody to decode
@@ -316,6 +320,7 @@ static void register_transfer(lua_State *L)
 int vic_open_disk(lua_State *L)
 {
     static const luaL_Reg functions[] = {
+        { "headers", vic_l_disk_headers },
         { "magic", l_disk_magic },
         { "spool", vic_l_disk_spool },
         { "stream", vic_l_disk_stream },
@@ -324,6 +329,7 @@ int vic_open_disk(lua_State *L)
     };
 
     register_transfer(L);
+    vic_renewal_register(L);
     vic_stream_register(L);
     vic_spool_register(L);
     luaL_newlib(L, functions);

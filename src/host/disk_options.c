@@ -4,6 +4,7 @@
 #include "disk_options.h"
 
 #include "options.h"
+#include "renewal_box.h"
 #include "transfer.h"
 
 #include <lauxlib.h>
@@ -37,8 +38,7 @@ static void push_field(lua_State *L, int index, const char *name, bool needed)
         luaL_error(L, "option '%s': table expected, got %s", name, luaL_typename(L, -1));
 }
 
-/* Pushes the list of "Name: value" for the table on top, which it replaces. */
-static const char *const *read_headers(lua_State *L)
+const char *const *vic_disk_headers(lua_State *L)
 {
     int table = lua_gettop(L);
     size_t count = 0;
@@ -77,6 +77,7 @@ static void read_source(lua_State *L, int index, struct vic_transfer_opts *opts)
         { "connect_to", VIC_OPTION_STRING, offsetof(struct source_opts, connect_to) },
         { "resumable", VIC_OPTION_BOOL, offsetof(struct source_opts, resumable) },
         { "headers", VIC_OPTION_OTHER, 0 },
+        { "renewal", VIC_OPTION_OTHER, 0 },
         { "tls", VIC_OPTION_OTHER, 0 },
         { NULL, 0, 0 },
     };
@@ -104,8 +105,10 @@ static void read_source(lua_State *L, int index, struct vic_transfer_opts *opts)
     push_field(L, at, "tls", false);
     if (!lua_isnil(L, -1))
         vic_options_read(L, -1, tls_list, &opts->http.tls);
+    lua_getfield(L, at, "renewal");
+    opts->http.renewal = lua_isnil(L, -1) ? NULL : vic_renewal_check(L, -1);
     push_field(L, at, "headers", false);
-    opts->http.headers = read_headers(L);
+    opts->http.headers = vic_disk_headers(L);
 }
 
 static enum vic_algorithm check_algorithm(lua_State *L, int index)

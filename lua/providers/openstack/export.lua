@@ -4,6 +4,7 @@
 -- removed by complete(), or later by source:cleanup().
 
 local compute = require "providers.openstack.compute"
+local disks = require "host.disk"
 local errors = require "host.error"
 local hardware = require "providers.openstack.hardware"
 local moment = require "providers.openstack.moment"
@@ -248,11 +249,49 @@ local function capacity_of(disk, image)
   return math.max(disk.capacity_bytes, (real + SECTOR - 1) // SECTOR * SECTOR)
 end
 
+-- What a download is asked for with. The token is another one before it ends, and when
+-- Glance does not take it: a disk may come for longer than a token lives.
+local function keep_token(self, token)
+  while true do
+    task.sleep(self.job.waits.poll)
+    local other
+    if self.headers:refused() then
+      other = self.session:other_token(token)
+    else
+      other = self.session:fresh_token()
+    end
+    if other and other ~= token then
+      self.headers:set { ["X-Auth-Token"] = other }
+      token = other
+    end
+  end
+end
+
+-- For all downloads of the export: begun with the first.
+local function headers_of(self)
+  if not self.headers then
+    local token, err = self.session:fresh_token()
+    if not token then
+      return nil, err
+    end
+    self.headers = disks.headers { ["X-Auth-Token"] = token }
+    self.keeper = task.spawn(keep_token, self, token)
+  end
+  return self.headers
+end
+
+local function let_token_go(self)
+  if self.keeper then
+    self.keeper:cancel(0)
+  end
+  self.keeper, self.headers = nil, nil
+end
+
 --- export:stream(disk_id) -> stream | nil, err                          [waits]
 -- Where a disk can be read, as often as need be; makes what that takes.
 --
 --   stream.url        string
---   stream.headers    table    holds the token: do not log it
+--   stream.renewal    headers  of host.disk, with a token that is taken
 --   stream.tls        table
 --   stream.format     "raw"; "qcow2" and others where Nova makes an image of a root disk
 --   stream.size       bytes    of the stream
@@ -272,14 +311,14 @@ function methods:stream(disk_id)
       .. "that cannot be read"):format(disk.id, tostring(image.disk_format)),
       { code = "FormatUnsupported" }))
   end
-  local token
-  token, err = self.session:fresh_token()
-  if not token then
+  local headers
+  headers, err = headers_of(self)
+  if not headers then
     return nil, err
   end
   return {
     url = ("%s/images/%s/file"):format(self.session.urls.image, image.id),
-    headers = { ["X-Auth-Token"] = token },
+    renewal = headers,
     tls = self.tls,
     format = image.disk_format,
     size = math.tointeger(image.size),
@@ -307,6 +346,7 @@ end
 --
 --   digests  table  disk id -> {algorithm, value, size}
 function methods:complete()
+  let_token_go(self)
   local entries = {}
   for _, entry in pairs(self.job.entries) do
     entries[#entries + 1] = entry
@@ -334,7 +374,8 @@ end
 --- export:close()
 -- What was made and is not complete stays recorded: the next run goes on from there, or
 -- source:cleanup() removes it.
-function methods.close()
+function methods:close()
+  let_token_go(self)
 end
 
 mt.__close = methods.close

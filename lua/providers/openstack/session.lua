@@ -127,6 +127,18 @@ function methods:fresh_token()
   return self.token.id
 end
 
+--- session:other_token(token) -> token id | nil, err                    [waits]
+-- Of one that a service does not take: another one, which has perhaps been had already.
+function methods:other_token(token)
+  if self.token.id == token then
+    local ok, err = renew(self, self.generation)
+    if not ok then
+      return nil, err
+    end
+  end
+  return self.token.id
+end
+
 -- Until when it may be sent: true, a time of time.boottime(), or nil, err.
 local function may_send(session, request)
   if request.method == "GET" or not session.fence then

@@ -1,0 +1,15 @@
+/*
+ * renewal_box: headers of a disk's requests that change while it comes, as Lua holds them.
+ */
+#ifndef VIC_RENEWAL_BOX_H
+#define VIC_RENEWAL_BOX_H
+
+#include <lua.h>
+
+struct vic_renewal;
+
+int vic_l_disk_headers(lua_State *L);
+struct vic_renewal *vic_renewal_check(lua_State *L, int index);
+void vic_renewal_register(lua_State *L);
+
+#endif
