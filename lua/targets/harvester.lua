@@ -377,7 +377,9 @@ end
 --- target:machine_state(namespace, name) -> state | nil, err            [waits]
 --
 --   state.running  boolean
+--   state.stopped  boolean  its owner has said that it shall not run
 --   state.message  what KubeVirt says while it does not run
+--   err            notfound: it is not there
 function methods:machine_state(namespace, name)
   local machine, err = self.client:get("VirtualMachine", namespace, name)
   if not machine then
@@ -395,6 +397,7 @@ function methods:machine_state(namespace, name)
   end
   return {
     running = status.printableStatus == "Running" or ready.status == "True",
+    stopped = machine.spec.runStrategy == "Halted" or machine.spec.running == false,
     message = message,
   }
 end

@@ -1,7 +1,9 @@
 --- flows.import.create: the volumes and the VirtualMachine, as the plan says.
 
 local claim = require "policy.claim"
+local conditions = require "kube.conditions"
 local disk_status = require "flows.import.disk_status"
+local errors = require "host.error"
 local image = require "policy.image"
 local images = require "flows.import.images"
 local json = require "host.json"
@@ -82,8 +84,11 @@ end
 local function hand_over(import, ctx)
   local plan = import.status.plan
   for _, disk in ipairs(plan.disks) do
-    assert(ctx.target:disown("VirtualMachineImage", plan.namespace,
-      image_name(import, disk), import.metadata.uid))
+    local ok, err = ctx.target:disown("VirtualMachineImage", plan.namespace,
+      image_name(import, disk), import.metadata.uid)
+    if not ok and err.kind ~= "notfound" then -- one that has gone is nobody's any more
+      error(err)
+    end
   end
   return { state = "virtualMachineCreated", fields = { recorded = json.array({}) } }
 end
@@ -144,6 +149,35 @@ local function wait_for_copies(plan, ctx)
       :format(plan.name, table.concat(texts, "; ")) } or nil
 end
 
+-- Which of the machine's claims are there, and which are not, for people.
+local function claims_left(ctx, plan)
+  local kept, gone = {}, {}
+  for _, disk in ipairs(plan.disks or {}) do
+    local found, err = ctx.store:get("PersistentVolumeClaim", plan.namespace, disk.name)
+    if not found and err.kind ~= "notfound" then
+      error(err)
+    end
+    table.insert(found and kept or gone, disk.name)
+  end
+  local parts = {}
+  parts[#parts + 1] = #kept > 0 and ("claims %s are kept"):format(table.concat(kept, ", "))
+    or nil
+  parts[#parts + 1] = #gone > 0 and ("claims %s are gone"):format(table.concat(gone, ", "))
+    or nil
+  return #parts > 0 and "; " .. table.concat(parts, ", ") or ""
+end
+
+-- The machine that was made is not there: its owner's doing, and the end. One that was
+-- done with it before stays done.
+local function deleted(import, ctx, plan)
+  if conditions.is_true(import.status.conditions, "Ready") then
+    return { leave = true }
+  end
+  error(errors.new("notfound", ("VirtualMachine %s/%s was deleted after this import had "
+    .. "made it%s"):format(plan.namespace, plan.name, claims_left(ctx, plan)),
+    { reason = "MachineDeleted", final = true }))
+end
+
 -- Imports that an earlier controller brought this far have no plan; they run.
 local function wait_until_it_runs(import, ctx)
   local plan = import.status.plan or {
@@ -154,10 +188,18 @@ local function wait_until_it_runs(import, ctx)
     return wait_for_copies(plan, ctx) or { done = "Stopped",
       message = plan.name .. " is created, and stays stopped as asked for" }
   end
-  local state = assert(ctx.target:machine_state(plan.namespace, plan.name))
-  if state.running then
+  local state, err = ctx.target:machine_state(plan.namespace, plan.name)
+  if not state and err.kind == "notfound" then
+    return deleted(import, ctx, plan)
+  elseif not state then
+    error(err)
+  elseif state.running then
     return { done = "Running", message = plan.name .. " runs",
       state = "virtualMachineRunning" }
+  elseif state.stopped then
+    return plan.disks and wait_for_copies(plan, ctx) or { done = "StoppedByOwner",
+      message = ("%s was made to run, and somebody has stopped it since; it is left so")
+        :format(plan.name) }
   end
   return { wait = "WaitingForMachine", after = LOOK_EVERY,
     message = plan.name .. ": " .. state.message }
