@@ -40,9 +40,7 @@ local function on_import(self, key, value, before)
   end
   local last = value or before
   local freed = self.places:see(last.uid, last.source, value and value.state)
-  if value and before
-    and (value.deleting and not before.deleting
-      or value.cancelled and not before.cancelled) then
+  if value and before and projections.interrupts(value, before) then
     self.controller:cancel(key)
   end
   if freed then

@@ -47,6 +47,27 @@ function M.VirtualMachineImport(object)
   }
 end
 
+-- What we write into importStatus ourselves, and "" only over VMMigrationFailed.
+local OURS = {
+  virtualMachineImportValid = true, virtualMachineImportInvalid = true,
+  sourceReady = true, disksExported = true, diskImageSubmitted = true,
+  diskImageFailed = true, diskImagesReady = true, virtualMachineCreated = true,
+  virtualMachineRunning = true, VMMigrationFailed = true,
+}
+
+local function set_by_hand(value, before)
+  return value.state ~= before.state and not OURS[value.state]
+    and (value.state ~= "" or before.state ~= "VMMigrationFailed")
+end
+
+--- projections.interrupts(value, before) -> boolean
+-- Of a VirtualMachineImport: a step that began before is of no use any more. It is being
+-- deleted, was cancelled, is another one of that name, or somebody has set importStatus.
+function M.interrupts(value, before)
+  return value.uid ~= before.uid or value.deleting and not before.deleting
+    or value.cancelled and not before.cancelled or set_by_hand(value, before)
+end
+
 --- projections.has_ended(value) -> boolean
 -- Of a VirtualMachineImport: nothing is left to do until somebody changes something.
 function M.has_ended(value)

@@ -36,3 +36,41 @@ describe("projections.has_ended", function()
     end)
   end
 end)
+
+describe("projections.interrupts", function()
+  local function import(changes)
+    local value = { uid = "u", state = "sourceReady", deleting = false, cancelled = false }
+    for name, field in pairs(changes) do
+      value[name] = field
+    end
+    return value
+  end
+
+  for what, pair in pairs {
+    ["deleted"] = { { deleting = true } },
+    ["cancelled"] = { { cancelled = true } },
+    ["deleted and made anew"] = { { uid = "v" } },
+    ["blanked by hand"] = { { state = "" } },
+    ["blanked by hand when it was invalid"] = { { state = "" },
+      { state = "virtualMachineImportInvalid" } },
+    ["set to what is no state"] = { { state = "exporting" } },
+  } do
+    it("ends the step of one that is " .. what, function()
+      assert.is_true(projections.interrupts(import(pair[1]), import(pair[2] or {})))
+    end)
+  end
+
+  for what, pair in pairs {
+    ["goes on"] = { { state = "disksExported" } },
+    ["stays as it is"] = { {} },
+    ["is being deleted still"] = { { deleting = true }, { deleting = true } },
+    ["was blanked before"] = { { state = "" }, { state = "" } },
+    ["starts over after it had failed"] = { { state = "" }, { state = "VMMigrationFailed" } },
+    ["has an image that failed"] = { { state = "diskImageFailed" },
+      { state = "diskImagesReady" } },
+  } do
+    it("does not end that of one that " .. what, function()
+      assert.is_false(projections.interrupts(import(pair[1]), import(pair[2] or {})))
+    end)
+  end
+end)

@@ -398,6 +398,33 @@ describe("flows.import", function()
     end
   end)
 
+  it("explains a state that is none, does nothing, and starts over when it is blanked",
+    function()
+      local w = world()
+      w.store:patch("VirtualMachineImport", "default", "web",
+        { status = { importStatus = "exporting" } }, { status = true })
+      assert.is_nil(flow.reconcile(KEY, w.env))
+      assert.equal("exporting", import_of(w).status.importStatus)
+      assert.equal("UnknownState", condition(w, "Stalled").reason)
+      assert.truthy(condition(w, "Stalled").message:find('"exporting", which is none of '
+        .. "VMMigrationFailed, diskImageFailed, ", 1, true), condition(w, "Stalled").message)
+      w.store:patch("VirtualMachineImport", "default", "web",
+        { status = { importStatus = "" } }, { status = true })
+      run(w)
+      assert.equal("True", condition(w, "Ready").status)
+    end)
+
+  it("names itself to whoever meets another writer", function()
+    local w = world()
+    flow.reconcile(KEY, w.env)
+    local writer <close> = import_status.writer(import_of(w), w.env)
+    w.store:patch("VirtualMachineImport", "default", "web",
+      { status = { importStatus = "" } }, { status = true })
+    local _, err = pcall(writer.record, writer, { attempt = 1 })
+    assert.equal("conflict", err.kind)
+    assert.truthy(err.message:find("default/web", 1, true), err.message)
+  end)
+
   it("closes the export when the task is cancelled", function()
     local w = world()
     local stuck = task.signal()

@@ -160,10 +160,11 @@ local function claims_left(ctx, plan)
     table.insert(found and kept or gone, disk.name)
   end
   local parts = {}
-  parts[#parts + 1] = #kept > 0 and ("claims %s are kept"):format(table.concat(kept, ", "))
-    or nil
-  parts[#parts + 1] = #gone > 0 and ("claims %s are gone"):format(table.concat(gone, ", "))
-    or nil
+  for what, names in pairs { kept = kept, gone = gone } do
+    parts[#parts + 1] = #names > 0 and ("claims %s are %s"):format(
+      table.concat(names, ", "), what) or nil
+  end
+  table.sort(parts)
   return #parts > 0 and "; " .. table.concat(parts, ", ") or ""
 end
 

@@ -236,6 +236,19 @@ local unsupported = { run = function(import, ctx)
   return { leave = true }
 end }
 
+-- Somebody has written what no step of ours is for.
+local unknown = { run = function(import, ctx)
+  local known = { "virtualMachineRunning", "VMMigrationFailed" }
+  for state in pairs(STEPS) do
+    known[#known + 1] = state ~= "" and state or nil
+  end
+  table.sort(known)
+  ctx.writer:stalled("UnknownState", ("status.importStatus is %q, which is none of %s: "
+    .. 'nothing is done; set it to "" to start over'):format(import.status.importStatus,
+    table.concat(known, ", ")), {})
+  return { leave = true }
+end }
+
 local function is_supported(import, ctx)
   local kind = origin.of(import).kind
   return not kind or not ctx.supports or ctx.supports(kind)
@@ -300,16 +313,18 @@ local function due(import, ctx)
     and import.status.observedGeneration ~= import.metadata.generation then
     return STEPS[""] -- what was planned is not what is asked for any more
   end
-  return assert(STEPS[state], "unknown importStatus " .. state)
+  return STEPS[state] or { unknown }
 end
 
 -- A programming mistake becomes an err too; where it was stands in the log.
-local function explain(problem)
-  local err = errors.of(problem)
-  if type(problem) ~= "table" then
-    log.error(err.message, { traceback = debug.traceback() })
+local function explainer(import)
+  return function(problem)
+    local err = errors.of(problem)
+    if type(problem) ~= "table" then
+      log.error(status.named(import, err.message), { traceback = debug.traceback() })
+    end
+    return err
   end
-  return err
 end
 
 -- Whether the write itself failed, so that another would too.
@@ -326,7 +341,7 @@ local function take(import, ctx, steps)
     end
   end
   local began = time.monotonic()
-  local ok, outcome = xpcall(walk, explain, import, ctx, steps)
+  local ok, outcome = xpcall(walk, explainer(import), import, ctx, steps)
   local result
   if ok then
     if type(outcome) == "string" or not outcome.outage then
@@ -343,10 +358,10 @@ local function take(import, ctx, steps)
 end
 
 -- Said where an older CustomResourceDefinition keeps it too.
-local function say_old_definition(ctx, err)
+local function say_old_definition(import, ctx, err)
   ctx.writer:event("Warning", err.reason, err.message)
   ctx.writer:condition("Stalled", "True", err.reason, err.message)
-  log.error(err.message)
+  log.error(status.named(import, err.message))
   if ctx.repair_definitions then
     ctx.repair_definitions()
   end
@@ -367,14 +382,14 @@ function M.reconcile(key, env)
     end
     local steps = due(import, ctx)
     return steps and take(import, ctx, steps)
-  end, explain)
+  end, explainer(import))
   if ok then
     return result
   elseif result.kind == "conflict" then
     -- Somebody else wrote: look again and decide again. Or leads: leave it to them.
     return { after = result.reason == "NotLeader" and 5 or 0 }
   elseif result.reason == status.OLD_DEFINITION then
-    say_old_definition(ctx, result)
+    say_old_definition(import, ctx, result)
     return { after = OLD_DEFINITION_AGAIN }
   end
   error(result, 0)

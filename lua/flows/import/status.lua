@@ -6,6 +6,7 @@
 local conditions = require "kube.conditions"
 local errors = require "host.error"
 local json = require "host.json"
+local log = require "host.log"
 local merge_patch = require "kube.merge_patch"
 local task = require "host.task"
 local time = require "host.time"
@@ -32,6 +33,12 @@ function M.is_held(import)
   return false
 end
 
+--- status.named(import, message) -> text: for logs, which are of many imports
+function M.named(import, message)
+  return ("%s %s/%s: %s"):format(KIND, import.metadata.namespace, import.metadata.name,
+    message)
+end
+
 --- status.OLD_DEFINITION: err.reason when the store does not keep fields of ours.
 M.OLD_DEFINITION = "OldCustomResourceDefinition"
 
@@ -53,11 +60,16 @@ end
 
 local function refresh(self)
   local meta = self.import.metadata
-  local fresh = assert(self.env.store:get(KIND, meta.namespace, meta.name))
+  local fresh, err = self.env.store:get(KIND, meta.namespace, meta.name)
+  if not fresh then
+    error(err.kind == "notfound" and errors.new("conflict", M.named(self.import,
+      "it was deleted meanwhile")) or err)
+  end
   local before = self.import.status and self.import.status.importStatus or ""
   local now = fresh.status and fresh.status.importStatus or ""
   if fresh.metadata.uid ~= meta.uid or now ~= before then
-    error(errors.new("conflict", "the import was restarted by somebody else"))
+    error(errors.new("conflict", M.named(self.import, ('somebody else has changed '
+      .. 'importStatus from "%s" to "%s": it goes on from there'):format(before, now))))
   end
   self.import.metadata = fresh.metadata
   self.import.spec = fresh.spec
@@ -139,6 +151,16 @@ function methods:record(fields)
   self.pending = {}
 end
 
+-- Who only promised to write has nobody to throw to. That somebody else has changed the
+-- import is met by the step itself, if whoever watches it has not ended that before.
+local function flush(self)
+  local ok, problem = pcall(self.record, self, {})
+  local err = not ok and errors.of(problem)
+  if err and err.kind ~= "conflict" then
+    log.warn(M.named(self.import, "reporting its progress: " .. err.message))
+  end
+end
+
 --- writer:report(fields)
 -- As record, without waiting: written with the next record, or within 2 s.
 function methods:report(fields)
@@ -149,7 +171,7 @@ function methods:report(fields)
   self.flusher = task.spawn(function()
     task.sleep(REPORT_EVERY)
     if next(self.pending) then
-      self:record({})
+      flush(self)
     end
   end)
 end
