@@ -9,6 +9,7 @@ local errors = require "host.error"
 local informer = require "kube.informer"
 local kinds = require "kinds"
 local log = require "host.log"
+local names = require "names"
 local places = require "places"
 local planning = require "planning"
 local projections = require "projections"
@@ -40,6 +41,8 @@ local function on_import(self, key, value, before)
   end
   local last = value or before
   local freed = self.places:see(last.uid, last.source, value and value.state)
+  self.names:see(last.uid, ("%s/%s"):format(key.namespace, key.name),
+    value and value.target, value and value.state)
   if value and before and projections.interrupts(value, before) then
     self.controller:cancel(key)
   end
@@ -119,6 +122,15 @@ local function source_of(self, import)
   return projections.source_id(ref.kind, ref.namespace, ref.name)
 end
 
+local function reserve_name(self, import, plan, take)
+  local meta = import.metadata
+  local name = ("%s/%s"):format(plan.namespace, plan.name)
+  if not take then
+    return self.names:is_free(meta.uid, name)
+  end
+  return self.names:take(meta.uid, ("%s/%s"):format(meta.namespace, meta.name), name)
+end
+
 local function take_place(self, import)
   return self.places:take(import.metadata.uid, source_of(self, import),
     { kind = "VirtualMachineImport", namespace = import.metadata.namespace,
@@ -151,6 +163,9 @@ local function environment(self, opts)
     observer = opts.observer,
     take_place = function(import)
       return take_place(self, import)
+    end,
+    reserve_name = function(import, plan, take)
+      return reserve_name(self, import, plan, take)
     end,
     plan_permit = function(import, timeout)
       return self.planning:permit(source_of(self, import), timeout)
@@ -360,6 +375,7 @@ function M.new(opts)
     scripts = opts.scripts,
     sources = {},
     planning = planning.new(PLANNED_AT_ONCE),
+    names = names.new(),
     places = places.new(options.max_imports, options.max_per_source),
   }, mt)
   self.target = target.new({

@@ -10,6 +10,10 @@ local M = {}
 --- projections.IMPORT: annotation of what an import made: "namespace/name" of it.
 M.IMPORT = "migration.harvesterhci.io/import"
 
+local PLANNED = { virtualMachineImportValid = true, sourceReady = true,
+  disksExported = true, diskImageSubmitted = true, diskImageFailed = true,
+  diskImagesReady = true }
+
 local function condition(object, type)
   for _, c in ipairs(object.status and object.status.conditions or {}) do
     if c.type == type then
@@ -29,7 +33,14 @@ function M.source_id(kind, namespace, name)
   return ("%s %s/%s"):format((kind or ""):lower(), namespace or "", name or "")
 end
 
--- Eight fields at most: with a ninth Lua makes room for sixteen.
+-- The VirtualMachine it will make, as "namespace/name", while it is under way to it.
+local function target_of(object, status)
+  local dry = status.importStatus == "virtualMachineImportValid" and object.spec.dryRun
+  return PLANNED[status.importStatus] and not dry and status.plan
+    and ("%s/%s"):format(status.plan.namespace, status.plan.name) or nil
+end
+
+-- Eight fields at most of what is at rest: with a ninth Lua makes room for sixteen.
 function M.VirtualMachineImport(object)
   local ref = object.spec and object.spec.sourceCluster or {}
   local status = object.status or {}
@@ -40,6 +51,7 @@ function M.VirtualMachineImport(object)
     cancelled = object.spec and object.spec.cancelled or false,
     state = status.importStatus or "",
     observed = status.observedGeneration,
+    target = target_of(object, status),
     settled = status.conditions ~= nil and #(status.recorded or {}) == 0
       and not import_status.is_held(object),
     source = M.source_id(ref.kind, set(ref.namespace) or object.metadata.namespace,
@@ -72,6 +84,7 @@ end
 -- Of a VirtualMachineImport: nothing is left to do until somebody changes something.
 function M.has_ended(value)
   local ended = value.state == "virtualMachineRunning"
+    and (not value.observed or value.observed == value.generation)
     or value.state == "VMMigrationFailed" and value.observed == value.generation
   return ended and value.settled and not value.deleting
 end

@@ -27,6 +27,8 @@ describe("projections.has_ended", function()
     ["being deleted"] = { metadata = { deletionTimestamp = "2026-11-23T00:00:00Z" } },
     ["of another generation"] = {
       status = { importStatus = "VMMigrationFailed", observedGeneration = 0 } },
+    ["that runs, and whose spec was changed since"] = {
+      status = { importStatus = "virtualMachineRunning", observedGeneration = 0 } },
     ["with something recorded"] = { status = { recorded = { { kind = "Export" } } } },
     ["with our finalizer, as after a kill just before it went"] = {
       metadata = { finalizers = { status.FINALIZER } } },

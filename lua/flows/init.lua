@@ -23,6 +23,8 @@
 --   is_final     function (err) -> boolean: trying again cannot cure it
 --   supports     function (kind) -> boolean, optional: is there a provider for it
 --   take_place   function (import) -> true | false, why; optional: the limits
+--   reserve_name function (import, plan, take) -> true | false, who: optional; whether
+--                the machine's name may be this import's; take: it is from now on
 --   plan_permit  function (import) -> permit, to be closed; optional: how many of one
 --                source are planned at once                                     [waits]
 --   observer     table, optional: :working(import, message),

@@ -425,6 +425,48 @@ describe("flows.import", function()
     assert.truthy(err.message:find("default/web", 1, true), err.message)
   end)
 
+  it("is invalid while another import is under way to its machine's name", function()
+    local w, asked = world(), nil
+    w.env.reserve_name = function(_, plan)
+      asked = plan.namespace .. "/" .. plan.name
+      return false, "default/twin"
+    end
+    assert.same({ "virtualMachineImportInvalid" }, (run(w)))
+    assert.equal("default/web-01", asked)
+    local message = condition(w, "Stalled").message
+    assert.truthy(message:find("VirtualMachineImport default/twin is under way", 1, true),
+      message)
+    assert.is_nil(import_of(w).status.plan)
+  end)
+
+  it("is planned anew when its spec is changed while it is being planned", function()
+    local w = world()
+    w.store.before_patch = function(_, patch)
+      if patch.status and patch.status.plan then
+        w.store.before_patch = nil
+        w.store:patch("VirtualMachineImport", "default", "web",
+          { spec = { targetName = "db" } })
+      end
+    end
+    run(w)
+    assert.equal("db", import_of(w).status.plan.name)
+    assert.equal("db", import_of(w).status.plannedFrom.targetName)
+    assert.equal("True", condition(w, "Ready").status)
+  end)
+
+  it("is planned anew when its spec is changed as it is let in", function()
+    local w = world()
+    w.store.before_patch = function(_, patch)
+      if patch.status and patch.status.importStatus == "sourceReady" then
+        w.store.before_patch = nil
+        w.store:patch("VirtualMachineImport", "default", "web",
+          { spec = { targetName = "db" } })
+      end
+    end
+    run(w)
+    assert.equal("db", import_of(w).status.plan.name)
+  end)
+
   it("closes the export when the task is cancelled", function()
     local w = world()
     local stuck = task.signal()

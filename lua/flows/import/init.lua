@@ -23,6 +23,7 @@ local admit = require "flows.import.admit"
 local again = require "flows.import.again"
 local cleanup = require "flows.import.cleanup"
 local create = require "flows.import.create"
+local edits = require "flows.import.edits"
 local errors = require "host.error"
 local export = require "flows.import.export"
 local images = require "flows.import.images"
@@ -379,6 +380,9 @@ function M.reconcile(key, env)
   local ok, result = xpcall(function()
     if import.metadata.deletionTimestamp then
       return cleanup.deleted(import, ctx)
+    end
+    if ctx.target.can.run and edits.unseen(import) then
+      edits.note(import, ctx)
     end
     local steps = due(import, ctx)
     return steps and take(import, ctx, steps)

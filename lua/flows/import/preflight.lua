@@ -2,6 +2,7 @@
 --
 -- All findings at once, and the whole plan: later steps decide nothing any more.
 
+local edits = require "flows.import.edits"
 local findings = require "flows.import.findings"
 local json = require "host.json"
 local merge_patch = require "kube.merge_patch"
@@ -120,6 +121,18 @@ local function script_failed(err)
     "correct the script; `vm-import-controller check` shows what it does")
 end
 
+-- Another import is under way to the same name. The first that was planned has it.
+local function name_taken(import, ctx, plan, take)
+  if not ctx.reserve_name then
+    return nil
+  end
+  local free, other = ctx.reserve_name(import, plan, take)
+  return not free and block("VirtualMachineNameTaken", plan.name,
+    ("VirtualMachineImport %s is under way, and will make VirtualMachine %s/%s"):format(
+      other, plan.namespace, plan.name),
+    "set spec.targetName, or wait until it has ended") or nil
+end
+
 local function check(import, ctx, source)
   local found = {}
   local machine, problems = look(import, source)
@@ -135,6 +148,7 @@ local function check(import, ctx, source)
   append(found, plan.findings)
   plan.findings, machine.concerns = nil, nil
   append(found, ctx.target:check(plan, import))
+  append(found, { name_taken(import, ctx, plan, false) })
   append(found, { too_large("machine", machine, MOST_MACHINE) })
   plan = recorded.of(plan)
   append(found, { too_large("plan", plan, MOST_PLAN) })
@@ -194,10 +208,14 @@ local function rename_disks(import, ctx, plan)
   return next(names) and list or nil
 end
 
-local function write(import, ctx, found, machine, plan, way)
-  local list = findings.arrange(found, {
-    skip = import.spec.skipPreflightChecks, machine = machine,
-  })
+-- asked: what the verdict is of; the spec may have been changed meanwhile.
+local function write(import, ctx, asked, found, machine, plan, way)
+  local how = { skip = import.spec.skipPreflightChecks, machine = machine }
+  local list = findings.arrange(found, how)
+  if plan and not findings.blocking(list) then -- a dry run takes nothing
+    append(found, { name_taken(import, ctx, plan, not import.spec.dryRun) })
+    list = findings.arrange(found, how)
+  end
   local problem = findings.blocking(list)
   local renamed = plan and not problem and not ctx.target.can.images
     and rename_disks(import, ctx, plan) or nil
@@ -213,7 +231,8 @@ local function write(import, ctx, found, machine, plan, way)
       plan = kept("plan", plan),
       transfer = kept("transfer", way),
       scriptGeneration = ctx.script_generation or json.null,
-      observedGeneration = import.metadata.generation,
+      plannedFrom = kept("plannedFrom", plan and asked.fields),
+      observedGeneration = asked.generation,
     }
   end)
   if problem then
@@ -222,12 +241,16 @@ local function write(import, ctx, found, machine, plan, way)
   return nil
 end
 
+local function asked_of(import)
+  return { generation = import.metadata.generation, fields = edits.fixed(import.spec) }
+end
+
 --- preflight.run(import, ctx) -> outcome                                [waits]
 -- Records machine, plan and findings. Blocking ones make the import invalid.
 function M.run(import, ctx)
   local found = check_spec(import)
   if #found > 0 then
-    return write(import, ctx, found)
+    return write(import, ctx, asked_of(import), found)
   end
   local source, outcome = open_source(import, ctx)
   if not source then
@@ -236,7 +259,7 @@ function M.run(import, ctx)
   local borrowed <close> = source
   local permit <close> = ctx.plan_permit and wait_for_permit(import, ctx)
   assert(permit or not ctx.plan_permit)
-  return write(import, ctx, check(import, ctx, borrowed))
+  return write(import, ctx, asked_of(import), check(import, ctx, borrowed))
 end
 
 return M

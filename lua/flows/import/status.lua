@@ -67,9 +67,13 @@ local function refresh(self)
   end
   local before = self.import.status and self.import.status.importStatus or ""
   local now = fresh.status and fresh.status.importStatus or ""
-  if fresh.metadata.uid ~= meta.uid or now ~= before then
-    error(errors.new("conflict", M.named(self.import, ('somebody else has changed '
-      .. 'importStatus from "%s" to "%s": it goes on from there'):format(before, now))))
+  -- What was planned, and is not carried out yet, is planned anew when the spec changes.
+  local stale = now == "virtualMachineImportValid"
+    and fresh.metadata.generation ~= meta.generation
+  if fresh.metadata.uid ~= meta.uid or now ~= before or stale then
+    error(errors.new("conflict", M.named(self.import, stale and "its spec was changed: "
+      .. "it is planned anew" or ('somebody else has changed importStatus from "%s" to '
+      .. '"%s": it goes on from there'):format(before, now))))
   end
   self.import.metadata = fresh.metadata
   self.import.spec = fresh.spec
@@ -272,6 +276,22 @@ function methods:resting(reason, message, fields)
         { status = "False", reason = reason, message = message }, NO, NO),
       nextAttemptTime = json.null,
     }, fields)
+  end)
+end
+
+--- writer:seen(...)                                                     [waits]
+-- These conditions, which may be nil, are of the present generation of the spec.
+function methods:seen(...)
+  local given = table.pack(...)
+  self:record(function(before)
+    local list, generation = before.conditions, self.import.metadata.generation
+    for i = 1, given.n do
+      local c = given[i]
+      list = c and conditions.set(list, { type = c.type, status = c.status,
+        reason = c.reason, message = c.message, observedGeneration = generation },
+        stamp(self)) or list
+    end
+    return { conditions = list, observedGeneration = generation }
   end)
 end
 
