@@ -52,10 +52,10 @@ describe("an import", function()
     site.harvester:forget()
   end)
 
-  local function begin()
+  local function begin(spec)
     local namespace = site:namespace()
     site:source(namespace, "vc", sim)
-    site:import(namespace, "web", "vm")
+    site:import(namespace, "web", "vm", spec)
     return namespace
   end
 
@@ -73,6 +73,75 @@ describe("an import", function()
     local import = site:wait_import(namespace, "web", "virtualMachineRunning", WITHIN)
     ending.check(site, import, { sums = sums, sim = sim, scratch = running.scratch })
   end
+
+  -- What is being read breaks off, and nobody answers any more.
+  local function lose_source()
+    sim:post("/faults", { { on = "*", ["do"] = "drop" },
+      { on = "nfc", ["do"] = "reset", bytes = 1 << 20 } })
+    sim:post("/sessions/drop")
+  end
+
+  local function wait_for_outage(namespace, reason)
+    return lab.wait_for("it waits for who is away", function()
+      local status = site:status("VirtualMachineImport", namespace, "web")
+      return status.outage and status.outage.reason == reason and status.outage.tries > 1
+        and status
+    end, 120)
+  end
+
+  it("waits for a vCenter that is away, and counts no attempt", function()
+    local namespace = begin({ maxRetries = 0 })
+    wait_for_export()
+    lose_source()
+    local status = wait_for_outage(namespace, "SourceUnreachable")
+    assert.equal("sourceReady", status.importStatus)
+    assert.is_nil(status.attempt)
+    sim:post("/reset")
+    check_end(namespace)
+    assert.is_nil(site:status("VirtualMachineImport", namespace, "web").outage)
+  end)
+
+  it("gives a vCenter up that is away for as long as giveUpAfter says", function()
+    local namespace = begin({ maxRetries = 0, giveUpAfter = "4s" })
+    wait_for_export()
+    lose_source()
+    local stalled = lab.wait_for("it has given up", function()
+      local said = site:condition("VirtualMachineImport", namespace, "web", "Stalled")
+      return said.status == "True" and said
+    end, 120)
+    assert.equal("SourceUnreachable", stalled.reason)
+    sim:post("/reset")
+  end)
+
+  local DEAD_WEBHOOK = [[
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: dead}
+webhooks:
+- name: dead.example.org
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  failurePolicy: Fail
+  timeoutSeconds: 2
+  clientConfig: {url: "https://127.0.0.1:1/"}
+  namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %s}}
+  rules:
+  - apiGroups: [harvesterhci.io]
+    apiVersions: ["*"]
+    operations: [CREATE]
+    resources: [virtualmachineimages]
+]]
+
+  it("waits for a webhook that is down, and counts no attempt", function()
+    local namespace = site:namespace()
+    site:apply(DEAD_WEBHOOK:format(namespace))
+    site:source(namespace, "vc", sim)
+    site:import(namespace, "web", "vm", { maxRetries = 0 })
+    local status = wait_for_outage(namespace, "HarvesterUnreachable")
+    assert.equal("disksExported", status.importStatus)
+    site:kubectl({ "delete", "validatingwebhookconfiguration", "dead" })
+    check_end(namespace)
+  end)
 
   it("outlives an API server that is killed in the middle of its export", function()
     local namespace = begin()

@@ -14,7 +14,7 @@ local WITHIN = 180 -- seconds
 
 local NAMES = { "dry", "missing", "reading", "submitted", "failing", "failed", "starting",
   "running", "old-valid", "old-invalid", "old-ready", "old-exported", "old-submitted",
-  "old-images" }
+  "old-images", "deleted", "stopped", "twin", "blanked" }
 
 local DISK = { pattern = "text", seed = 1, capacity = "1MiB" }
 
@@ -170,6 +170,95 @@ describe("an import", function()
       lab.wait_for("no lease is left", function()
         return sim:get("/state").openLeases == 0
       end)
+    end)
+  end)
+
+  describe("in the hands of its user", function()
+    local namespace
+
+    before_each(function()
+      sim:post("/reset")
+      site.harvester:forget()
+      namespace = home()
+      start()
+    end)
+
+    local function wait_condition(name, type, reason)
+      return lab.wait_for(("%s says %s"):format(name, reason), function()
+        local said = site:condition("VirtualMachineImport", namespace, name, type)
+        return said.status == "True" and said.reason == reason and said
+      end, WITHIN)
+    end
+
+    local function wait_ready(name)
+      site:kubectl({ "-n", namespace, "wait", "--for=condition=Ready",
+        "virtualmachineimport/" .. name, "--timeout=30s" })
+    end
+
+    it("ends when its machine is deleted, or stopped, before it runs", function()
+      site.harvester:fault({ kind = "starting", match = "/(deleted|stopped)", times = -1 })
+      for _, name in ipairs { "deleted", "stopped" } do
+        site:import(namespace, name, name)
+        wait_state(namespace, name, "virtualMachineCreated")
+      end
+      site:delete("VirtualMachine", namespace, "deleted")
+      local said = wait_condition("deleted", "Stalled", "MachineDeleted")
+      local volume = site:get("VirtualMachineImport", namespace, "deleted").status.plan
+        .disks[1].name
+      assert.truthy(said.message:find(volume, 1, true), said.message)
+      site:patch("VirtualMachine", namespace, "stopped", { spec = { runStrategy = "Halted" } })
+      wait_condition("stopped", "Ready", "StoppedByOwner")
+      wait_ready("stopped")
+    end)
+
+    it("is Ready still when it is changed after its end, and says what is ignored", function()
+      site:import(namespace, "running", "running")
+      wait_state(namespace, "running", "virtualMachineRunning")
+      site:patch("VirtualMachineImport", namespace, "running", { spec = { maxRetries = 3 } })
+      wait_condition("running", "SpecChangeIgnored", "PlannedBefore")
+      wait_ready("running")
+      local refused = site:try({ "-n", namespace, "patch", "virtualmachineimport", "running",
+        "--type=merge", "-p", '{"spec":{"virtualMachineName":"other"}}' })
+      assert.are_not.equal(0, refused.status)
+      assert.truthy(refused.stderr:find("virtualMachineName", 1, true), refused.stderr)
+    end)
+
+    it("is invalid before anything is read while its twin is under way", function()
+      sim:post("/faults", { on = "nfc", ["do"] = "throttle", rate = 1000 })
+      for _, name in ipairs { "reading", "twin" } do
+        site:import(namespace, name, name, { targetName = "one" })
+      end
+      local states = {}
+      lab.wait_for("one of them has the name", function()
+        for _, name in ipairs { "reading", "twin" } do
+          local state = site:status("VirtualMachineImport", namespace, name).importStatus
+          states[state or ""] = name
+        end
+        return states.sourceReady and states.virtualMachineImportInvalid
+      end, WITHIN)
+      local said = site:condition("VirtualMachineImport", namespace,
+        states.virtualMachineImportInvalid, "Stalled")
+      assert.truthy(said.message:find(namespace .. "/" .. states.sourceReady, 1, true),
+        said.message)
+    end)
+
+    it("starts over at once when importStatus is blanked while it is read", function()
+      sim:post("/faults", { on = "nfc", ["do"] = "throttle", rate = 1000 })
+      site:import(namespace, "blanked", "blanked")
+      lab.wait_for("it is being read", function()
+        return (sim:get("/state").nfc or {})[1]
+      end, WITHIN)
+      site:patch("VirtualMachineImport", namespace, "blanked",
+        { status = { importStatus = "" } }, { status = true })
+      lab.wait_for("it is planned again", function()
+        local status = site:status("VirtualMachineImport", namespace, "blanked")
+        return (status.importStatus or "") ~= ""
+      end, 20)
+      sim:post("/reset")
+      wait_state(namespace, "blanked", "virtualMachineRunning")
+      site:patch("VirtualMachineImport", namespace, "blanked",
+        { status = { importStatus = "exporting" } }, { status = true })
+      wait_condition("blanked", "Stalled", "UnknownState")
     end)
   end)
 
