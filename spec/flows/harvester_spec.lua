@@ -219,6 +219,39 @@ describe("flows.import in a cluster", function()
     assert.equal("virtualMachineCreated", state(w))
   end)
 
+  it("makes the copy of a machine that was removed at its source meanwhile", function()
+    local w = world()
+    run(w)
+    all_imported(w)
+    function w.source.power_state()
+      return nil, errors.final(errors.new("gone", "web-01 does not exist any more"))
+    end
+    run(w)
+    assert.equal("virtualMachineCreated", state(w))
+    assert.equal(1, #w.store:list("VirtualMachine", "default"))
+  end)
+
+  it("keeps what was fetched while its source object is not there", function()
+    local w = world()
+    run(w)
+    all_imported(w)
+    local open = w.env.open_source
+    w.env.open_source = function()
+      return nil, errors.new("notfound", "VmwareSource default/vc does not exist",
+        { reason = "SourceNotFound" })
+    end
+    for _ = 1, 10 do
+      assert.equal(30, run(w).after)
+    end
+    assert.equal("diskImagesReady", state(w))
+    assert.equal("SourceNotFound", conditions.find(import_of(w).status.conditions,
+      "Reconciling").reason)
+    assert.equal(2, #images(w))
+    w.env.open_source = open
+    run(w)
+    assert.equal("virtualMachineCreated", state(w))
+  end)
+
   it("takes nothing back of a copy that is there, whatever its source does", function()
     local w = world()
     run(w)

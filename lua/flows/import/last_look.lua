@@ -39,14 +39,36 @@ local function running(import, ctx, state)
     .. "there, and its disks are fetched again, or delete the import" }
 end
 
+-- The machine was removed at its source: nothing runs beside the copy, which may be all
+-- that is left of it.
+local function gone(import, ctx)
+  ctx.writer:event("Warning", "SourceGone", ("%s does not exist at its source any more; "
+    .. "the copy is made of what was fetched"):format(import.status.machine.name))
+  return nil
+end
+
+-- Whether the machine runs can only be seen through its source: what was fetched waits
+-- until that is there again.
+local function open(import, ctx)
+  local source, err = ctx.open_source(origin.of(import))
+  if not source and err.reason == "SourceNotFound" and ctx.target.can.run then
+    error(errors.new(err.kind, err.message .. "; create it again, so that it can be seen "
+      .. "that the machine is still off there, or delete the import",
+      { waits = "SourceNotFound", after = AGAIN }))
+  end
+  return assert(source, err)
+end
+
 --- last_look.run(import, ctx) -> outcome                                [waits]
 function M.run(import, ctx)
   if ctx.target.can.run and is_made(import, ctx) then
     return nil
   end
-  local source <close> = assert(ctx.open_source(origin.of(import)))
-  local state = assert(source:power_state(import.status.machine.id))
-  if state ~= "off" then
+  local source <close> = open(import, ctx)
+  local state, err = source:power_state(import.status.machine.id)
+  if not state and err.kind == "gone" then
+    return gone(import, ctx)
+  elseif assert(state, err) ~= "off" then
     return running(import, ctx, state)
   elseif moment.differs(import, source) then
     return moment.changed(import, ctx)
