@@ -44,10 +44,10 @@ describe("outage.of", function()
       { err("connect", { code = "HostNotConnected" }), AWAY },
       { err("http", { status = 502 }), AWAY }, { err("http", { status = 503 }), AWAY },
       { err("http", { status = 504 }), AWAY }, { err("busy", { status = 429 }), AWAY },
-      { err("http", { status = 503, disk = "2000" }), AWAY },
       -- it may have been the source, or this one thing alone
       { err("timeout"), ASKED }, { err("tls"), ASKED }, { err("http"), ASKED },
       { err("gone"), ASKED },
+      { err("http", { status = 503, disk = "2000" }), ASKED },
       { err("connect", { disk = "2000" }), ASKED }, { err("timeout", { disk = "2000" }), ASKED },
       { err("format", { disk = "2000" }), ASKED }, { err("gone", { disk = "2000" }), ASKED },
       -- it has answered

@@ -51,7 +51,7 @@ local function of_cluster(err)
 end
 
 local function says_so(err)
-  return AWAY[err.status] or PLAIN[err.kind] and not err.disk or false
+  return not err.disk and (AWAY[err.status] or PLAIN[err.kind]) or false
 end
 
 local function is_unclear(err)
