@@ -45,6 +45,10 @@ local function define()
   return {
     requests = metrics.counter("vm_import_api_requests_total",
       "Requests to the Kubernetes API, by method and status.", { "method", "code" }),
+    busiest = metrics.gauge("vm_import_object_requests_per_minute",
+      "Requests to the Kubernetes API within a minute, of the object that asks most."),
+    held = metrics.counter("vm_import_object_requests_held_total",
+      "Requests to the Kubernetes API that had to wait: their object asks too often."),
     reconciles = metrics.counter("vm_import_reconciles_total",
       "Objects looked at, by kind and outcome.", { "kind", "result" }),
     latency = metrics.histogram("vm_import_queue_latency_seconds",
@@ -78,6 +82,8 @@ end
 -- What is shown from the start, so that the first change is seen as one.
 local function begin(m)
   m.leading:set(0)
+  m.busiest:set(0)
+  m.held:add(0)
   m.build:set(1, { version = env.version() })
   for _, result in ipairs { "success", "error" } do
     m.finished:add(0, { result = result })
@@ -126,6 +132,12 @@ function methods:look()
     count = count + (self.moving[transfer] and seen.reading and 1 or 0)
   end
   self.metrics.transfers:set(count)
+  local meter = self.meter
+  if meter then
+    self.metrics.busiest:set(meter:most())
+    self.metrics.held:add(meter.held - self.held)
+    self.held = meter.held
+  end
 end
 
 local function look_at_scratch(self)
@@ -166,6 +178,11 @@ end
 --- observed:request(method, status): of the Kubernetes API
 function methods:request(method, status)
   self.metrics.requests:add(1, { method = method, code = tostring(status) })
+end
+
+--- observed:follow_meter(meter): how often objects make us ask (kube.meter)
+function methods:follow_meter(meter)
+  self.meter, self.held = meter, 0
 end
 
 --- observed:started(late, waiting, running): an object's turn has come

@@ -10,6 +10,7 @@ local events = require "kube.events"
 local kinds = require "kinds"
 local leader = require "kube.leader"
 local log = require "host.log"
+local meter = require "kube.meter"
 local manager = require "manager"
 local task = require "host.task"
 
@@ -119,9 +120,12 @@ function M.run(opts)
     end,
   })
   self.observer:ready(false, "standing by: no replica leads yet")
+  local counted = meter.new()
+  self.observer:follow_meter(counted)
   local api = assert(client.new({
     config = opts.cluster,
     kinds = kinds,
+    meter = counted,
     fence = function()
       return election:may_write()
     end,

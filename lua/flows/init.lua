@@ -5,6 +5,8 @@
 --
 --   nil               nothing to do until something changes
 --   {after = s}       call again in so many seconds
+--   {after = s, again = why}  the same: another writer was quicker; with back-off if that
+--                     goes on
 --
 -- and throws what it could not write into the object's status. It keeps nothing
 -- between calls.

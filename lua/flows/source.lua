@@ -182,7 +182,8 @@ function M.reconcile(key, env)
   if ok then
     return result
   elseif is_stale(result) then
-    return { after = errors.of(result).reason == "NotLeader" and 5 or 0 }
+    local lost = errors.of(result)
+    return { after = lost.reason == "NotLeader" and 5 or 0, again = lost.message }
   end
   error(result, 0)
 end

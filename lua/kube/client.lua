@@ -268,6 +268,7 @@ mt.__close = methods.close
 --                    change anything, and until when
 --   opts.on_request  function (method, kind, status, seconds), for metrics; kind nil: of
 --                    client:request; status 0: no answer
+--   opts.meter       as kube.requests
 --   opts.deadline    seconds for one call with all its tries (default 60)
 --   opts.strict      boolean  fields that the server does not know are errors; without,
 --                    it drops them and warns, which is logged (default false)

@@ -1,7 +1,8 @@
 --- kube.controller: one task per due key.
 --
 -- Coroutines are cheap: there is no pool of workers, and a key that runs for hours holds
--- up no other. A key never has two tasks; a cancelled one says its goodbyes first.
+-- up no other. A key never has two tasks; a cancelled one says its goodbyes first. What
+-- makes a key due again does not matter, it never runs again and again without a pause.
 
 local errors = require "host.error"
 local log = require "host.log"
@@ -15,6 +16,7 @@ local mt = { __name = "kube.controller", __index = methods }
 local M = {}
 
 local RETRY_FIRST, RETRY_MOST = 1, 300 -- seconds
+local SAY_AFTER = 4 -- times that a key had to be looked at again at once
 
 -- After so many new tasks the earlier ones get their turn, and no new one begins while
 -- the API server is behind: when thousands of keys are due at once (a start), memory must
@@ -37,13 +39,28 @@ local function pause_after(self, id, err)
     * (1 + 0.1 * math.random())
 end
 
+-- Somebody else was quicker. Once that is no reason to wait.
+local function pause_again(self, id, why)
+  local n = (self.failures[id] or 0) + 1
+  if n < 2 then
+    self.failures[id] = n
+    return 0
+  elseif n >= SAY_AFTER then
+    log.warn(("reconciling %s: looked at again for the %dth time: %s"):format(id, n, why))
+  end
+  return pause_after(self, id, {})
+end
+
 local function run_key(self, id)
+  task.label(id)
   local ok, result = pcall(self.reconcile, self.keys[id])
   if self.observer then
     self.observer:ended(self.keys[id], ok)
   end
   local now = time.monotonic()
-  if ok then
+  if ok and result and result.again then
+    return now + math.max(pause_again(self, id, result.again), result.after)
+  elseif ok then
     self.failures[id] = nil
     return result and now + result.after
   end
@@ -152,7 +169,8 @@ end
 
 --- controller.new(opts) -> controller, to be closed
 --
---   opts.reconcile  function (key) -> nil | {after = s}; throws: again with back-off
+--   opts.reconcile  function (key) -> nil | {after = s}; with .again, why: with back-off
+--                   from the second time on; throws: again with back-off
 --   opts.observer   for metrics, optional: :started(late, waiting, running) with the
 --                   seconds since the key was due, :ended(key, ok),
 --                   :queued(waiting, running)

@@ -1,12 +1,33 @@
 --- kube.queue: which keys are due, and which run. Pure: the time is passed in.
 --
 -- A binary heap by due time. A key stands in it once at most; one that runs is not
--- handed out again before it is done, but may be added meanwhile.
+-- handed out again before it is done, but may be added meanwhile. Whatever makes it due,
+-- a key runs so many times at once and then so many times in a minute.
 
 local methods = {}
 local mt = { __name = "kube.queue", __index = methods }
 
 local M = {}
+
+local AT_ONCE, EVERY = 60, 5 -- runs, seconds between two further ones
+local SWEEP = 1000           -- runs between two looks at which are remembered in vain
+
+-- Notes that it runs now; from when on it may again.
+local function paced(self, key, now)
+  local runs = self.runs[key] or { level = 0, at = now }
+  runs.level = math.max(runs.level - (now - runs.at) / EVERY, 0) + 1
+  runs.at = now
+  runs.free_at = now + math.max(runs.level + 1 - AT_ONCE, 0) * EVERY
+  self.runs[key] = runs
+  self.count = self.count + 1
+  if self.count % SWEEP == 0 then
+    for other, entry in pairs(self.runs) do
+      if entry.at + entry.level * EVERY < now then
+        self.runs[other] = nil
+      end
+    end
+  end
+end
 
 local function swap(heap, at, i, j)
   heap[i], heap[j] = heap[j], heap[i]
@@ -58,6 +79,7 @@ function methods:add(key, time)
     self.running[key] = math.min(later, time)
     return
   end
+  time = math.max(time, self.runs[key] and self.runs[key].free_at or time)
   local i = self.at[key]
   if not i then
     i = #self.heap + 1
@@ -79,6 +101,7 @@ function methods:take(now)
   end
   take_out(self, 1)
   self.running[first.key] = math.huge
+  paced(self, first.key, now)
   return first.key, first.time
 end
 
@@ -115,7 +138,7 @@ end
 
 --- queue.new() -> queue
 function M.new()
-  return setmetatable({ heap = {}, at = {}, running = {} }, mt)
+  return setmetatable({ heap = {}, at = {}, running = {}, runs = {}, count = 0 }, mt)
 end
 
 return M

@@ -168,6 +168,9 @@ end
 
 -- One try: the decoded answer, or nil, err. Refused credentials are read again, once.
 local function try(self, call)
+  if self.meter then
+    self.meter:pass(task.label())
+  end
   local free, busy = stand_in_line(self, call)
   local permit <close> = free
   if not permit then
@@ -305,12 +308,14 @@ end
 --- requests.new(opts) -> requests, to be closed | nil, err
 --
 --   opts.config, opts.fence, opts.on_request, opts.deadline  as kube.client's
+--   opts.meter  kube.meter, optional: of what the running task works for (task.label)
 --   opts.pause  seconds before the second try (default 0.2)
 function M.new(opts)
   local self = setmetatable({
     config = opts.config,
     fence = opts.fence,
     on_request = opts.on_request,
+    meter = opts.meter,
     deadline = opts.deadline or DEADLINE,
     pause = opts.pause or PAUSE_FIRST,
     slots = task.semaphore(AT_ONCE),

@@ -554,10 +554,18 @@ describe("flows.import in a cluster", function()
     assert.equal("diskImageSubmitted", state(w))
   end)
 
+  -- As the controller does.
+  local function spawn(w)
+    return task.spawn(function()
+      task.label("web")
+      return run(w)
+    end)
+  end
+
   -- Until what comes so far can be pulled; the step that fetches it.
   local function begin(w)
     w.disks.coming = true
-    local step = task.spawn(run, w)
+    local step = spawn(w)
     assert.is_true(pace.eventually(function()
       local entry = ((import_of(w).status or {}).diskImportStatus or {})[2]
       return entry and entry.VirtualMachineImage
@@ -586,6 +594,30 @@ describe("flows.import in a cluster", function()
     assert.equal("diskImageSubmitted", state(w))
     assert.equal(uid, images(w)[1].metadata.uid)
     assert.equal(2, #images(w))
+  end)
+
+  it("asks the API server at most 120 times for two disks, from look to end", function()
+    local w, asked, inside = world(), 0, false
+    for _, name in ipairs { "get", "list", "create", "patch", "delete" } do
+      local call = w.store[name]
+      w.store[name] = function(...) -- one of the store may use another
+        local outer = not inside
+        inside = true
+        asked = asked + (outer and task.label() and 1 or 0) -- not what this spec asks
+        local result, err = call(...)
+        inside = not outer
+        return result, err
+      end
+    end
+    local step = begin(w)
+    let_end(w, step)
+    all_imported(w)
+    assert(spawn(w):join())
+    w.store:patch("VirtualMachine", "default", "web-01",
+      { status = { printableStatus = "Running" } }, { status = true })
+    assert(spawn(w):join())
+    assert.equal("virtualMachineRunning", state(w))
+    assert(asked > 20 and asked <= 120, asked)
   end)
 
   it("makes the other images when one is denied, and says what was said of that one", function()

@@ -378,7 +378,9 @@ describe("flows.import", function()
           { status = { importStatus = json.null } }, { status = true })
       end
     end
-    assert.same({ after = 0 }, flow.reconcile(KEY, w.env))
+    local result = flow.reconcile(KEY, w.env)
+    assert.equal(0, result.after)
+    assert.truthy(result.again:find("somebody else", 1, true))
     assert.is_nil(import_of(w).status.importStatus)
   end)
 

@@ -10,6 +10,26 @@ describe("host.task", function()
     assert.same({ true, 5, "x" }, { t:join() })
   end)
 
+  it("knows for whom a task works: itself, what it spawns, and its goodbyes", function()
+    local seen = {}
+    local parent = task.spawn(function()
+      local _ <close> = setmetatable({}, { __close = function()
+        task.goodbye(function() seen.goodbye = task.label() end)
+      end })
+      assert.equal("a", task.label("a"))
+      seen.child = select(2, task.spawn(task.label):join())
+      seen.own = select(2, task.spawn(function() return task.label("b") end):join())
+      assert.equal("a", task.label())
+      task.sleep(60)
+    end)
+    while not seen.own do
+      task.sleep(0.001)
+    end
+    parent:cancel()
+    assert.same({ goodbye = "a", child = "a", own = "b" }, seen)
+    assert.is_nil(task.label())
+  end)
+
   it("gives what a task threw, with a traceback for a programming mistake", function()
     local ok, err = task.spawn(function()
       return ("").field.field

@@ -78,6 +78,37 @@ describe("kube.controller", function()
     assert.is_nil(next(c.keys))
   end)
 
+  it("looks again at once when another writer was quicker, with back-off if always", function()
+    local runs = 0
+    local c = controller.new({ reconcile = function()
+      runs = runs + 1
+      return { after = 0, again = "changed meanwhile" }
+    end })
+    local loop <close> = task.spawn(c.run, c)
+    assert(loop)
+    c:add(key("a"))
+    until_true(function() return runs == 2 end)
+    task.sleep(0.02)
+    assert.equal(2, runs)
+    assert.is_true(c.queue.heap[1].time > time.monotonic() + 1)
+  end)
+
+  it("says for which key a task and what it spawns works", function()
+    local labels = {}
+    local c = controller.new({ reconcile = function()
+      labels[1] = task.label()
+      task.spawn(function()
+        labels[2] = task.label()
+      end):join()
+    end })
+    local loop <close> = task.spawn(c.run, c)
+    assert(loop)
+    c:add(key("a"))
+    until_true(function() return labels[2] end)
+    assert.same({ "K/n/a", "K/n/a" }, labels)
+    assert.is_nil(task.label())
+  end)
+
   it("runs a cancelled key again once its goodbyes are said", function()
     local order = {}
     local c = controller.new({ reconcile = function()

@@ -18,6 +18,39 @@ describe("kube.queue", function()
     assert.is_nil((q:take(1000)))
   end)
 
+  it("hands no key out again and again without a pause, whatever makes it due", function()
+    for name, due in pairs { done = true, added = true } do
+      local q, now, runs = queue.new(), 0, 0
+      q:add("a", 0)
+      while now < 600 do
+        local key, next_at = q:take(now)
+        if key then
+          runs = runs + 1
+          q:done(key, name == "done" and now or nil)
+          if due and name == "added" then
+            q:add(key, now)
+          end
+        else
+          now = next_at
+        end
+      end
+      assert.is_true(runs > 60 and runs <= 60 + 600 / 5, name .. " " .. runs)
+      q:add("b", 0) -- due longest
+      assert.equal("b", (q:take(now)))
+    end
+  end)
+
+  it("lets a key that has rested run as often as before", function()
+    local q = queue.new()
+    for now = 0, 100000, 5000 do
+      for _ = 1, 59 do
+        q:add("a", now)
+        assert.equal("a", (q:take(now)))
+        q:done("a")
+      end
+    end
+  end)
+
   it("hands a key out once however often it was added", function()
     local q = queue.new()
     q:add("a", 5)

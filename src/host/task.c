@@ -23,6 +23,7 @@ struct vic_task {
     struct vic_task *next_ready;
     struct vic_task *prev, *next; /* all that are not settled */
     struct vic_sync *settled;     /* wakes who waits for the end */
+    char *label;                  /* for whom it works, or NULL */
     bool started, queued, waiting, cancel, done, ok, is_settled;
     bool is_goodbye; /* exit does not cancel it */
     bool observed;   /* somebody asked for the result */
@@ -65,6 +66,7 @@ void vic_task_unref(struct vic_task *t)
         task_report(t);
     luaL_unref(sched.L, LUA_REGISTRYINDEX, t->ref);
     vic_sync_unref(t->settled);
+    free(t->label);
     free(t);
 }
 
@@ -210,9 +212,33 @@ static void task_adopt(struct vic_task *parent, struct vic_task *t)
     parent->refs++;
 }
 
+/* Whose goodbye or child a new task is. */
+static struct vic_task *task_origin(void)
+{
+    return sched.closing ? sched.closing : sched.current;
+}
+
+void vic_task_set_label(const char *label)
+{
+    struct vic_task *t = task_origin();
+
+    if (!t)
+        return;
+    free(t->label);
+    t->label = label ? vic_strdup(label) : NULL;
+}
+
+const char *vic_task_label(void)
+{
+    const struct vic_task *t = task_origin();
+
+    return t ? t->label : NULL;
+}
+
 struct vic_task *vic_task_spawn(lua_State *L, int nargs)
 {
     struct vic_task *t = vic_alloc(sizeof(*t));
+    const char *label = vic_task_label();
 
     lua_checkstack(L, 2);
     t->co = lua_newthread(L);
@@ -221,6 +247,7 @@ struct vic_task *vic_task_spawn(lua_State *L, int nargs)
     lua_checkstack(t->co, nargs + LUA_MINSTACK);
     lua_xmove(L, t->co, nargs + 1);
     t->settled = vic_sync_new(0);
+    t->label = label ? vic_strdup(label) : NULL;
     t->refs = 2; /* the caller's, and that of being alive */
     t->next = sched.all;
     if (sched.all)
@@ -307,7 +334,7 @@ void vic_task_say_goodbye(struct vic_task *t)
 
 void vic_task_await(struct vic_task *t)
 {
-    task_adopt(sched.closing ? sched.closing : sched.current, t);
+    task_adopt(task_origin(), t);
 }
 
 void vic_task_observe(struct vic_task *t)

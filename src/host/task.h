@@ -33,6 +33,10 @@ void vic_task_unref(struct vic_task *t);
 /* The task that runs now, or NULL. */
 struct vic_task *vic_task_current(void);
 
+/* For whom the running task works, and all that it spawns from now on; NULL: nobody. */
+void vic_task_set_label(const char *label);
+const char *vic_task_label(void);
+
 /* The running task, or the one that is being closed, settles only after `t`. */
 void vic_task_await(struct vic_task *t);
 

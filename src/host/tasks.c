@@ -74,6 +74,19 @@ static int l_task_current(lua_State *L)
     return 1;
 }
 
+/*
+ * task.label(text?) -> string | nil
+ * For whom the running task works, as it or who spawned it has said. With `text` says
+ * so, also of all tasks that it spawns from now on.
+ */
+static int l_task_label(lua_State *L)
+{
+    if (!lua_isnoneornil(L, 1))
+        vic_task_set_label(luaL_checkstring(L, 1));
+    lua_pushstring(L, vic_task_label());
+    return 1;
+}
+
 static int cancel_result(lua_State *L, int status, lua_KContext ctx)
 {
     (void)status;
@@ -188,6 +201,7 @@ int vic_open_task(lua_State *L)
         { "spawn", l_task_spawn },
         { "goodbye", l_task_goodbye },
         { "current", l_task_current },
+        { "label", l_task_label },
         { NULL, NULL },
     };
 

@@ -391,7 +391,7 @@ function M.reconcile(key, env)
     return result
   elseif result.kind == "conflict" then
     -- Somebody else wrote: look again and decide again. Or leads: leave it to them.
-    return { after = result.reason == "NotLeader" and 5 or 0 }
+    return { after = result.reason == "NotLeader" and 5 or 0, again = result.message }
   elseif result.reason == status.OLD_DEFINITION then
     say_old_definition(import, ctx, result)
     return { after = OLD_DEFINITION_AGAIN }
