@@ -339,7 +339,8 @@ describe("import, when a fault happens:", function()
 
     it("whose host shows another certificate than the lease said is not read", function()
       sim:post("/certificate", { server = "nfc", show = "other" })
-      has(check_refused(import({ spec = { maxRetries = 0 } })), "thumbprint")
+      has(check_refused(import({ spec = { maxRetries = 0 } })),
+        "the certificate is not the one of this host in vCenter")
     end)
   end)
 
@@ -443,7 +444,7 @@ describe("import, when a fault happens:", function()
       local state = check_whole(result, "stubborn")
       assert.equal(1, state.calls.ShutdownGuest)
       assert.equal(1, state.calls.PowerOffVM_Task)
-      has(condition("VMPoweringOff").message, "did not shut down within 2 s: powered off hard")
+      has(condition("VMPoweringOff").message, "did not shut down within 2 s")
     end)
 
     it("is powered off at once with forcePowerOff", function()

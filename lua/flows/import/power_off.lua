@@ -17,7 +17,8 @@ local task = require "host.task"
 local M = {}
 
 local GRACEFUL = 60      -- seconds, upstream's default
-local HARD_WITHIN = 120  -- seconds for a power-off to show
+local CUT_WITHIN = 30    -- seconds in which a power-off that is refused is asked again
+local HARD_WITHIN = 120  -- seconds for one that was taken to show
 local POLL = 2           -- seconds
 
 -- Of errors: asking again cannot cure them, and cutting the power would be no better.
@@ -56,8 +57,9 @@ end
 -- Looks, and asks until that was heard, until the machine is off: true. Past `seconds`,
 -- or when asking is of no use: false, and what was in the way if it was never heard.
 --
---   ask  function () -> true | false, err: to be asked again | nil, err: of no use
-local function until_off(ctx, source, machine, seconds, ask)
+--   ask     function () -> true | false, err: to be asked again | nil, err: of no use
+--   within  seconds from when it was heard, instead of what is left then; or nil
+local function until_off(ctx, source, machine, seconds, ask, within)
   local deadline, heard, problem = clock.now(ctx) + seconds, false, nil
   while true do
     local off, err = is_off(source, machine)
@@ -68,6 +70,7 @@ local function until_off(ctx, source, machine, seconds, ask)
       if heard == nil then
         return false, problem
       end
+      deadline = heard and within and clock.now(ctx) + within or deadline
     elseif off == nil and clock.now(ctx) >= deadline then
       give_up(err, "looking whether " .. machine.name .. " is off")
     end
@@ -91,13 +94,13 @@ local function cut_power(import, ctx, source, why)
   local machine = import.status.machine
   say_cut(ctx, machine, why)
   local what = "powering off " .. machine.name
-  local off, problem = until_off(ctx, source, machine, HARD_WITHIN, function()
+  local off, problem = until_off(ctx, source, machine, CUT_WITHIN, function()
     local ok, err = source:power_off(machine.id)
     if not ok and is_hopeless(err) then
       give_up(err, what)
     end
     return ok or false, err
-  end)
+  end, HARD_WITHIN)
   if not off then
     error(problem and errors.wrap(problem, what)
       or errors.new("timeout", ("%s is still on %d s after it was powered off")
