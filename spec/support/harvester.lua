@@ -82,18 +82,30 @@ function methods:pulls(namespace, image)
   return sums
 end
 
+local function stop(self)
+  if self.real then
+    script("real/down", self.folder)
+  end
+  script("down", self.folder)
+end
+
 mt.__close = function(self)
-  task.goodbye(script, "down", self.folder)
+  task.goodbye(stop, self)
 end
 
 --- harvester.start(cluster, ...) -> harvester, to be closed             [waits]
 --
 --   cluster  support.kube
---   ...      more flags
+--   ...      more flags; --real: Harvester's own programs are started beside it
 function M.start(cluster, ...)
   local said = script("up", cluster.folder, "--hurry", ...)
+  local real = table.concat({ "", ... }, " "):find(" --real", 1, true)
+  if real then
+    script("real/up", cluster.folder)
+  end
   return setmetatable({
     folder = cluster.folder,
+    real = real,
     control = assert(said:match("HARVESTER=(%S+)")),
   }, mt)
 end

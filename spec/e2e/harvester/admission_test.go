@@ -109,6 +109,7 @@ func TestBadImages(t *testing.T) {
 	}
 	attempt(t, goodImage, ns, []badCase{
 		{"same display name", map[string]any{"metadata|name": "image-b"}, "same name exists"},
+		{"the same image again", nil, "same name exists"},
 		{"no display name", rename(map[string]any{"spec|displayName": ""}),
 			"displayName is required"},
 		{"a display name that is no label", rename(map[string]any{"spec|displayName": "a/b"}),

@@ -142,7 +142,7 @@ func (s *standin) checkDisplayName(ctx context.Context,
 		return err
 	}
 	for i := range others.Items {
-		if other := &others.Items[i]; other.Name != image.Name && sameDisplayName(other, display) {
+		if other := &others.Items[i]; other.UID != image.UID && sameDisplayName(other, display) {
 			return conflict("A resource with the same name exists")
 		}
 	}

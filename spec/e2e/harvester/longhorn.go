@@ -119,7 +119,7 @@ func (s *standin) tellImage(ctx context.Context,
 	backing *longhornv1.BackingImage) (reconcile.Result, error) {
 	namespace, name, found := strings.Cut(backing.Annotations[annotationImageID], "/")
 	file := backing.Status.DiskFileStatusMap[longhornDisk]
-	if !found || file == nil {
+	if !found || file == nil || s.options.real {
 		return reconcile.Result{}, nil
 	}
 	var image harvesterv1.VirtualMachineImage

@@ -77,6 +77,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	objects := configurations(url, ca)
+	if o.real {
+		objects = othersOf(objects)
+	}
 	if err := s.register(ctx, objects); err != nil {
 		return err
 	}
@@ -148,6 +151,9 @@ func (s *standin) watch(m manager.Manager) error {
 		reconcilers := map[string]reconcile.Func{
 			"image": s.reconcileImage, "claim": s.reconcileClaim, "volume": s.reconcileVolume,
 			"backing": s.reconcileBacking, "machine": s.reconcileMachine,
+		}
+		if s.options.real && name == "image" {
+			continue
 		}
 		b := builder.ControllerManagedBy(m).Named(name).WithOptions(parallel)
 		if err := build(b).Complete(reconcilers[name]); err != nil {

@@ -16,6 +16,7 @@ type options struct {
 	collect    bool
 	world      bool
 	hurry      bool
+	real       bool
 	resolve    routes
 
 	registerTimeout time.Duration // Harvester's HEAD
@@ -39,6 +40,8 @@ func parseOptions() options {
 		"collect garbage by owner references (off beside a controller-manager)")
 	flag.BoolVar(&o.world, "world", true,
 		"make namespaces, storage classes and settings of a fresh Harvester")
+	flag.BoolVar(&o.real, "real", false,
+		"Harvester's own webhook and controllers of images run beside (real/up): leave their part to them")
 	flag.BoolVar(&o.hurry, "hurry", false,
 		"wait 0.2 s between two tries instead of what is real; limits stay")
 	flag.Var(o.resolve, "resolve",

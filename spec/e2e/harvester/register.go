@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -84,6 +85,17 @@ func configurations(url string, ca []byte) []client.Object {
 		})
 	}
 	return objects
+}
+
+// othersOf are those that are not Harvester's own.
+func othersOf(objects []client.Object) []client.Object {
+	var others []client.Object
+	for _, object := range objects {
+		if !strings.HasPrefix(object.GetName(), "harvester-") {
+			others = append(others, object)
+		}
+	}
+	return others
 }
 
 // register puts them there, in place of those that a killed run may have left.

@@ -1,0 +1,106 @@
+-- Harvester's own webhook, and its own controllers of images and machines (1.8.2), judge
+-- and carry out what an import makes; the stand-in has the rest: Longhorn, KubeVirt.
+--
+-- Runs in a network namespace in which the API server finds the webhook:
+-- spec/e2e/harvester/real/alone COMMAND.
+
+local file = require "host.file"
+local http = require "host.http"
+local lab = require "support.lab"
+local site_of = require "support.site"
+
+local MOST = 120 -- requests for an import of two disks
+
+local SYSTEM = { pattern = "text", seed = 31, capacity = "16MiB" }
+local DATA = { controller = "pvscsi", pattern = "random", seed = 34, capacity = "24MiB" }
+
+local MODES = { "Spool", "Stream", "Auto" }
+
+-- One for each mode: the webhook wants a MAC address once in a network.
+local function scenario()
+  local machines = {}
+  for i, mode in ipairs(MODES) do
+    machines[i] = { name = mode:lower(), disks = { SYSTEM, DATA },
+      nics = { { network = "VM Network" } } }
+  end
+  return { datacenters = { { path = "DC0", machines = machines } } }
+end
+
+describe("Harvester's own webhook and controllers:", function()
+  local folder, site, sim, running, metrics, namespace
+
+  lazy_setup(function()
+    folder = lab.folder()
+    site = site_of.open({ harvester = { "--real" } })
+    assert(file.mkdir(folder.path .. "/sim"))
+    sim = lab.simulator(folder.path .. "/sim", { scenario = scenario() })
+    metrics = site.free_address()
+    running = site:controller({ metrics = metrics })
+  end)
+
+  lazy_teardown(function()
+    getmetatable(running).__close(running)
+    getmetatable(sim).__close(sim)
+    site:close()
+    getmetatable(folder).__close(folder)
+  end)
+
+  before_each(function()
+    namespace = site:namespace()
+    site:source(namespace, "vc", sim)
+    sim:post("/reset")
+    lab.wait_for("the source is ready", function()
+      return site:status("VmwareSource", namespace, "vc").status == "clusterReady"
+    end)
+  end)
+
+  -- Those that it has made so far, watches apart.
+  local function requests()
+    local answer = assert(http.request({ url = "http://" .. metrics .. "/metrics" }))
+    local sum = 0
+    for labels, value in answer.body:gmatch("vm_import_api_requests_total{(.-)} (%d+)") do
+      sum = sum + (labels:find("WATCH", 1, true) and 0 or tonumber(value))
+    end
+    return sum
+  end
+
+  local function image()
+    return { apiVersion = "harvesterhci.io/v1beta1", kind = "VirtualMachineImage",
+      metadata = { name = "one", namespace = namespace,
+        labels = { ["harvesterhci.io/imageDisplayName"] = "one" } },
+      spec = { displayName = "one", sourceType = "download", url = "http://127.0.0.1:1/",
+        backend = "backingimage" } }
+  end
+
+  it("the second CREATE of an image is denied as the in-memory cluster has it", function()
+    assert(site.client:create("VirtualMachineImage", image()))
+    local err = lab.wait_for("the webhook has seen it", function()
+      local made, refusal = site.client:create("VirtualMachineImage", image())
+      assert.is_nil(made)
+      return refusal.webhook and refusal
+    end)
+    assert.equal("invalid", err.kind)
+    assert.equal(409, err.status)
+    assert.equal("Conflict", err.reason)
+    assert.equal("validator.harvesterhci.io", err.webhook)
+    assert.truthy(err.message:find("A resource with the same name exists", 1, true))
+  end)
+
+  for _, mode in ipairs(MODES) do
+    it("a machine of two disks that come slowly runs, transferMode " .. mode, function()
+      sim:post("/faults", { on = "nfc", ["do"] = "throttle", rate = 4 << 20, count = 2 })
+      local name, before = mode:lower(), requests()
+      site:import(namespace, name, name, { transferMode = mode })
+      local import = site:wait_import(namespace, name, "virtualMachineRunning", 120)
+      for i, entry in ipairs(import.status.diskImportStatus) do
+        local sums = site.harvester:pulls(namespace, entry.VirtualMachineImage)
+        assert.is_true(#sums >= 1)
+        for _, sum in ipairs(sums) do
+          assert.equal(lab.original(folder.path, ({ SYSTEM, DATA })[i]), sum)
+        end
+      end
+      local asked = requests() - before
+      assert(asked > 20 and asked <= MOST, asked)
+    end)
+  end
+end)
