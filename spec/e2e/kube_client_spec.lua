@@ -186,16 +186,16 @@ describe("kube.client, asking a real API server,", function()
       local patch = {
         metadata = { annotations = { a = "b" } },
         spec = { folder = "Prod" },
-        status = { importStatus = "sourceReady" },
+        status = { importStatus = "virtualMachineImportValid" },
       }
       local after = assert(api:patch("VirtualMachineImport", namespace, "web", patch,
         { status = true }))
-      assert.equal("sourceReady", after.status.importStatus)
+      assert.equal("virtualMachineImportValid", after.status.importStatus)
       assert.is_nil(after.spec.folder)
       assert.equal(made.metadata.generation, after.metadata.generation)
       patch.status.importStatus = "else"
       after = assert(api:patch("VirtualMachineImport", namespace, "web", patch))
-      assert.equal("sourceReady", after.status.importStatus)
+      assert.equal("virtualMachineImportValid", after.status.importStatus)
       assert.equal("Prod", after.spec.folder)
       assert.equal(made.metadata.generation + 1, after.metadata.generation)
     end)
