@@ -116,7 +116,7 @@ describe("an image that comes with pauses", function()
         local image <close> = publish()
         assert(image)
         local answers = site:raw({ "GET " .. PATH .. " HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n",
-          "HEAD " .. PATH .. " HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n" }, 0.1)
+          "HEAD " .. PATH .. " HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n" }, pace.seconds(0.2))
         assert.equal("", answers[1])
         assert.truthy(answers[2]:find("Content-Length: " .. size, 1, true))
       end)
