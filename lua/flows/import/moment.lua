@@ -11,6 +11,7 @@ local errors = require "host.error"
 local images = require "flows.import.images"
 local json = require "host.json"
 local log = require "host.log"
+local status = require "flows.import.status"
 
 local M = {}
 
@@ -56,7 +57,7 @@ end
 local function begin_anew(import, ctx, when)
   local text = ("%s was on, or its disks have changed, %s: all of its disks are fetched "
     .. "again"):format(import.status.machine.name, when)
-  log.warn(text)
+  log.warn(status.named(import, text))
   M.discard(import, ctx)
   ctx.writer:working("SourceChanged", text)
   ctx.writer:condition("VMSourceChanged", "True", "SourceChanged", text)

@@ -12,6 +12,7 @@ local errors = require "host.error"
 local log = require "host.log"
 local moment = require "flows.import.moment"
 local origin = require "flows.import.origin"
+local status = require "flows.import.status"
 local task = require "host.task"
 
 local M = {}
@@ -82,9 +83,10 @@ local function until_off(ctx, source, machine, seconds, ask, within)
 end
 
 -- Said before: whatever comes next, this is known.
-local function say_cut(ctx, machine, why)
+local function say_cut(import, ctx, why)
+  local machine = import.status.machine
   local text = ("the power of %s is cut: %s"):format(machine.name, why)
-  log.warn(text)
+  log.warn(status.named(import, text))
   ctx.writer:working("PowerCut", text)
   ctx.writer:condition("VMPoweringOff", "True", "PowerCut", text)
   ctx.writer:event("Warning", "PowerCut", text)
@@ -92,7 +94,7 @@ end
 
 local function cut_power(import, ctx, source, why)
   local machine = import.status.machine
-  say_cut(ctx, machine, why)
+  say_cut(import, ctx, why)
   local what = "powering off " .. machine.name
   local off, problem = until_off(ctx, source, machine, CUT_WITHIN, function()
     local ok, err = source:power_off(machine.id)
