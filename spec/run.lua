@@ -3,7 +3,8 @@
 --   vm-import-controller script spec/run.lua FILE or FOLDER ...
 --
 -- Run from the top of the source tree. Folders are searched for *_spec.lua. All at once:
--- spec/all.lua.
+-- spec/all.lua. A run in which no spec has run fails: a filter that fits nothing any more
+-- must not pass.
 
 package.path = "spec/?.lua;" .. package.path
 package.cpath = (os.getenv("VIC_BUILD") or "build") .. "/spec/?.so;" .. package.cpath
@@ -14,7 +15,8 @@ local files = { ... }
 -- by returning, so that what tasks hold is closed.
 local code = 0
 local exit = os.exit
-arg = { [0] = "busted", "--pattern=_spec", table.unpack(files) }
+arg = { [0] = "busted", "--pattern=_spec", "--helper=spec/support/counted.lua",
+  table.unpack(files) }
 os.exit = function(status)
   if status == false or (type(status) == "number" and status ~= 0) then
     code = 1
@@ -27,5 +29,10 @@ end)
 os.exit = exit
 if not ok and not (type(problem) == "table" and problem.finished) then
   error(problem, 0)
+end
+local counted = package.loaded["support.counted"]
+if code == 0 and (not counted or counted.specs == 0) then
+  print("no spec has run: " .. table.concat(files, " "))
+  code = 1
 end
 return code
