@@ -181,14 +181,27 @@ local function keep_digests(import, ctx, job)
   end
 end
 
+-- What Harvester says of the images that were asked for; one that was ready is not looked
+-- at again each time: of many disks that would be most of what is asked.
+local function look(import, ctx)
+  local function is_ready(disk)
+    return images.is_ready(disk_status.of(import, disk))
+  end
+  local states = images.look(import, ctx, function(disk)
+    return is_submitted(import, disk) and not is_ready(disk)
+  end)
+  for _, disk in ipairs(import.status.plan.disks) do
+    states[disk.id] = states[disk.id] or is_ready(disk) and { phase = "ready" } or nil
+  end
+  return states
+end
+
 -- Until all images are there, or one has failed; nil: the export is lost.
 local function follow(import, ctx, job)
   while true do
     submit_next(import, ctx)
     ctx.advance("diskImageSubmitted")
-    local states = images.look(import, ctx, function(disk)
-      return is_submitted(import, disk)
-    end)
+    local states = look(import, ctx)
     images.write_states(import, ctx, states)
     keep_digests(import, ctx, job)
     local failed, reason = failures(import, job, states), impossible(job)
