@@ -10,9 +10,8 @@
 #include "error.h"
 #include "host.h"
 #include "sandbox_child.h"
-#include "sync.h"
 #include "task.h"
-#include "wait.h"
+#include "task_sync.h"
 
 #include <curl/curl.h>
 #include <lauxlib.h>
@@ -57,7 +56,7 @@ static void on_signal(uv_signal_t *handle, int number)
         _exit(128 + number);
     p->signal = number;
     grace_start(p);
-    if (!vic_sync_stop())
+    if (!vic_task_stop())
         vic_task_cancel_all();
 }
 
@@ -120,7 +119,6 @@ static lua_State *state_new(const char *dir)
     lua_State *L = luaL_newstate();
 
     luaL_openlibs(L);
-    vic_wait_init(L);
     vic_task_init(L);
     vic_host_register(L);
     set_paths(L, dir);

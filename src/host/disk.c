@@ -8,10 +8,10 @@
 #include "disk_options.h"
 #include "fail.h"
 #include "host.h"
-#include "spool_box.h"
+#include "disk_spool.h"
 #include "magic.h"
-#include "renewal_box.h"
-#include "stream_box.h"
+#include "disk_renewal.h"
+#include "disk_stream.h"
 #include "sync.h"
 #include "transfer.h"
 

@@ -4,7 +4,7 @@
 #include "disk_options.h"
 
 #include "options.h"
-#include "renewal_box.h"
+#include "disk_renewal.h"
 #include "transfer.h"
 
 #include <lauxlib.h>

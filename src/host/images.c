@@ -8,8 +8,8 @@
 #include "listen.h"
 #include "options.h"
 #include "spool.h"
-#include "spool_box.h"
-#include "stream_box.h"
+#include "disk_spool.h"
+#include "disk_stream.h"
 
 #include <lauxlib.h>
 #include <stddef.h>

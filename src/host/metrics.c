@@ -15,7 +15,7 @@
 
 #include "error.h"
 #include "host.h"
-#include "status.h"
+#include "metrics_server.h"
 #include "text.h"
 
 #include <lauxlib.h>
@@ -249,7 +249,7 @@ int vic_open_metrics(lua_State *L)
         { "counter", l_metrics_counter },
         { "gauge", l_metrics_gauge },
         { "histogram", l_metrics_histogram },
-        { "serve", l_metrics_serve },
+        { "serve", vic_l_metrics_serve },
         { "text", l_metrics_text },
         { NULL, NULL },
     };
@@ -260,7 +260,7 @@ int vic_open_metrics(lua_State *L)
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
 
-    vic_status_init(L);
+    vic_metrics_server_init(L);
     luaL_newlib(L, functions);
     return 1;
 }

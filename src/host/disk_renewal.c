@@ -1,7 +1,7 @@
 /*
- * renewal_box: see renewal_box.h.
+ * disk_renewal: see disk_renewal.h.
  */
-#include "renewal_box.h"
+#include "disk_renewal.h"
 
 #include "disk_options.h"
 #include "renewal.h"

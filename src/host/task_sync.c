@@ -1,6 +1,8 @@
 /*
  * host.task's sleep, semaphore and signal.
  */
+#include "task_sync.h"
+
 #include "fail.h"
 #include "sync.h"
 
@@ -93,7 +95,7 @@ static int l_task_on_stop(lua_State *L)
     return 1;
 }
 
-bool vic_sync_stop(void)
+bool vic_task_stop(void)
 {
     if (!stop)
         return false;
@@ -230,7 +232,7 @@ static void register_type(lua_State *L, const char *type, const luaL_Reg *method
     lua_pop(L, 1);
 }
 
-void vic_sync_register(lua_State *L)
+void vic_task_sync_register(lua_State *L)
 {
     static const luaL_Reg semaphore[] = {
         { "acquire", l_semaphore_acquire },

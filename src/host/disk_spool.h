@@ -1,9 +1,9 @@
 /*
- * spool_box: a disk's stream kept as it came, as Lua holds it: host.disk fetches into it,
+ * disk_spool: a disk's stream kept as it came, as Lua holds it: host.disk fetches into it,
  * host.images publishes it.
  */
-#ifndef VIC_SPOOL_BOX_H
-#define VIC_SPOOL_BOX_H
+#ifndef VIC_DISK_SPOOL_H
+#define VIC_DISK_SPOOL_H
 
 #include <lua.h>
 

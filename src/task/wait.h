@@ -25,8 +25,14 @@ struct vic_wait {
     void (*free)(struct vic_wait *w);
 };
 
-/* Registers the box type. Call once per state. */
-void vic_wait_init(lua_State *L);
+/* Who resumes coroutines. */
+struct vic_wait_scheduler {
+    void (*waits)(lua_State *co); /* it is about to yield; throws where none can wait */
+    void (*ready)(lua_State *co); /* it can go on */
+};
+
+/* Registers the box type. Call once per process. */
+void vic_wait_init(lua_State *L, const struct vic_wait_scheduler *scheduler);
 
 /* Pushes an empty box that is closed when the calling C function returns,
  * fails or is cancelled. Create it before anything that needs freeing. */

@@ -1,4 +1,4 @@
-#include "spool_box.h"
+#include "disk_spool.h"
 
 #include "fail.h"
 #include "options.h"

@@ -1,7 +1,7 @@
 /*
- * status: the server that shows how the process is. The loop tells it that it runs.
+ * metrics_server: the server that shows how the process is. The loop tells it that it runs.
  */
-#include "status.h"
+#include "metrics_server.h"
 
 #include "alloc.h"
 #include "error.h"
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <uv.h>
 
-#define SERVER_TYPE "vic.status"
+#define SERVER_TYPE "metrics.server"
 
 #define STALL           30.0 /* seconds */
 #define TICKS_PER_STALL 6    /* how often the loop says that it runs */
@@ -78,7 +78,7 @@ static struct server *start_ticking(struct vic_statusserver *status, double stal
  *   opts.stall  seconds  the loop may stand still before /healthz is 503  (default 30)
  *   err         invalid: no address; io, denied: it cannot listen there
  */
-int l_metrics_serve(lua_State *L)
+int vic_l_metrics_serve(lua_State *L)
 {
     static const struct vic_option LIST[] = {
         { "host", VIC_OPTION_STRING, offsetof(struct vic_statusserver_opts, host) },
@@ -152,7 +152,7 @@ static int l_server_close(lua_State *L)
     return 0;
 }
 
-void vic_status_init(lua_State *L)
+void vic_metrics_server_init(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         { "address", l_server_address },

@@ -1,103 +1,18 @@
 /*
- * fail: err tables, and host.error for Lua.
+ * host.error: err tables, made and changed in Lua.
  */
-#include "fail.h"
-
 #include "error.h"
+
+#include "fail.h"
 #include "host.h"
-#include "text.h"
 
 #include <lauxlib.h>
-#include <stdarg.h>
+
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
-#define ERROR_TYPE "vic.error"
-
-static int l_error_tostring(lua_State *L)
-{
-    lua_getfield(L, 1, "message");
-    luaL_tolstring(L, -1, NULL);
-    return 1;
-}
-
-/* Gives the table on top the metatable of errors. */
-static void set_error_type(lua_State *L)
-{
-    if (luaL_newmetatable(L, ERROR_TYPE)) {
-        lua_pushcfunction(L, l_error_tostring);
-        lua_setfield(L, -2, "__tostring");
-        lua_pushliteral(L, ERROR_TYPE);
-        lua_setfield(L, -2, "__name");
-    }
-    lua_setmetatable(L, -2);
-}
-
-/* Pushes text in which each byte that is not UTF-8 is replaced by U+FFFD. */
-static void push_utf8(lua_State *L, const char *s, size_t len)
-{
-    size_t valid = vic_utf8_valid(s, len);
-    luaL_Buffer out;
-
-    if (valid == len) {
-        lua_pushlstring(L, s, len);
-        return;
-    }
-    luaL_buffinit(L, &out);
-    for (; valid < len; valid = vic_utf8_valid(s, len)) {
-        luaL_addlstring(&out, s, valid);
-        luaL_addstring(&out, "\xef\xbf\xbd"); /* U+FFFD */
-        s += valid + 1;
-        len -= valid + 1;
-    }
-    luaL_addlstring(&out, s, len);
-    luaL_pushresult(&out);
-}
-
-/* Takes the message from the top and gives it to the table below, as UTF-8: a message
- * that was cut, or quotes what a server said, must still fit into a status. */
-static void set_message(lua_State *L)
-{
-    size_t len;
-    const char *message = lua_tolstring(L, -1, &len);
-
-    push_utf8(L, message, len);
-    lua_setfield(L, -3, "message");
-    lua_pop(L, 1);
-}
-
-void vic_fail_push(lua_State *L, const struct vic_error *err)
-{
-    lua_createtable(L, 0, 4);
-    lua_pushstring(L, vic_error_kind_name(err->kind));
-    lua_setfield(L, -2, "kind");
-    lua_pushstring(L, err->message);
-    set_message(L);
-    set_error_type(L);
-}
-
-int vic_fail_error(lua_State *L, const struct vic_error *err)
-{
-    lua_pushnil(L);
-    vic_fail_push(L, err);
-    return 2;
-}
-
-int vic_fail(lua_State *L, const char *kind, const char *fmt, ...)
-{
-    struct vic_error err;
-    va_list ap;
-
-    err.kind = vic_error_kind_of(kind);
-    va_start(ap, fmt);
-    vsnprintf(err.message, sizeof(err.message), fmt, ap);
-    va_end(ap);
-    return vic_fail_error(L, &err);
-}
-
 /* Copies the fields of the table at `from` into the table on top. */
-static void copy_fields(lua_State *L, int from)
+static void error_copy_fields(lua_State *L, int from)
 {
     from = lua_absindex(L, from);
     for (lua_pushnil(L); lua_next(L, from);) {
@@ -123,33 +38,33 @@ static int l_error_new(lua_State *L)
                   "not a kind of error");
     lua_createtable(L, 0, 4);
     if (lua_istable(L, 3))
-        copy_fields(L, 3);
+        error_copy_fields(L, 3);
     lua_pushvalue(L, 1);
     lua_setfield(L, -2, "kind");
     lua_pushvalue(L, 2);
-    set_message(L);
-    set_error_type(L);
+    vic_fail_set_message(L);
+    vic_fail_set_type(L);
     return 1;
 }
 
 /* Pushes an err for the value at `index`: a copy of an err, or an internal one. */
-static void push_as_error(lua_State *L, int index)
+static void error_push(lua_State *L, int index)
 {
     index = lua_absindex(L, index);
     lua_createtable(L, 0, 4);
     if (lua_istable(L, index)) {
-        copy_fields(L, index);
+        error_copy_fields(L, index);
     } else {
         lua_pushliteral(L, "internal");
         lua_setfield(L, -2, "kind");
         luaL_tolstring(L, index, NULL);
-        set_message(L);
+        vic_fail_set_message(L);
     }
-    set_error_type(L);
+    vic_fail_set_type(L);
 }
 
 /* Whether one of the contexts that a message begins with, "a: b: what", is this one. */
-static bool has_context(const char *message, const char *context)
+static bool error_has_context(const char *message, const char *context)
 {
     size_t len = strlen(context);
     const char *at;
@@ -169,19 +84,19 @@ static int l_error_wrap(lua_State *L)
 {
     luaL_checkany(L, 1);
     luaL_checkstring(L, 2);
-    push_as_error(L, 1);
+    error_push(L, 1);
     lua_pushvalue(L, 2);
     lua_pushliteral(L, ": ");
     lua_getfield(L, -3, "message");
     luaL_tolstring(L, -1, NULL);
     lua_remove(L, -2);
     /* [err, context, ": ", message] */
-    if (has_context(lua_tostring(L, -1), lua_tostring(L, 2))) {
+    if (error_has_context(lua_tostring(L, -1), lua_tostring(L, 2))) {
         lua_pop(L, 3);
         return 1;
     }
     lua_concat(L, 3);
-    set_message(L);
+    vic_fail_set_message(L);
     return 1;
 }
 
@@ -192,7 +107,7 @@ static int l_error_wrap(lua_State *L)
 static int l_error_final(lua_State *L)
 {
     luaL_checkany(L, 1);
-    push_as_error(L, 1);
+    error_push(L, 1);
     lua_pushboolean(L, 1);
     lua_setfield(L, -2, "final");
     return 1;
@@ -208,7 +123,7 @@ static int l_error_of(lua_State *L)
     if (lua_istable(L, 1))
         lua_settop(L, 1);
     else
-        push_as_error(L, 1);
+        error_push(L, 1);
     return 1;
 }
 

@@ -18,7 +18,7 @@
 struct vic_sync;
 struct vic_task;
 
-/* Registers the types and the ready list of this state. Call once per process. */
+/* Makes this state's coroutines tasks. Call once per process. */
 void vic_task_init(lua_State *L);
 
 /* Closes the ready list; nothing runs after this. */
@@ -48,12 +48,6 @@ void vic_task_observe(struct vic_task *t);
 
 /* What wakes those who wait until it is settled. */
 struct vic_sync *vic_task_end(struct vic_task *t);
-
-/* Queues the task of this coroutine; it was waiting and can go on. */
-void vic_task_ready(lua_State *co);
-
-/* Throws unless `L` is the running task, which is now about to yield. */
-void vic_task_check_waiting(lua_State *L);
 
 /* Asks it to end at its next wait. Ended ones do not mind. */
 void vic_task_cancel(struct vic_task *t);

@@ -3,11 +3,11 @@
  */
 #include "wait.h"
 
-#include "task.h"
-
 #include <lauxlib.h>
 
 #define BOX_TYPE "vic.wait"
+
+static const struct vic_wait_scheduler *wait_scheduler;
 
 /* Both __close and __gc; runs once per wait whatever the way out. */
 static int l_box_close(lua_State *L)
@@ -27,7 +27,7 @@ static int l_box_close(lua_State *L)
     return 0;
 }
 
-void vic_wait_init(lua_State *L)
+void vic_wait_init(lua_State *L, const struct vic_wait_scheduler *scheduler)
 {
     static const luaL_Reg meta[] = {
         { "__close", l_box_close },
@@ -35,6 +35,7 @@ void vic_wait_init(lua_State *L)
         { NULL, NULL },
     };
 
+    wait_scheduler = scheduler;
     luaL_newmetatable(L, BOX_TYPE);
     luaL_setfuncs(L, meta, 0);
     lua_pop(L, 1);
@@ -54,7 +55,7 @@ int vic_wait_for(lua_State *L, struct vic_wait **box, lua_KFunction k)
 {
     (*box)->co = L;
     (*box)->pending = true;
-    vic_task_check_waiting(L);
+    wait_scheduler->waits(L);
     return lua_yieldk(L, 0, (lua_KContext)*box, k);
 }
 
@@ -62,7 +63,7 @@ void vic_wait_done(struct vic_wait *w)
 {
     w->pending = false;
     if (w->co)
-        vic_task_ready(w->co);
+        wait_scheduler->ready(w->co);
     else
         w->free(w);
 }

@@ -1,9 +1,9 @@
 /*
- * stream_box: a disk at its source as Lua holds it, for host.disk, which makes it, and
+ * disk_stream: a disk at its source as Lua holds it, for host.disk, which makes it, and
  * host.images, which publishes it.
  */
-#ifndef VIC_STREAM_BOX_H
-#define VIC_STREAM_BOX_H
+#ifndef VIC_DISK_STREAM_H
+#define VIC_DISK_STREAM_H
 
 #include <lua.h>
 

@@ -21,4 +21,11 @@ int vic_fail_error(lua_State *L, const struct vic_error *err);
 /* Pushes just the err table. */
 void vic_fail_push(lua_State *L, const struct vic_error *err);
 
+/* Takes the message from the top and gives it to the table below, as UTF-8: a message
+ * that was cut, or quotes what a server said, must still fit into a status. */
+void vic_fail_set_message(lua_State *L);
+
+/* Gives the table on top the metatable of errors. */
+void vic_fail_set_type(lua_State *L);
+
 #endif

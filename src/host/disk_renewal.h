@@ -1,8 +1,8 @@
 /*
- * renewal_box: headers of a disk's requests that change while it comes, as Lua holds them.
+ * disk_renewal: headers of a disk's requests that change while it comes, as Lua holds them.
  */
-#ifndef VIC_RENEWAL_BOX_H
-#define VIC_RENEWAL_BOX_H
+#ifndef VIC_DISK_RENEWAL_H
+#define VIC_DISK_RENEWAL_H
 
 #include <lua.h>
 

@@ -1,4 +1,4 @@
-#include "stream_box.h"
+#include "disk_stream.h"
 
 #include "disk_options.h"
 #include "fail.h"

@@ -40,10 +40,4 @@ bool vic_waiter_woken(struct vic_waiter *w);
 /* The optional argument `index`: seconds >= 0, or -1 where it is absent. */
 double vic_sync_timeout(lua_State *L, int index);
 
-/* The process is asked to end: tells whoever has called task.on_stop(). False: nobody. */
-bool vic_sync_stop(void);
-
-/* Adds sleep, semaphore, signal and on_stop to the table on top. */
-void vic_sync_register(lua_State *L);
-
 #endif
