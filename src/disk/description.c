@@ -1,3 +1,6 @@
+/*
+ * description: see description.h.
+ */
 #include "description.h"
 
 #include "alloc.h"
@@ -30,41 +33,54 @@ static void free_list(const char *const *list)
     free((void *)list);
 }
 
-struct vic_description *vic_description_new(const struct vic_transfer_opts *opts)
+struct vic_description *vic_description_copy(const struct vic_description *d)
 {
-    struct vic_description *d = vic_alloc(sizeof(*d));
-    struct vic_transfer_opts *o = &d->opts;
+    struct vic_description *copy = vic_alloc(sizeof(*copy));
+    struct vic_http_source_opts *http = &copy->http;
 
-    *o = *opts;
-    o->file = vic_strdup(opts->file);
-    o->expected = vic_strdup(opts->expected);
-    o->http.url = vic_strdup(opts->http.url);
-    o->http.connect_to = vic_strdup(opts->http.connect_to);
-    o->http.headers = copy_list(opts->http.headers);
-    o->http.renewal = vic_renewal_ref(opts->http.renewal);
-    o->http.tls.ca = vic_strdup(opts->http.tls.ca);
-    o->http.tls.thumbprint = vic_strdup(opts->http.tls.thumbprint);
-    o->http.tls.ca_field = vic_strdup(opts->http.tls.ca_field);
-    o->http.tls.thumbprint_field = vic_strdup(opts->http.tls.thumbprint_field);
-    o->output = NULL;
-    o->ended = NULL;
-    o->arg = NULL;
-    return d;
+    *copy = *d;
+    copy->file = vic_strdup(d->file);
+    copy->expected = vic_strdup(d->expected);
+    http->url = vic_strdup(d->http.url);
+    http->connect_to = vic_strdup(d->http.connect_to);
+    http->headers = copy_list(d->http.headers);
+    http->renewal = vic_renewal_ref(d->http.renewal);
+    http->tls.ca = vic_strdup(d->http.tls.ca);
+    http->tls.thumbprint = vic_strdup(d->http.tls.thumbprint);
+    http->tls.ca_field = vic_strdup(d->http.tls.ca_field);
+    http->tls.thumbprint_field = vic_strdup(d->http.tls.thumbprint_field);
+    return copy;
 }
 
 void vic_description_free(struct vic_description *d)
 {
     if (!d)
         return;
-    free((char *)d->opts.file);
-    free((char *)d->opts.expected);
-    free((char *)d->opts.http.url);
-    free((char *)d->opts.http.connect_to);
-    free_list(d->opts.http.headers);
-    vic_renewal_unref(d->opts.http.renewal);
-    free((char *)d->opts.http.tls.ca);
-    free((char *)d->opts.http.tls.thumbprint);
-    free((char *)d->opts.http.tls.ca_field);
-    free((char *)d->opts.http.tls.thumbprint_field);
+    free((char *)d->file);
+    free((char *)d->expected);
+    free((char *)d->http.url);
+    free((char *)d->http.connect_to);
+    free_list(d->http.headers);
+    vic_renewal_unref(d->http.renewal);
+    free((char *)d->http.tls.ca);
+    free((char *)d->http.tls.thumbprint);
+    free((char *)d->http.tls.ca_field);
+    free((char *)d->http.tls.thumbprint_field);
     free(d);
+}
+
+struct vic_source *vic_description_source(const struct vic_description *d,
+                                          struct vic_error *err)
+{
+    return d->file ? vic_file_source_new(d->file) : vic_http_source_new(&d->http, err);
+}
+
+int vic_description_check(const struct vic_description *d, struct vic_error *err)
+{
+    struct vic_source *source = vic_description_source(d, err);
+
+    if (!source)
+        return -1;
+    source->free(source);
+    return 0;
 }

@@ -1,17 +1,36 @@
 /*
- * description: a copy of what describes a disk's stream, to be read again and again.
+ * description: what describes a disk's stream, whatever becomes of the disk.
  */
 #ifndef VIC_DESCRIPTION_H
 #define VIC_DESCRIPTION_H
 
-#include "transfer.h"
+#include "digest.h"
+#include "source.h"
+
+/* VIC_DISK_STREAM: any bytes, kept as they come, for somebody else to decode. */
+enum vic_disk_format { VIC_DISK_VMDK, VIC_DISK_RAW, VIC_DISK_STREAM };
 
 struct vic_description {
-    struct vic_transfer_opts opts; /* without output, ended and arg */
+    const char *file;                 /* the stream is this file, or ... */
+    struct vic_http_source_opts http; /* ... this GET */
+    enum vic_disk_format format;
+    bool guessed;      /* raw, because nobody said so and no header says otherwise */
+    uint64_t capacity; /* bytes that the disk must have, 0: any */
+    uint64_t size;     /* bytes that the stream must have, 0: any */
+    unsigned digests;  /* of the stream: bits 1u << VIC_SHA1 ... */
+    enum vic_algorithm expected_algorithm;
+    const char *expected; /* that digest must have this value (hex), or NULL */
 };
 
-/* Deep: nothing of `opts` is needed afterwards. */
-struct vic_description *vic_description_new(const struct vic_transfer_opts *opts);
-void vic_description_free(struct vic_description *description);
+/* A copy, to be read again and again. Deep: nothing of `d` is needed afterwards. */
+struct vic_description *vic_description_copy(const struct vic_description *d);
+void vic_description_free(struct vic_description *d);
+
+/* NULL: nobody can read it like that, see *err. */
+struct vic_source *vic_description_source(const struct vic_description *d,
+                                          struct vic_error *err);
+
+/* 0: it can be read, as far as one sees without asking; else -1, see *err. */
+int vic_description_check(const struct vic_description *d, struct vic_error *err);
 
 #endif

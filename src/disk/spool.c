@@ -65,7 +65,7 @@ void vic_spool_cancel(struct vic_spool *s, atomic_bool *cancelled)
     pthread_mutex_unlock(&s->lock);
 }
 
-void vic_spool_progress(struct vic_spool *s, struct vic_transfer_progress *progress)
+void vic_spool_progress(struct vic_spool *s, struct vic_disk_progress *progress)
 {
     pthread_mutex_lock(&s->lock);
     if (s->stages)

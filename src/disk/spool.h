@@ -14,8 +14,9 @@
 #ifndef VIC_SPOOL_H
 #define VIC_SPOOL_H
 
+#include "description.h"
 #include "image.h"
-#include "transfer.h"
+#include "outcome.h"
 
 struct vic_spool;
 
@@ -32,10 +33,10 @@ struct vic_image *vic_spool_image(struct vic_spool *spool);
 
 bool vic_spool_is_whole(struct vic_spool *spool);
 
-/* Fetches the stream that `opts` describe, to its sound end. Returns on the thread that
+/* Fetches the stream that `d` describes, to its sound end. Returns on the thread that
  * called; `result` as a transfer's. kind busy: somebody does that already. */
-int vic_spool_fetch(struct vic_spool *spool, const struct vic_transfer_opts *opts,
-                    const atomic_bool *cancelled, struct vic_transfer_result *result,
+int vic_spool_fetch(struct vic_spool *spool, const struct vic_description *d,
+                    const atomic_bool *cancelled, struct vic_disk_result *result,
                     struct vic_error *err);
 
 /* Sets `cancelled`, and makes the fetch that got it fail soon, with kind cancelled. */
@@ -44,6 +45,6 @@ void vic_spool_cancel(struct vic_spool *spool, atomic_bool *cancelled);
 /* HTTP status if that was why the last fetch failed, else 0. */
 int vic_spool_status(struct vic_spool *spool);
 
-void vic_spool_progress(struct vic_spool *spool, struct vic_transfer_progress *progress);
+void vic_spool_progress(struct vic_spool *spool, struct vic_disk_progress *progress);
 
 #endif

@@ -194,9 +194,9 @@ static void set_stages(struct vic_spool *s, struct vic_stages *stages)
 }
 
 /* Once, from the start or from what is there. */
-static int fetch_once(struct vic_spool *s, const struct vic_transfer_opts *opts,
+static int fetch_once(struct vic_spool *s, const struct vic_description *d,
                       int lock, uint64_t stored, const char *etag,
-                      struct vic_transfer_result *result, struct vic_error *err)
+                      struct vic_disk_result *result, struct vic_error *err)
 {
     struct fetch f = { .sink = { .write = tap_write, .end = tap_end },
                        .watcher = { on_batch },
@@ -208,7 +208,7 @@ static int fetch_once(struct vic_spool *s, const struct vic_transfer_opts *opts,
 
     if (open_files(s, lock, stored > 0, err))
         return -1;
-    f.stages = vic_stages_new(opts, &vic_nowhere, NULL, err);
+    f.stages = vic_stages_new(d, &vic_nowhere, NULL, err);
     if (!f.stages)
         return -1;
     vic_stages_tap(f.stages, &f.sink);
@@ -250,22 +250,22 @@ static bool begin(struct vic_spool *s, const atomic_bool *cancelled)
 }
 
 /* From what is here on, if that is of any use. */
-static int fetch_locked(struct vic_spool *s, const struct vic_transfer_opts *opts,
-                        int lock, struct vic_transfer_result *result,
+static int fetch_locked(struct vic_spool *s, const struct vic_description *d,
+                        int lock, struct vic_disk_result *result,
                         struct vic_error *err)
 {
     char etag[VIC_SOURCE_ETAG];
-    uint64_t stored = opts->file ? 0 : find_part(s, etag);
-    int code = fetch_once(s, opts, lock, stored, etag, result, err);
+    uint64_t stored = d->file ? 0 : find_part(s, etag);
+    int code = fetch_once(s, d, lock, stored, etag, result, err);
 
     /* What is here is damaged, or of another stream. */
     if (code && stored && (err->kind == VIC_CONFLICT || err->kind == VIC_FORMAT))
-        code = fetch_once(s, opts, lock, 0, "", result, err);
+        code = fetch_once(s, d, lock, 0, "", result, err);
     return code;
 }
 
-int vic_spool_fetch(struct vic_spool *s, const struct vic_transfer_opts *opts,
-                    const atomic_bool *cancelled, struct vic_transfer_result *result,
+int vic_spool_fetch(struct vic_spool *s, const struct vic_description *d,
+                    const atomic_bool *cancelled, struct vic_disk_result *result,
                     struct vic_error *err)
 {
     int lock, code = -1;
@@ -275,7 +275,7 @@ int vic_spool_fetch(struct vic_spool *s, const struct vic_transfer_opts *opts,
                              s->names[VIC_SPOOL_STREAM]);
     lock = vic_part_open(s->names[VIC_SPOOL_STREAM_PART], err);
     if (lock >= 0) {
-        code = fetch_locked(s, opts, lock, result, err);
+        code = fetch_locked(s, d, lock, result, err);
         flock(lock, LOCK_UN); /* readers keep the file open */
         close(lock);
     } else {

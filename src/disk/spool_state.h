@@ -30,7 +30,7 @@ struct vic_spool {
     struct vic_stages *stages; /* of the fetch under way, or NULL */
     bool fetching;
     const atomic_bool *cancelled; /* of the fetch under way: its caller's */
-    struct vic_transfer_progress progress;
+    struct vic_disk_progress progress;
     struct vic_rate rate;
     int status;
 };

@@ -123,7 +123,7 @@ bool vic_stages_in_order(const struct vic_stages *s)
     return vic_pipeline_in_order(s->pipeline);
 }
 
-void vic_stages_progress(struct vic_stages *s, struct vic_transfer_progress *progress)
+void vic_stages_progress(struct vic_stages *s, struct vic_disk_progress *progress)
 {
     uint64_t stored;
 
@@ -144,20 +144,19 @@ const char *vic_stages_digest(const struct vic_stages *s, enum vic_algorithm alg
     return vic_digest_hex(s->digest, algorithm);
 }
 
-static enum vic_plain_kind plain_kind(const struct vic_transfer_opts *opts)
+static enum vic_plain_kind plain_kind(const struct vic_description *d)
 {
-    if (opts->format == VIC_DISK_STREAM)
+    if (d->format == VIC_DISK_STREAM)
         return VIC_PLAIN_BYTES;
-    return opts->guessed ? VIC_PLAIN_GUESSED : VIC_PLAIN_DISK;
+    return d->guessed ? VIC_PLAIN_GUESSED : VIC_PLAIN_DISK;
 }
 
-struct vic_stages *vic_stages_new(const struct vic_transfer_opts *opts,
+struct vic_stages *vic_stages_new(const struct vic_description *d,
                                   struct vic_output *output, struct vic_sink *ordered,
                                   struct vic_error *err)
 {
-    struct vic_source *source = opts->file ? vic_file_source_new(opts->file)
-                                           : vic_http_source_new(&opts->http, err);
-    unsigned digests = opts->digests;
+    struct vic_source *source = vic_description_source(d, err);
+    unsigned digests = d->digests;
     struct vic_batches *batches;
     struct vic_stages *s;
 
@@ -165,19 +164,19 @@ struct vic_stages *vic_stages_new(const struct vic_transfer_opts *opts,
         return NULL;
     s = vic_alloc(sizeof(*s));
     s->source = source;
-    s->http = !opts->file;
-    s->capacity = opts->capacity;
-    s->size = opts->size;
-    s->expected_algorithm = opts->expected_algorithm;
-    s->expected = vic_strdup(opts->expected);
-    if (opts->expected)
-        digests |= 1u << opts->expected_algorithm;
+    s->http = !d->file;
+    s->capacity = d->capacity;
+    s->size = d->size;
+    s->expected_algorithm = d->expected_algorithm;
+    s->expected = vic_strdup(d->expected);
+    if (d->expected)
+        digests |= 1u << d->expected_algorithm;
     s->pipeline = vic_pipeline_new(output, ordered);
     batches = vic_pipeline_batches(s->pipeline);
-    if (opts->format == VIC_DISK_VMDK)
-        s->vmdk = vic_vmdk_new(batches, opts->capacity);
+    if (d->format == VIC_DISK_VMDK)
+        s->vmdk = vic_vmdk_new(batches, d->capacity);
     else
-        s->plain = vic_plain_new(batches, plain_kind(opts), opts->capacity);
+        s->plain = vic_plain_new(batches, plain_kind(d), d->capacity);
     s->digest = vic_digest_new(digests, s->vmdk ? vic_vmdk_sink(s->vmdk)
                                                 : vic_plain_sink(s->plain));
     return s;

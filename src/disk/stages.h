@@ -8,15 +8,15 @@
 #ifndef VIC_STAGES_H
 #define VIC_STAGES_H
 
+#include "description.h"
+#include "outcome.h"
 #include "output.h"
 #include "pipeline.h"
-#include "transfer.h"
 
 struct vic_stages;
 
-/* Of `opts`, what describes the stream; it is copied. `ordered` may be NULL. NULL:
- * nothing was begun, see *err. */
-struct vic_stages *vic_stages_new(const struct vic_transfer_opts *opts,
+/* `d` is copied. `ordered` may be NULL. NULL: nothing was begun, see *err. */
+struct vic_stages *vic_stages_new(const struct vic_description *d,
                                   struct vic_output *output, struct vic_sink *ordered,
                                   struct vic_error *err);
 void vic_stages_free(struct vic_stages *stages);
@@ -36,7 +36,7 @@ void vic_stages_resume(struct vic_stages *stages, const char *file, const char *
 /* Pieces that do not ascend are an error. Before run. */
 void vic_stages_insist_on_order(struct vic_stages *stages);
 
-/* 0: the stream has ended, soundly, and is what `opts` say. */
+/* 0: the stream has ended, soundly, and is what its description says. */
 int vic_stages_run(struct vic_stages *stages, struct vic_error *err);
 
 /* Makes run fail soon, with kind cancelled. */
@@ -51,7 +51,7 @@ int vic_stages_fail(struct vic_stages *stages, struct vic_error *err);
 bool vic_stages_in_order(const struct vic_stages *stages);
 
 void vic_stages_progress(struct vic_stages *stages,
-                         struct vic_transfer_progress *progress);
+                         struct vic_disk_progress *progress);
 
 /* HTTP status if that was the error, else 0. After run. */
 int vic_stages_status(const struct vic_stages *stages);

@@ -172,7 +172,7 @@ static struct reading *reading_new(struct vic_stream *s, uint64_t length,
     r->stream = s;
     r->whole = length == s->image.size;
     r->feed = vic_feed_new(s->image.size, length, waiter);
-    r->stages = vic_stages_new(&s->description->opts, &vic_nowhere, vic_feed_sink(r->feed),
+    r->stages = vic_stages_new(s->description, &vic_nowhere, vic_feed_sink(r->feed),
                                err);
     if (!r->stages) {
         reading_free(r);
@@ -286,22 +286,19 @@ static void stream_free(struct vic_image *image)
     free(s);
 }
 
-struct vic_stream *vic_stream_new(const struct vic_transfer_opts *opts,
+struct vic_stream *vic_stream_new(const struct vic_description *d,
                                   struct vic_error *err)
 {
-    struct vic_source *trial = opts->file ? vic_file_source_new(opts->file)
-                                          : vic_http_source_new(&opts->http, err);
     struct vic_stream *s;
 
-    if (!trial) /* better now than at the first request */
+    if (vic_description_check(d, err)) /* better now than at the first request */
         return NULL;
-    trial->free(trial);
     s = vic_alloc(sizeof(*s));
     atomic_init(&s->image.refs, 1);
-    s->image.size = opts->capacity;
+    s->image.size = d->capacity;
     s->image.open = stream_open;
     s->image.free = stream_free;
-    s->description = vic_description_new(opts);
+    s->description = vic_description_copy(d);
     pthread_mutex_init(&s->lock, NULL);
     return s;
 }
@@ -313,7 +310,7 @@ struct vic_image *vic_stream_image(struct vic_stream *s)
 
 void vic_stream_progress(struct vic_stream *s, struct vic_stream_progress *progress)
 {
-    struct vic_transfer_progress best = { 0 };
+    struct vic_disk_progress best = { 0 };
     unsigned reading = 0;
     uint64_t received, passed;
     struct reading *r;

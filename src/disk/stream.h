@@ -11,13 +11,14 @@
 #ifndef VIC_STREAM_H
 #define VIC_STREAM_H
 
+#include "description.h"
 #include "image.h"
-#include "transfer.h"
+#include "outcome.h"
 
 struct vic_stream;
 
 struct vic_stream_progress {
-    struct vic_transfer_progress now; /* of the read that is furthest, or the last one */
+    struct vic_disk_progress now; /* of the read that is furthest, or the last one */
     unsigned reading;                 /* reads of the whole under way */
     unsigned reads, sound, failed;    /* begun; ended well; ended otherwise */
     uint64_t received, passed; /* bytes of the streams and the disk, of all reads together */
@@ -28,9 +29,9 @@ struct vic_stream_progress {
     int status; /* HTTP status if that was it, else 0 */
 };
 
-/* Everything in `opts` that describes the stream is copied; capacity is needed. NULL
+/* `d` is copied; its capacity is needed. NULL
  * (kind invalid): it cannot be read like that. */
-struct vic_stream *vic_stream_new(const struct vic_transfer_opts *opts,
+struct vic_stream *vic_stream_new(const struct vic_description *d,
                                   struct vic_error *err);
 
 /* For the image server; it holds one reference, the maker's. */

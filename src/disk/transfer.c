@@ -31,7 +31,7 @@ struct vic_transfer {
     /* The thread's until it is joined. */
     int code;
     struct vic_error err;
-    struct vic_transfer_result result;
+    struct vic_disk_result result;
 
     struct vic_rate rate; /* the loop's */
 };
@@ -86,7 +86,7 @@ static int digest_disk(struct vic_transfer *t, struct vic_error *err)
 /* The disk is whole and on the way to be durable. */
 static int conclude(struct vic_transfer *t, struct vic_error *err)
 {
-    struct vic_transfer_progress progress;
+    struct vic_disk_progress progress;
     unsigned i;
 
     vic_stages_progress(t->stages, &progress);
@@ -122,7 +122,7 @@ static void *spool_run(void *arg)
 {
     struct vic_transfer *t = arg;
 
-    t->code = vic_spool_fetch(t->opts.spool, &t->description->opts, &t->cancelled,
+    t->code = vic_spool_fetch(t->opts.spool, t->description, &t->cancelled,
                               &t->result, &t->err);
     t->opts.ended(t->opts.arg);
     return NULL;
@@ -138,14 +138,10 @@ static int start(struct vic_transfer *t, void *(*run)(void *), struct vic_error 
 static int spool_start(struct vic_transfer *t, const struct vic_transfer_opts *opts,
                        struct vic_error *err)
 {
-    struct vic_source *trial = opts->file ? vic_file_source_new(opts->file)
-                                          : vic_http_source_new(&opts->http, err);
-
-    if (!trial)
+    if (vic_description_check(&opts->stream, err))
         return -1;
-    trial->free(trial);
     vic_image_ref(vic_spool_image(opts->spool));
-    t->description = vic_description_new(opts);
+    t->description = vic_description_copy(&opts->stream);
     return start(t, spool_run, err);
 }
 
@@ -158,13 +154,13 @@ static int parts_new(struct vic_transfer *t, const struct vic_transfer_opts *opt
     t->raw = vic_raw_create(opts->output, err);
     if (!t->raw)
         return -1;
-    if (opts->format == VIC_DISK_STREAM)
+    if (opts->stream.format == VIC_DISK_STREAM)
         vic_raw_take_any(t->raw);
     if (opts->sha512) {
         t->disk_digest = vic_digest_new(1u << VIC_SHA512, NULL);
         ordered = vic_digest_sink(t->disk_digest);
     }
-    t->stages = vic_stages_new(opts, vic_raw_output(t->raw), ordered, err);
+    t->stages = vic_stages_new(&opts->stream, vic_raw_output(t->raw), ordered, err);
     return t->stages ? 0 : -1;
 }
 
@@ -197,7 +193,7 @@ void vic_transfer_cancel(struct vic_transfer *t)
     vic_stages_stop(t->stages);
 }
 
-void vic_transfer_progress(struct vic_transfer *t, struct vic_transfer_progress *progress)
+void vic_transfer_progress(struct vic_transfer *t, struct vic_disk_progress *progress)
 {
     if (t->opts.spool) {
         vic_spool_progress(t->opts.spool, progress);
@@ -207,7 +203,7 @@ void vic_transfer_progress(struct vic_transfer *t, struct vic_transfer_progress 
     progress->rate = vic_rate_update(&t->rate, progress->fetched);
 }
 
-int vic_transfer_join(struct vic_transfer *t, struct vic_transfer_result *result,
+int vic_transfer_join(struct vic_transfer *t, struct vic_disk_result *result,
                       struct vic_error *err)
 {
     pthread_join(t->thread, NULL);

@@ -6,12 +6,12 @@
  */
 #include "alloc.h"
 #include "disk_options.h"
+#include "disk_renewal.h"
+#include "disk_spool.h"
+#include "disk_stream.h"
 #include "fail.h"
 #include "host.h"
-#include "disk_spool.h"
 #include "magic.h"
-#include "disk_renewal.h"
-#include "disk_stream.h"
 #include "sync.h"
 #include "transfer.h"
 
@@ -33,8 +33,8 @@ struct disk {
     int code;
     int status;
     struct vic_error err;
-    struct vic_transfer_result result;
-    struct vic_transfer_progress progress;
+    struct vic_disk_result result;
+    struct vic_disk_progress progress;
 };
 
 static void disk_free_if_done(struct disk *d)
@@ -127,7 +127,7 @@ static int l_disk_transfer(lua_State *L)
     opts.spool = lua_isnil(L, -1) ? NULL : vic_spool_check(L, -1);
     luaL_argcheck(L, !opts.output != !opts.spool, 1,
                   "either option 'output' or 'spool' is needed");
-    luaL_argcheck(L, !opts.spool || (opts.format == VIC_DISK_VMDK && opts.capacity), 1,
+    luaL_argcheck(L, !opts.spool || (opts.stream.format == VIC_DISK_VMDK && opts.stream.capacity), 1,
                   "a spool is of a vmdk, and needs option 'capacity'");
     box = lua_newuserdatauv(L, sizeof(*box), 0);
     *box = NULL;
@@ -170,7 +170,7 @@ static void set_integer(lua_State *L, const char *name, uint64_t value)
 
 static int push_result(lua_State *L, const struct disk *d)
 {
-    const struct vic_transfer_result *r = &d->result;
+    const struct vic_disk_result *r = &d->result;
     unsigned i;
 
     if (d->code) {

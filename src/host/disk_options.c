@@ -3,8 +3,8 @@
  */
 #include "disk_options.h"
 
-#include "options.h"
 #include "disk_renewal.h"
+#include "options.h"
 #include "transfer.h"
 
 #include <lauxlib.h>
@@ -69,7 +69,7 @@ const char *const *vic_disk_headers(lua_State *L)
 }
 
 /* Reads opts.source; what it leaves on the stack keeps its strings alive. */
-static void read_source(lua_State *L, int index, struct vic_transfer_opts *opts)
+static void read_source(lua_State *L, int index, struct vic_description *d)
 {
     static const struct vic_option source_list[] = {
         { "url", VIC_OPTION_STRING, offsetof(struct source_opts, url) },
@@ -98,17 +98,17 @@ static void read_source(lua_State *L, int index, struct vic_transfer_opts *opts)
     vic_options_read(L, at, source_list, &source);
     if (!source.url == !source.file)
         luaL_error(L, "option 'source': either url or file");
-    opts->file = source.file;
-    opts->http.url = source.url;
-    opts->http.connect_to = source.connect_to;
-    opts->http.resumable = source.resumable;
+    d->file = source.file;
+    d->http.url = source.url;
+    d->http.connect_to = source.connect_to;
+    d->http.resumable = source.resumable;
     push_field(L, at, "tls", false);
     if (!lua_isnil(L, -1))
-        vic_options_read(L, -1, tls_list, &opts->http.tls);
+        vic_options_read(L, -1, tls_list, &d->http.tls);
     lua_getfield(L, at, "renewal");
-    opts->http.renewal = lua_isnil(L, -1) ? NULL : vic_renewal_check(L, -1);
+    d->http.renewal = lua_isnil(L, -1) ? NULL : vic_renewal_check(L, -1);
     push_field(L, at, "headers", false);
-    opts->http.headers = vic_disk_headers(L);
+    d->http.headers = vic_disk_headers(L);
 }
 
 static enum vic_algorithm check_algorithm(lua_State *L, int index)
@@ -122,22 +122,35 @@ static enum vic_algorithm check_algorithm(lua_State *L, int index)
 }
 
 /* opts.digests and opts.digest. */
-static void read_digests(lua_State *L, int index, struct vic_transfer_opts *opts)
+static void read_digests(lua_State *L, int index, struct vic_description *d)
 {
     lua_Integer i;
 
     push_field(L, index, "digests", false);
     if (!lua_isnil(L, -1))
         for (i = 1; lua_geti(L, -1, i) != LUA_TNIL; lua_pop(L, 1), i++)
-            opts->digests |= 1u << check_algorithm(L, -1);
+            d->digests |= 1u << check_algorithm(L, -1);
     push_field(L, index, "digest", false);
     if (lua_isnil(L, -1))
         return;
     lua_getfield(L, -1, "algorithm");
-    opts->expected_algorithm = check_algorithm(L, -1);
+    d->expected_algorithm = check_algorithm(L, -1);
     if (lua_getfield(L, -2, "value") != LUA_TSTRING)
         luaL_error(L, "option 'digest': a value in hex");
-    opts->expected = lua_tostring(L, -1);
+    d->expected = lua_tostring(L, -1);
+}
+
+static enum vic_disk_format check_format(lua_State *L, const char *format)
+{
+    if (!format)
+        return (enum vic_disk_format)luaL_error(L, "option 'format' is needed");
+    if (strcmp(format, "vmdk") == 0)
+        return VIC_DISK_VMDK;
+    if (strcmp(format, "raw") == 0)
+        return VIC_DISK_RAW;
+    if (strcmp(format, "stream") != 0)
+        luaL_error(L, "option 'format': vmdk, raw or stream, not '%s'", format);
+    return VIC_DISK_STREAM;
 }
 
 void vic_disk_options(lua_State *L, int index, struct vic_transfer_opts *opts)
@@ -159,29 +172,19 @@ void vic_disk_options(lua_State *L, int index, struct vic_transfer_opts *opts)
         { "digests", VIC_OPTION_OTHER, 0 },
         { NULL, 0, 0 },
     };
+    struct vic_description *d = &opts->stream;
     struct transfer_opts given = { .idle_timeout = 60, .connect_timeout = 30 };
 
     luaL_checktype(L, index, LUA_TTABLE);
     vic_options_read(L, index, list, &given);
-    if (!given.format) {
-        luaL_error(L, "option 'format' is needed");
-        return;
-    }
-    if (strcmp(given.format, "vmdk") == 0)
-        opts->format = VIC_DISK_VMDK;
-    else if (strcmp(given.format, "raw") == 0)
-        opts->format = VIC_DISK_RAW;
-    else if (strcmp(given.format, "stream") == 0)
-        opts->format = VIC_DISK_STREAM;
-    else
-        luaL_error(L, "option 'format': vmdk, raw or stream, not '%s'", given.format);
     opts->output = given.output;
-    opts->capacity = given.capacity;
-    opts->size = given.size;
     opts->sha512 = given.sha512;
-    opts->guessed = given.guessed;
-    opts->http.idle_timeout = given.idle_timeout;
-    opts->http.connect_timeout = given.connect_timeout;
-    read_source(L, index, opts);
-    read_digests(L, index, opts);
+    d->format = check_format(L, given.format);
+    d->capacity = given.capacity;
+    d->size = given.size;
+    d->guessed = given.guessed;
+    d->http.idle_timeout = given.idle_timeout;
+    d->http.connect_timeout = given.connect_timeout;
+    read_source(L, index, d);
+    read_digests(L, index, d);
 }

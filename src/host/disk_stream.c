@@ -3,6 +3,7 @@
 #include "disk_options.h"
 #include "fail.h"
 #include "stream.h"
+#include "transfer.h"
 
 #include <lauxlib.h>
 
@@ -39,12 +40,12 @@ int vic_l_disk_stream(lua_State *L)
     struct vic_error err;
 
     vic_disk_options(L, 1, &opts);
-    luaL_argcheck(L, opts.capacity > 0, 1, "option 'capacity' is needed");
-    luaL_argcheck(L, opts.format != VIC_DISK_STREAM, 1, "a format that is decoded here");
+    luaL_argcheck(L, opts.stream.capacity > 0, 1, "option 'capacity' is needed");
+    luaL_argcheck(L, opts.stream.format != VIC_DISK_STREAM, 1, "a format that is decoded here");
     box = lua_newuserdatauv(L, sizeof(*box), 0);
     *box = NULL;
     luaL_setmetatable(L, STREAM_TYPE);
-    *box = vic_stream_new(&opts, &err);
+    *box = vic_stream_new(&opts.stream, &err);
     if (!*box)
         return vic_fail_error(L, &err);
     return 1;

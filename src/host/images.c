@@ -1,6 +1,8 @@
 /*
  * host.images: the image server, seen from Lua. It runs on threads of its own.
  */
+#include "disk_spool.h"
+#include "disk_stream.h"
 #include "error.h"
 #include "fail.h"
 #include "host.h"
@@ -8,8 +10,6 @@
 #include "listen.h"
 #include "options.h"
 #include "spool.h"
-#include "disk_spool.h"
-#include "disk_stream.h"
 
 #include <lauxlib.h>
 #include <stddef.h>
