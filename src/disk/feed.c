@@ -5,6 +5,7 @@
 #include "feed.h"
 
 #include "alloc.h"
+#include "least.h"
 #include "magic.h"
 
 #include <pthread.h>
@@ -35,15 +36,10 @@ struct vic_feed {
     bool waiting; /* the reader */
 };
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Under the lock: how many bytes the reader may have now. */
 static uint64_t available(const struct vic_feed *f)
 {
-    uint64_t limit = least(f->ended ? f->size : f->held, least(f->written, f->length));
+    uint64_t limit = vic_least(f->ended ? f->size : f->held, vic_least(f->written, f->length));
 
     return f->read < limit ? limit - f->read : 0;
 }
@@ -92,7 +88,7 @@ static int add_run(struct vic_feed *f, const unsigned char *data, uint64_t size,
 static int add(struct vic_feed *f, const unsigned char *data, uint64_t size,
                struct vic_error *err)
 {
-    uint64_t before = f->written < f->held ? least(f->held - f->written, size) : 0;
+    uint64_t before = f->written < f->held ? vic_least(f->held - f->written, size) : 0;
     int result = 0;
 
     if (size > f->size - f->written)
@@ -167,7 +163,7 @@ static void take(struct vic_feed *f, unsigned char *buffer, size_t n)
         size_t part = n;
 
         if (f->read < f->held) {
-            part = (size_t)least(f->runs[f->first].size, n);
+            part = vic_least_size(f->runs[f->first].size, n);
             take_run(f, buffer, part);
         } else {
             memcpy(buffer, f->end + (f->read - f->held), part);
@@ -185,7 +181,7 @@ ssize_t vic_feed_read(struct vic_feed *f, void *buffer, size_t max)
 
     pthread_mutex_lock(&f->lock);
     if (!f->stopped) {
-        size_t n = (size_t)least(available(f), max);
+        size_t n = vic_least_size(available(f), max);
 
         result = (ssize_t)n;
         if (n > 0) {

@@ -9,6 +9,7 @@
 
 #include "alloc.h"
 #include "asked.h"
+#include "clock.h"
 #include "failure.h"
 #include "url.h"
 
@@ -53,14 +54,6 @@ struct http_source {
     char detail[CURL_ERROR_SIZE];
 };
 
-static double now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
 /* "0-99/100" or, of what cannot be had, "*" and "/100". A line ends with LF, so what is no
  * number ends there at the latest. */
 static void keep_range(struct http_source *s, const char *value, size_t size)
@@ -78,7 +71,7 @@ static size_t on_header(char *data, size_t one, size_t size, void *arg)
     static const char range[] = "content-range: bytes ";
 
     (void)one;
-    s->last = now();
+    s->last = vic_now();
     if (size > sizeof(chunked) && strncasecmp(data, chunked, sizeof(chunked) - 1) == 0)
         s->source.framed = true;
     if (size > sizeof(range) && strncasecmp(data, range, sizeof(range) - 1) == 0)
@@ -150,7 +143,7 @@ static size_t on_body(char *data, size_t one, size_t size, void *arg)
         s->sink_failed = true;
         return size + 1;
     }
-    s->last = now(); /* after the write, which waits while the disk is slower */
+    s->last = vic_now(); /* after the write, which waits while the disk is slower */
     return size;
 }
 
@@ -227,7 +220,7 @@ static int perform(struct http_source *s, struct vic_error *err)
     CURLcode code;
     int running;
 
-    s->last = now();
+    s->last = vic_now();
     for (;;) {
         double left;
 
@@ -237,7 +230,7 @@ static int perform(struct http_source *s, struct vic_error *err)
             break;
         if (atomic_load(&s->source.stopped))
             return vic_error_set(err, VIC_CANCELLED, "stopped");
-        left = s->last + s->idle_timeout - now();
+        left = s->last + s->idle_timeout - vic_now();
         if (left <= 0)
             return vic_error_set(err, VIC_TIMEOUT,
                                  "nothing came for %g s, after %" PRIu64 " bytes",
@@ -275,11 +268,11 @@ static int ask_again(struct http_source *s)
 /* Whether whoever keeps the headers has others now; waits for that, until stop(). */
 static bool are_renewed(struct http_source *s)
 {
-    double deadline = now() + RENEWAL_WAIT;
+    double deadline = vic_now() + RENEWAL_WAIT;
 
     vic_asked_refused(&s->asked);
     while (!vic_asked_has_others(&s->asked)) {
-        if (atomic_load(&s->source.stopped) || now() >= deadline)
+        if (atomic_load(&s->source.stopped) || vic_now() >= deadline)
             return false;
         curl_multi_poll(s->multi, NULL, 0, RENEWAL_LOOK, NULL);
     }

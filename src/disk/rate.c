@@ -1,17 +1,14 @@
 #include "rate.h"
 
-#include <time.h>
+#include "clock.h"
 
 #define EVERY 0.5 /* seconds that are looked at as one */
 
 double vic_rate_update(struct vic_rate *rate, uint64_t count)
 {
-    struct timespec ts;
-    double now, passed;
+    double now = vic_now();
+    double passed = now - rate->at;
 
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    now = (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-    passed = now - rate->at;
     if (rate->at == 0 || count < rate->count) {
         rate->value = 0;
     } else if (passed < EVERY) {

@@ -1,23 +1,23 @@
 #include "spool_reader.h"
 
 #include "alloc.h"
+#include "clock.h"
 
 #include <libdeflate.h>
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* The fetch waits for a follower, also while that reads a long hole: what it would read
  * from the file it would have to inflate again. One that does less than PACE bytes between
  * two looks, or is not there after PATIENCE, is left behind, and for PAUSE there is no
  * other: a reader that stands still costs the fetch a tenth of its time. */
-#define LOOK     100 /* ms */
+#define LOOK     0.1 /* seconds */
 #define PACE     ((uint64_t)5 * 1024 * 1024)
-#define PATIENCE 5000 /* ms */
-#define PAUSE    1000 /* ms */
+#define PATIENCE 5.0 /* seconds */
+#define PAUSE    1.0 /* seconds */
 /* Who is so close behind becomes the follower: what PACE does in PATIENCE. */
 #define REACH ((uint64_t)256 * 1024 * 1024)
 
@@ -39,13 +39,8 @@ struct vic_spool_reader {
 
 void vic_spool_shared_init(struct vic_spool_shared *s)
 {
-    pthread_condattr_t attr;
-
     pthread_mutex_init(&s->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->caught_up, &attr);
-    pthread_condattr_destroy(&attr);
+    vic_cond_init(&s->caught_up);
     s->fd = s->index.fd = -1;
 }
 
@@ -70,19 +65,10 @@ static bool is_behind(const struct vic_spool_shared *s)
     return r && r->passed < (s->frontier < r->end ? s->frontier : r->end);
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Under the lock: waits until the follower is there, or it is time for the next look. */
 static void wait_for_follower(struct vic_spool_shared *s)
 {
-    int64_t at = now_ms() + LOOK;
-    struct timespec until = { .tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000 };
+    struct timespec until = vic_clock_timespec(vic_now() + LOOK);
 
     while (is_behind(s))
         if (pthread_cond_timedwait(&s->caught_up, &s->lock, &until) == ETIMEDOUT)
@@ -91,10 +77,10 @@ static void wait_for_follower(struct vic_spool_shared *s)
 
 void vic_spool_take_back(struct vic_spool_shared *s)
 {
-    int64_t latest;
+    double latest;
 
     pthread_mutex_lock(&s->lock);
-    latest = now_ms() + PATIENCE;
+    latest = vic_now() + PATIENCE;
     while (is_behind(s)) {
         const struct vic_spool_reader *follower = s->follower;
         uint64_t passed = follower->passed;
@@ -102,9 +88,9 @@ void vic_spool_take_back(struct vic_spool_shared *s)
         wait_for_follower(s);
         if (!is_behind(s) || s->follower != follower)
             continue;
-        if (follower->passed - passed < PACE || now_ms() >= latest) {
+        if (follower->passed - passed < PACE || vic_now() >= latest) {
             s->follower = NULL;
-            s->alone_until = now_ms() + PAUSE;
+            s->alone_until = vic_now() + PAUSE;
         }
     }
     s->lent = NULL;
@@ -146,7 +132,7 @@ static void follow(struct vic_spool_reader *r)
     struct vic_spool_shared *s = r->shared;
 
     if (!s->follower && r->at < r->end && r->at + REACH >= s->frontier &&
-        now_ms() >= s->alone_until)
+        vic_now() >= s->alone_until)
         s->follower = r;
 }
 

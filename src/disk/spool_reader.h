@@ -22,7 +22,7 @@ struct vic_spool_shared {
     struct vic_spool_reader *waiting;
     const struct vic_batch *lent;      /* inflated, in the index too; or NULL */
     struct vic_spool_reader *follower; /* is close behind what comes; or NULL */
-    int64_t alone_until;               /* no follower before that, ms */
+    double alone_until;                /* vic_now(): no follower before that */
     pthread_cond_t caught_up;          /* the follower has all, or there is none */
 };
 

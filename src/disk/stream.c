@@ -14,8 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_READS  2
-#define MOST_PREFIX ((size_t)64 * 1024)
+#define MOST_READS 2
 
 struct reading {
     struct vic_image_reader reader; /* first, so that a reader * is a reading * */
@@ -42,7 +41,7 @@ struct vic_stream {
     pthread_mutex_t lock; /* all below */
     struct reading *readings;
     bool stopped;
-    unsigned char prefix[MOST_PREFIX]; /* the disk's first bytes, as far as they were read */
+    unsigned char prefix[VIC_IMAGE_PREFIX]; /* the disk's first bytes, as far as they were read */
     size_t prefix_size;
     struct vic_rate rate;
     struct vic_stream_progress progress;
@@ -89,8 +88,8 @@ static void keep(struct reading *r, const unsigned char *data, size_t size)
 
     pthread_mutex_lock(&s->lock);
     if (r->at == s->prefix_size) {
-        if (size > MOST_PREFIX - s->prefix_size)
-            size = MOST_PREFIX - s->prefix_size;
+        if (size > VIC_IMAGE_PREFIX - s->prefix_size)
+            size = VIC_IMAGE_PREFIX - s->prefix_size;
         memcpy(s->prefix + s->prefix_size, data, size);
         s->prefix_size += size;
     }
@@ -102,7 +101,7 @@ static ssize_t reading_read(struct vic_image_reader *reader, void *buffer, size_
     struct reading *r = (struct reading *)reader;
     ssize_t n = vic_feed_read(r->feed, buffer, max);
 
-    if (n > 0 && r->at < MOST_PREFIX)
+    if (n > 0 && r->at < VIC_IMAGE_PREFIX)
         keep(r, buffer, (size_t)n);
     r->at += n > 0 ? (uint64_t)n : 0;
     return n;

@@ -7,6 +7,7 @@
 
 #include "alloc.h"
 #include "grains.h"
+#include "least.h"
 #include "vmdk_head.h"
 
 #include <inttypes.h>
@@ -288,29 +289,24 @@ static int on_sector(struct vic_vmdk *v, struct vic_error *err)
     }
 }
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Takes some of `size` bytes; how many is in *taken. */
 static int take_some(struct vic_vmdk *v, const unsigned char *data, size_t size,
                      size_t *taken, struct vic_error *err)
 {
     if (v->grain_left) {
-        *taken = least(size, v->grain_left);
+        *taken = vic_least_size(v->grain_left, size);
         vic_grains_add(&v->grains, data, *taken);
         v->grain_left -= (uint32_t)*taken;
         v->at += *taken;
         return 0;
     }
     if (v->pad_left) {
-        *taken = least(size, v->pad_left);
+        *taken = vic_least_size(v->pad_left, size);
         v->pad_left -= (uint32_t)*taken;
         v->at += *taken;
         return 0;
     }
-    *taken = least(size, VIC_SECTOR - v->fill);
+    *taken = vic_least_size(VIC_SECTOR - v->fill, size);
     memcpy(v->sector + v->fill, data, *taken);
     v->fill += (unsigned)*taken;
     v->at += *taken;

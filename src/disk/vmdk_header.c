@@ -42,14 +42,14 @@ enum {
     AT_COMPRESSION = 77,
 };
 
-uint16_t vic_le16(const unsigned char *p)
+static uint16_t vmdk_le16(const unsigned char *p)
 {
     return (uint16_t)(p[0] | p[1] << 8);
 }
 
 uint32_t vic_le32(const unsigned char *p)
 {
-    return (uint32_t)vic_le16(p) | (uint32_t)vic_le16(p + 2) << 16;
+    return (uint32_t)vmdk_le16(p) | (uint32_t)vmdk_le16(p + 2) << 16;
 }
 
 uint64_t vic_le64(const unsigned char *p)
@@ -94,9 +94,9 @@ static int check_kind(const unsigned char *s, struct vic_error *err)
                              "byte %u: line ends were changed: the file went through a "
                              "text conversion",
                              AT_NEWLINES);
-    if (vic_le16(s + AT_COMPRESSION) != 1)
+    if (vmdk_le16(s + AT_COMPRESSION) != 1)
         return bad(err, AT_COMPRESSION, "unknown compression",
-                   vic_le16(s + AT_COMPRESSION));
+                   vmdk_le16(s + AT_COMPRESSION));
     if (s[AT_UNCLEAN])
         return bad(err, AT_UNCLEAN, "the VMDK was not closed cleanly:", s[AT_UNCLEAN]);
     return 0;

@@ -32,7 +32,6 @@ struct vic_vmdk_header {
                          * else they follow the grains */
 };
 
-uint16_t vic_le16(const unsigned char *p);
 uint32_t vic_le32(const unsigned char *p);
 uint64_t vic_le64(const unsigned char *p);
 

@@ -1,6 +1,7 @@
 /*
  * host.time: clocks, and RFC 3339. Times are seconds since 1970 in UTC.
  */
+#include "clock.h"
 #include "fail.h"
 #include "host.h"
 #include "text.h"
@@ -19,10 +20,7 @@
 
 static int push_clock(lua_State *L, clockid_t clock)
 {
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+    lua_pushnumber(L, vic_clock(clock));
     return 1;
 }
 

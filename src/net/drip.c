@@ -5,11 +5,11 @@
 #include "drip.h"
 
 #include "alloc.h"
+#include "clock.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define KEPT ((size_t)4096)
 
@@ -28,7 +28,7 @@ struct drip {
 
 struct vic_drips {
     pthread_t clock;
-    struct timespec every;
+    double every; /* seconds */
     pthread_mutex_t lock; /* all below, and what the readers say of waiting */
     pthread_cond_t changed;
     struct drip *waiting;
@@ -68,20 +68,6 @@ static void tick(struct vic_drips *drips)
     }
 }
 
-static struct timespec next_tick(const struct vic_drips *drips)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += drips->every.tv_sec;
-    t.tv_nsec += drips->every.tv_nsec;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000;
-    }
-    return t;
-}
-
 /* A thread of its own: ticks while somebody waits. */
 static void *run_clock(void *arg)
 {
@@ -95,7 +81,7 @@ static void *run_clock(void *arg)
             pthread_cond_wait(&drips->changed, &drips->lock);
             continue;
         }
-        until = next_tick(drips);
+        until = vic_clock_timespec(vic_now() + drips->every);
         while (!drips->stop
                && pthread_cond_timedwait(&drips->changed, &drips->lock, &until) == 0)
             ;
@@ -283,15 +269,10 @@ struct vic_image_reader *vic_drip_open(struct vic_drips *drips, struct vic_image
 struct vic_drips *vic_drips_new(double every)
 {
     struct vic_drips *drips = vic_alloc(sizeof(*drips));
-    pthread_condattr_t attributes;
 
-    drips->every.tv_sec = (time_t)every;
-    drips->every.tv_nsec = (long)((every - (double)drips->every.tv_sec) * 1e9);
+    drips->every = every;
     pthread_mutex_init(&drips->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&drips->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    vic_cond_init(&drips->changed);
     pthread_create(&drips->clock, NULL, run_clock, drips);
     return drips;
 }

@@ -20,6 +20,10 @@
  * is known to be sound: nobody ever has the whole of a bad one. */
 #define VIC_IMAGE_HELD ((uint64_t)64 * 1024)
 
+/* So much of an image's beginning can be had alone, also of one that goes out while it
+ * comes: who downloads looks at its format first. */
+#define VIC_IMAGE_PREFIX ((size_t)64 * 1024)
+
 /* Who reads, and has to wait. Both are called under the reader's lock, wake() once after
  * each wait(). */
 struct vic_image_waiter {

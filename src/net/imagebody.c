@@ -24,8 +24,6 @@
 
 #define BLOCK     ((size_t)128 * 1024) /* asked for at once */
 #define ETAG_SIZE 96
-/* So much of its beginning can be had of an image that is not random. */
-#define MOST_PREFIX ((uint64_t)64 * 1024)
 
 /* A body on its way out. */
 struct body {
@@ -224,7 +222,7 @@ static struct MHD_Response *from_image(struct vic_imagebody *body)
     enum vic_range_kind kind = choose(body, etag, &first);
 
     if (!random
-        && (kind != VIC_RANGE_PART || first > 0 || body->length > MOST_PREFIX)) {
+        && (kind != VIC_RANGE_PART || first > 0 || body->length > VIC_IMAGE_PREFIX)) {
         kind = VIC_RANGE_WHOLE;
         body->status = MHD_HTTP_OK;
         body->length = body->size;

@@ -49,8 +49,7 @@ struct vic_imageserver {
 
 /* One request, from its first line to the answer's last byte. */
 struct exchange {
-    struct vic_route_waiter waiter; /* first, so that a vic_route_waiter * is an exchange * */
-    struct MHD_Connection *connection;
+    struct vic_route_waiter waiter; /* of the connection that asks */
     const struct vic_route *route; /* what was asked for, or NULL */
     struct MHD_Response *response; /* the image's, that waits for its first byte, or NULL */
     struct vic_image_reader *reader; /* then: who gives its bytes */
@@ -87,12 +86,12 @@ static enum MHD_Result send_status(struct vic_imageserver *s,
     return send_answer(s, connection, status, response);
 }
 
-static void suspend(void *connection)
+static void imageserver_suspend(void *connection)
 {
     MHD_suspend_connection(connection);
 }
 
-static void resume(void *connection)
+static void imageserver_resume(void *connection)
 {
     MHD_resume_connection(connection);
 }
@@ -113,13 +112,15 @@ static enum MHD_Result send_begun(struct vic_imageserver *s, struct exchange *x)
     if (x->reader && !vic_drip_has_begun(x->reader))
         return MHD_YES;
     x->response = NULL;
-    return send_answer(s, x->connection, x->status, response);
+    return send_answer(s, x->waiter.connection, x->status, response);
 }
 
 /* Sends what the route x->route names. */
 static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
 {
-    const struct vic_image_waiter waiter = { suspend, resume, x->connection };
+    const struct vic_image_waiter waiter = {
+        imageserver_suspend, imageserver_resume, x->waiter.connection
+    };
     struct vic_reading *reading = vic_reading_new(s->readings);
     struct vic_imagebody body = {
         .file = x->route->file,
@@ -134,9 +135,9 @@ static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
     struct MHD_Response *response;
 
     if (!x->waiter.head) {
-        body.range = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Range");
+        body.range = MHD_lookup_connection_value(x->waiter.connection, MHD_HEADER_KIND, "Range");
         body.if_range =
-            MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "If-Range");
+            MHD_lookup_connection_value(x->waiter.connection, MHD_HEADER_KIND, "If-Range");
     }
     response = vic_imagebody_response(&body);
     if (body.reader)
@@ -145,7 +146,7 @@ static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
         vic_reading_close(reading);
     if (!response) {
         vic_log(VIC_LOG_WARN, "image server: %s: %s", name_of(x->route), strerror(errno));
-        return send_status(s, x->connection, MHD_HTTP_SERVICE_UNAVAILABLE);
+        return send_status(s, x->waiter.connection, MHD_HTTP_SERVICE_UNAVAILABLE);
     }
     x->status = body.status;
     x->length = body.length;
@@ -163,16 +164,16 @@ static enum MHD_Result answer(struct vic_imageserver *s, struct exchange *x,
         return send_begun(s, x);
     elsewhere = vic_elsewhere_response(&s->elsewhere, path);
     if (elsewhere) /* 307: the method stays */
-        return send_answer(s, x->connection, MHD_HTTP_TEMPORARY_REDIRECT, elsewhere);
+        return send_answer(s, x->waiter.connection, MHD_HTTP_TEMPORARY_REDIRECT, elsewhere);
     switch (vic_routes_ask(s->routes, &x->waiter, path, &x->route)) {
     case VIC_ROUTE_FOUND:
         return send_image(s, x);
     case VIC_ROUTE_WAIT:
         return MHD_YES;
     case VIC_ROUTE_LATER:
-        return send_status(s, x->connection, MHD_HTTP_SERVICE_UNAVAILABLE);
+        return send_status(s, x->waiter.connection, MHD_HTTP_SERVICE_UNAVAILABLE);
     default:
-        return send_status(s, x->connection, MHD_HTTP_NOT_FOUND);
+        return send_status(s, x->waiter.connection, MHD_HTTP_NOT_FOUND);
     }
 }
 
@@ -190,7 +191,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
         return send_status(s, connection, MHD_HTTP_METHOD_NOT_ALLOWED);
     if (!x) { /* the head is there; a body may follow: answer at the next call */
         x = *state = vic_alloc(sizeof(*x));
-        x->connection = connection;
+        x->waiter.connection = connection;
         x->waiter.head = head;
         return MHD_YES;
     }
@@ -246,16 +247,6 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
     free(x);
 }
 
-static void on_suspend(struct vic_route_waiter *w)
-{
-    MHD_suspend_connection(((struct exchange *)w)->connection);
-}
-
-static void on_resume(struct vic_route_waiter *w)
-{
-    MHD_resume_connection(((struct exchange *)w)->connection);
-}
-
 /* A path is compared as it came: nothing in a route needs escaping, and decoding
  * would give an image more than one name. */
 static size_t leave_escaped(void *cls, struct MHD_Connection *connection, char *text)
@@ -304,8 +295,8 @@ struct vic_imageserver *vic_imageserver_start(const struct vic_imageserver_opts 
 {
     struct vic_routes_opts routes = {
         .wait = opts->wait > 0 ? opts->wait : WAIT,
-        .suspend = on_suspend,
-        .resume = on_resume,
+        .suspend = imageserver_suspend,
+        .resume = imageserver_resume,
     };
     int socket = vic_listen(opts->host, opts->port, err);
     struct vic_imageserver *s;

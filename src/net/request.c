@@ -8,6 +8,7 @@
 #include "request.h"
 
 #include "alloc.h"
+#include "clock.h"
 #include "deadline.h"
 #include "failure.h"
 #include "multi.h"
@@ -17,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct vic_request {
     struct vic_multi_entry entry; /* first, so that an entry is its request */
@@ -121,12 +121,7 @@ static void on_expired(void *arg, bool total)
  * have been asleep since it was asked for. */
 static bool is_late(const struct vic_request *r)
 {
-    struct timespec now;
-
-    if (r->opts.before <= 0)
-        return false;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9 >= r->opts.before;
+    return r->opts.before > 0 && vic_clock(CLOCK_BOOTTIME) >= r->opts.before;
 }
 
 /* The connection stands; nothing was sent yet. */

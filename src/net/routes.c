@@ -5,6 +5,7 @@
 #include "routes.h"
 
 #include "alloc.h"
+#include "clock.h"
 #include "image.h"
 
 #include <pthread.h>
@@ -28,14 +29,6 @@ struct vic_routes {
     struct vic_route_waiter *waiting;
     bool complete, stop;
 };
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static int compare(const void *a, const void *b)
 {
@@ -103,7 +96,7 @@ static bool must_wait(const struct vic_routes *routes, const struct vic_route_wa
 static void wake(struct vic_routes *routes)
 {
     struct vic_route_waiter **p = &routes->waiting;
-    double time = now();
+    double time = vic_now();
     struct vic_route_waiter *w;
 
     while ((w = *p)) {
@@ -112,14 +105,14 @@ static void wake(struct vic_routes *routes)
             continue;
         }
         *p = w->next;
-        routes->opts.resume(w);
+        routes->opts.resume(w->connection);
     }
 }
 
 /* Under the lock: when the first of those who wait has waited long enough. */
 static struct timespec first_deadline(const struct vic_routes *routes)
 {
-    double first = now() + routes->opts.wait;
+    double first = vic_now() + routes->opts.wait;
     const struct vic_route_waiter *w;
     struct timespec t;
 
@@ -153,14 +146,10 @@ static void *run_waker(void *arg)
 struct vic_routes *vic_routes_new(const struct vic_routes_opts *opts)
 {
     struct vic_routes *routes = vic_alloc(sizeof(*routes));
-    pthread_condattr_t attributes;
 
     routes->opts = *opts;
     pthread_mutex_init(&routes->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&routes->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    vic_cond_init(&routes->changed);
     pthread_create(&routes->waker, NULL, run_waker, routes);
     return routes;
 }
@@ -227,7 +216,7 @@ void vic_routes_clear(struct vic_routes *routes)
     routes->waiting = NULL;
     for (; waiting; waiting = next) {
         next = waiting->next;
-        routes->opts.resume(waiting);
+        routes->opts.resume(waiting->connection);
     }
     pthread_mutex_unlock(&routes->lock);
 }
@@ -245,10 +234,10 @@ static enum vic_routes_answer wait_for(struct vic_routes *routes,
                                        struct vic_route_waiter *w, const char *path)
 {
     if (w->deadline == 0)
-        w->deadline = now() + routes->opts.wait;
-    if (routes->stop || now() >= w->deadline)
+        w->deadline = vic_now() + routes->opts.wait;
+    if (routes->stop || vic_now() >= w->deadline)
         return VIC_ROUTE_LATER;
-    routes->opts.suspend(w);
+    routes->opts.suspend(w->connection);
     w->path = path;
     w->next = routes->waiting;
     routes->waiting = w;

@@ -34,6 +34,7 @@ struct vic_route_waiter {
     const char *path; /* lives as long as it waits */
     double deadline;  /* 0: it has not waited yet */
     bool head;        /* it wants no bytes */
+    void *connection; /* what suspend() and resume() are called with */
 };
 
 enum vic_routes_answer {
@@ -46,8 +47,8 @@ enum vic_routes_answer {
 struct vic_routes_opts {
     double wait; /* seconds a request waits at most, while the table is not complete */
     /* Under the table's lock. After resume() the waiter is not touched again. */
-    void (*suspend)(struct vic_route_waiter *w);
-    void (*resume)(struct vic_route_waiter *w);
+    void (*suspend)(void *connection);
+    void (*resume)(void *connection);
 };
 
 struct vic_routes *vic_routes_new(const struct vic_routes_opts *opts);

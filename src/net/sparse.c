@@ -1,5 +1,7 @@
 #include "sparse.h"
 
+#include "least.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,11 +38,6 @@ static bool look_up(struct vic_sparse *s, uint64_t position)
     return true;
 }
 
-static size_t least(uint64_t a, size_t b)
-{
-    return a < b ? (size_t)a : b;
-}
-
 ssize_t vic_sparse_read(struct vic_sparse *s, uint64_t position, void *buffer, size_t max)
 {
     size_t n;
@@ -48,9 +45,9 @@ ssize_t vic_sparse_read(struct vic_sparse *s, uint64_t position, void *buffer, s
     if (position >= s->hole && !look_up(s, position))
         return 0;
     if (position < s->data) {
-        n = least(s->data - position, max);
+        n = vic_least_size(s->data - position, max);
         memset(buffer, 0, n);
         return position + n < s->size || is_whole(s) ? (ssize_t)n : 0;
     }
-    return pread(s->fd, buffer, least(s->hole - position, max), (off_t)position);
+    return pread(s->fd, buffer, vic_least_size(s->hole - position, max), (off_t)position);
 }

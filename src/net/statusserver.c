@@ -1,6 +1,7 @@
 #include "statusserver.h"
 
 #include "alloc.h"
+#include "clock.h"
 #include "error.h"
 #include "listen.h"
 #include "metrics.h"
@@ -29,14 +30,6 @@ struct vic_statusserver {
     char *reason;
 };
 
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* Takes the text. */
 static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status,
                               struct vic_text *text)
@@ -57,7 +50,7 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
 
 static unsigned healthz(struct vic_statusserver *s, struct vic_text *text)
 {
-    double silent = now() - atomic_load(&s->ticked);
+    double silent = vic_now() - atomic_load(&s->ticked);
     char line[64];
 
     if (silent <= s->stall) {
@@ -164,7 +157,7 @@ int vic_statusserver_socket(const struct vic_statusserver *s)
 
 void vic_statusserver_tick(struct vic_statusserver *s)
 {
-    atomic_store(&s->ticked, now());
+    atomic_store(&s->ticked, vic_now());
 }
 
 void vic_statusserver_ready(struct vic_statusserver *s, bool ready, const char *reason)

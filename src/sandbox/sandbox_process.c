@@ -65,7 +65,7 @@ static void handle_close(void *handle)
 }
 
 /* The pipes go when the process has been waited for, so that no zombie is left. */
-void vic_sandbox_kill(struct vic_sandbox *s)
+static void sandbox_kill(struct vic_sandbox *s)
 {
     s->usable = false;
     if (!s->ended)
@@ -84,7 +84,7 @@ static void answer(struct vic_sandbox *s, const char *data, size_t size,
 
 static void fail(struct vic_sandbox *s, const struct vic_error *err)
 {
-    vic_sandbox_kill(s);
+    sandbox_kill(s);
     if (s->done)
         answer(s, NULL, 0, err);
 }
@@ -206,7 +206,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     struct vic_sandbox *s = stream->data;
 
     if (n < 0)
-        vic_sandbox_kill(s);
+        sandbox_kill(s);
     if (n <= 0 || !s->usable)
         return;
     vic_text_add(&s->input, buf->base, (size_t)n);
@@ -220,7 +220,7 @@ static void on_written(uv_write_t *write, int status)
 
     s->writing = false;
     if (status < 0)
-        vic_sandbox_kill(s);
+        sandbox_kill(s);
 }
 
 static void handles_init(struct vic_sandbox *s)
@@ -301,7 +301,7 @@ int vic_sandbox_ask(struct vic_sandbox *s, const char *request, size_t size,
     if (!s->usable || s->writing)
         return -1;
     if (request_send(s, request, size) < 0) {
-        vic_sandbox_kill(s);
+        sandbox_kill(s);
         return -1;
     }
     s->writing = true;
@@ -319,7 +319,7 @@ void vic_sandbox_forget(struct vic_sandbox *s)
 {
     s->done = NULL;
     uv_timer_stop(&s->timer);
-    vic_sandbox_kill(s);
+    sandbox_kill(s);
 }
 
 bool vic_sandbox_asked(const struct vic_sandbox *s)
@@ -340,7 +340,7 @@ int vic_sandbox_pid(const struct vic_sandbox *s)
 void vic_sandbox_release(struct vic_sandbox *s)
 {
     s->released = true;
-    vic_sandbox_kill(s);
+    sandbox_kill(s);
     if (s->handles == 0)
         sandbox_free(s);
 }

@@ -21,8 +21,6 @@ struct vic_sandbox *vic_sandbox_start(struct vic_error *err);
 /* It is killed; its memory goes when the process has ended. */
 void vic_sandbox_release(struct vic_sandbox *sandbox);
 
-void vic_sandbox_kill(struct vic_sandbox *sandbox);
-
 /* `data` is valid during the call; NULL: `err` says why there is no answer. */
 typedef void vic_sandbox_answer(void *arg, const char *data, size_t size,
                                 const struct vic_error *err);
