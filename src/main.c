@@ -160,7 +160,7 @@ static int exit_code(struct program *p, struct vic_task *task)
 }
 
 /* Until the first task has ended, then until all others have said goodbye. */
-static int run(struct program *p, struct vic_task *task)
+static int program_run(struct program *p, struct vic_task *task)
 {
     uv_loop_t *loop = uv_default_loop();
     int code;
@@ -194,7 +194,7 @@ int main(int argc, char **argv)
     p.L = state_new(dir);
     task = main_task(p.L, dir, argc, argv);
     if (task)
-        code = run(&p, task);
+        code = program_run(&p, task);
     fflush(stdout);
     if (p.expired) /* something does not end; do not wait for it again */
         _exit(code ? code : 1);

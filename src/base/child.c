@@ -40,7 +40,7 @@ struct vic_child {
     char piece[PIECE];
 };
 
-static void on_closed(uv_handle_t *handle)
+static void child_on_closed(uv_handle_t *handle)
 {
     struct vic_child *child = handle->data;
 
@@ -48,10 +48,10 @@ static void on_closed(uv_handle_t *handle)
         child->done(child->arg);
 }
 
-static void handle_close(void *handle)
+static void child_handle_close(void *handle)
 {
     if (!uv_is_closing(handle))
-        uv_close(handle, on_closed);
+        uv_close(handle, child_on_closed);
 }
 
 /* Once nothing runs and both outputs have ended, nothing more can come. */
@@ -60,8 +60,8 @@ static void child_check(struct vic_child *child)
     if (child->running || !uv_is_closing((uv_handle_t *)&child->out) ||
         !uv_is_closing((uv_handle_t *)&child->err))
         return;
-    handle_close(&child->in);
-    handle_close(&child->timer);
+    child_handle_close(&child->in);
+    child_handle_close(&child->timer);
 }
 
 /* All of its session's first process group; a program that leaves that is on its own. */
@@ -86,12 +86,12 @@ static void on_linger(uv_timer_t *timer)
     struct vic_child *child = timer->data;
 
     group_kill(child);
-    handle_close(&child->out);
-    handle_close(&child->err);
+    child_handle_close(&child->out);
+    child_handle_close(&child->err);
     child_check(child);
 }
 
-static void on_timeout(uv_timer_t *timer)
+static void child_on_timeout(uv_timer_t *timer)
 {
     struct vic_child *child = timer->data;
     struct vic_error err;
@@ -101,19 +101,19 @@ static void on_timeout(uv_timer_t *timer)
     child_fail(child, &err);
 }
 
-static void on_ended(uv_process_t *process, int64_t status, int signal)
+static void child_on_ended(uv_process_t *process, int64_t status, int signal)
 {
     struct vic_child *child = process->data;
 
     child->running = false;
     child->result.status = (int)status;
     child->result.signal = signal;
-    handle_close(process);
+    child_handle_close(process);
     uv_timer_start(&child->timer, on_linger, LINGER, 0);
     child_check(child);
 }
 
-static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
+static void child_on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
 {
     struct vic_child *child = handle->data;
 
@@ -138,7 +138,7 @@ static void output_add(struct vic_child *child, struct vic_child_output *output,
     output->size += size;
 }
 
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+static void child_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct vic_child *child = stream->data;
     bool is_out = stream == (uv_stream_t *)&child->out;
@@ -149,18 +149,18 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         output_add(child, is_out ? &child->result.out : &child->result.err, buf->base,
                    (size_t)n);
     if (n < 0) {
-        handle_close(stream);
+        child_handle_close(stream);
         child_check(child);
     }
 }
 
 /* A program need not read its input to the end: that is no failure. */
-static void on_written(uv_write_t *write, int status)
+static void child_on_written(uv_write_t *write, int status)
 {
     struct vic_child *child = write->data;
 
     (void)status;
-    handle_close(&child->in);
+    child_handle_close(&child->in);
 }
 
 /* ---- start ---- */
@@ -245,7 +245,7 @@ static int child_spawn(struct vic_child *child, const struct vic_child_opts *opt
           .data.stream = (uv_stream_t *)&child->err },
     };
     uv_process_options_t options = {
-        .exit_cb = on_ended,
+        .exit_cb = child_on_ended,
         .file = argv[0],
         .args = (char **)argv,
         .env = env,
@@ -270,7 +270,7 @@ static int child_spawn(struct vic_child *child, const struct vic_child_opts *opt
     return problem;
 }
 
-static void handles_init(struct vic_child *child)
+static void child_handles_init(struct vic_child *child)
 {
     uv_pipe_init(child->loop, &child->in, 0);
     uv_pipe_init(child->loop, &child->out, 0);
@@ -291,9 +291,9 @@ static void child_not_started(struct vic_child *child, int problem, const char *
         vic_error_errno(&err, -problem, "%s: cannot be started%s%s", child->name,
                         cwd ? " in " : "", cwd ? cwd : "");
     child_fail(child, &err);
-    handle_close(&child->process);
-    handle_close(&child->out);
-    handle_close(&child->err);
+    child_handle_close(&child->process);
+    child_handle_close(&child->out);
+    child_handle_close(&child->err);
     child_check(child);
 }
 
@@ -302,8 +302,8 @@ static void child_feed(struct vic_child *child)
     uv_buf_t buf = uv_buf_init(child->input, (unsigned)child->input_size);
 
     if (!child->input_size ||
-        uv_write(&child->write, (uv_stream_t *)&child->in, &buf, 1, on_written) < 0)
-        handle_close(&child->in);
+        uv_write(&child->write, (uv_stream_t *)&child->in, &buf, 1, child_on_written) < 0)
+        child_handle_close(&child->in);
 }
 
 struct vic_child *vic_child_start(uv_loop_t *loop, const struct vic_child_opts *opts)
@@ -322,19 +322,19 @@ struct vic_child *vic_child_start(uv_loop_t *loop, const struct vic_child_opts *
     child->heard = opts->heard;
     child->done = opts->done;
 
-    handles_init(child);
+    child_handles_init(child);
     problem = child_spawn(child, opts);
     if (problem < 0) {
         child_not_started(child, problem, opts->cwd);
         return child;
     }
     child->running = true;
-    uv_read_start((uv_stream_t *)&child->out, on_alloc, on_read);
-    uv_read_start((uv_stream_t *)&child->err, on_alloc, on_read);
+    uv_read_start((uv_stream_t *)&child->out, child_on_alloc, child_on_read);
+    uv_read_start((uv_stream_t *)&child->err, child_on_alloc, child_on_read);
     child_feed(child);
     uv_update_time(loop);
     if (opts->timeout > 0)
-        uv_timer_start(&child->timer, on_timeout, (uint64_t)(opts->timeout * 1000), 0);
+        uv_timer_start(&child->timer, child_on_timeout, (uint64_t)(opts->timeout * 1000), 0);
     return child;
 }
 

@@ -39,7 +39,7 @@ static char *folder_of(const char *path)
     return vic_strndup(path, slash > path ? (size_t)(slash - path) : 1);
 }
 
-static const char *name_of(const char *path)
+static const char *files_name_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
 
@@ -155,7 +155,7 @@ static int fresh_open(struct fresh *fresh, const char *path)
     size_t size = strlen(path) + sizeof("/..XXXXXX.new") + 1;
 
     fresh->temporary = vic_alloc(size);
-    snprintf(fresh->temporary, size, "%s/.%.200s.XXXXXX.new", folder, name_of(path));
+    snprintf(fresh->temporary, size, "%s/.%.200s.XXXXXX.new", folder, files_name_of(path));
     fresh->named = false;
     fresh->fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
     free(folder);
@@ -190,7 +190,7 @@ static int fresh_name(struct fresh *fresh)
     return fresh->named ? 0 : -1;
 }
 
-static int write_all(int fd, const char *data, size_t size, const atomic_bool *stop)
+static int files_write_all(int fd, const char *data, size_t size, const atomic_bool *stop)
 {
     while (size > 0) {
         ssize_t n;
@@ -217,7 +217,7 @@ int vic_file_write(const char *path, const char *data, size_t size, unsigned mod
     int result = -1;
 
     if (fresh_open(&fresh, path) < 0 || fchmod(fresh.fd, mode) < 0 ||
-        write_all(fresh.fd, data, size, stop) < 0 || fsync(fresh.fd) < 0)
+        files_write_all(fresh.fd, data, size, stop) < 0 || fsync(fresh.fd) < 0)
         goto out;
     if (stopped(stop)) {
         errno = ECANCELED;

@@ -81,7 +81,7 @@ static void begin_text(struct vic_text *line, enum vic_log_level level,
     vic_text_visible(line, message, len, LONGEST_MESSAGE);
 }
 
-static void add_text(struct vic_text *line, const struct vic_log_field *f)
+static void log_add_text(struct vic_text *line, const struct vic_log_field *f)
 {
     vic_text_puts(line, "  ");
     vic_text_visible(line, f->name, f->name_len, LONGEST_NAME);
@@ -99,7 +99,7 @@ static void add_fields(struct vic_text *line, const struct vic_log_field *fields
     for (i = 0; i < count; i++) {
         size_t before = line->size;
 
-        (terminal ? add_text : add_json)(line, &fields[i]);
+        (terminal ? log_add_text : add_json)(line, &fields[i]);
         if (line->size > LONGEST_LINE - LONGEST_END) {
             line->size = before;
             left_out = true;

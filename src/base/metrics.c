@@ -36,7 +36,7 @@ static bool ends_with(const char *name, const char *end)
     return n >= m && strcmp(name + n - m, end) == 0;
 }
 
-static int check_name(const struct vic_metric_opts *opts, struct vic_error *err)
+static int metrics_check_name(const struct vic_metric_opts *opts, struct vic_error *err)
 {
     static const char *const TAKEN[] = { "_bucket", "_sum", "_count" };
     size_t i;
@@ -101,7 +101,7 @@ static int check_bounds(const struct vic_metric_opts *opts, struct vic_error *er
     return 0;
 }
 
-static bool same(const struct vic_metric *m, const struct vic_metric_opts *opts)
+static bool metrics_same(const struct vic_metric *m, const struct vic_metric_opts *opts)
 {
     size_t i;
 
@@ -200,7 +200,7 @@ struct vic_metric *vic_metric_register(const struct vic_metric_opts *opts,
     struct vic_metric **p = &registry.first;
     struct vic_metric *m;
 
-    if (check_name(opts, err) < 0 || check_help(opts, err) < 0
+    if (metrics_check_name(opts, err) < 0 || check_help(opts, err) < 0
         || check_labels(opts, err) < 0 || check_bounds(opts, err) < 0)
         return NULL;
     pthread_mutex_lock(&registry.lock);
@@ -209,7 +209,7 @@ struct vic_metric *vic_metric_register(const struct vic_metric_opts *opts,
     if (!*p)
         *p = metric_new(opts);
     m = *p;
-    if (!same(m, opts)) {
+    if (!metrics_same(m, opts)) {
         vic_error_set(err, VIC_INVALID, "metric %s: is defined otherwise elsewhere",
                       opts->name);
         m = NULL;

@@ -75,7 +75,7 @@ static void find_started(void)
         started = boot_time() + field(p, 20) / (double)sysconf(_SC_CLK_TCK);
 }
 
-static double open_files(void)
+static double metrics_process_open_files(void)
 {
     DIR *dir = opendir("/proc/self/fd");
     int n = -3; /* ".", "..", and the folder's own */
@@ -112,7 +112,7 @@ void vic_metrics_process_text(struct vic_text *text)
           field(p, 21));
     gauge(text, "process_resident_memory_bytes", "Resident memory.",
           field(p, 22) * (double)sysconf(_SC_PAGESIZE));
-    gauge(text, "process_open_fds", "Open file descriptors.", open_files());
+    gauge(text, "process_open_fds", "Open file descriptors.", metrics_process_open_files());
     getrlimit(RLIMIT_NOFILE, &files);
     gauge(text, "process_max_fds", "How many file descriptors may be open.",
           (double)files.rlim_cur);

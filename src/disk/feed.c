@@ -45,7 +45,7 @@ static uint64_t available(const struct vic_feed *f)
 }
 
 /* Under the lock: the reader looks again. */
-static void wake(struct vic_feed *f)
+static void feed_wake(struct vic_feed *f)
 {
     if (!f->waiting)
         return;
@@ -57,7 +57,7 @@ static void wake(struct vic_feed *f)
  * at most. */
 static int wait_for_reader(struct vic_feed *f, struct vic_error *err)
 {
-    wake(f);
+    feed_wake(f);
     while (!f->stopped && f->lent > 0)
         pthread_cond_wait(&f->read_on, &f->lock);
     return f->stopped ? vic_error_set(err, VIC_CANCELLED, "stopped") : 0;
@@ -204,7 +204,7 @@ void vic_feed_end(struct vic_feed *f)
         f->ended = true;
     else
         f->stopped = true;
-    wake(f);
+    feed_wake(f);
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -212,7 +212,7 @@ void vic_feed_stop(struct vic_feed *f)
 {
     pthread_mutex_lock(&f->lock);
     f->stopped = true;
-    wake(f);
+    feed_wake(f);
     pthread_cond_broadcast(&f->read_on);
     pthread_mutex_unlock(&f->lock);
 }

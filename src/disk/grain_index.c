@@ -25,7 +25,7 @@ static uint64_t entry_of(const struct vic_piece *piece)
     return piece->at / 512 << 24 | piece->input_size;
 }
 
-static int put(const struct vic_grain_index *index, uint64_t number,
+static int grain_index_put(const struct vic_grain_index *index, uint64_t number,
                const uint64_t *entries, unsigned count, struct vic_error *err)
 {
     size_t size = count * sizeof(*entries);
@@ -51,7 +51,7 @@ int vic_grain_index_add(struct vic_grain_index *index, const struct vic_batch *b
         index->grain = piece->whole;
         number = piece->offset / piece->whole;
         if (count && (number != first + count || count == RUN)) {
-            if (put(index, first, entries, count, err))
+            if (grain_index_put(index, first, entries, count, err))
                 return -1;
             count = 0;
         }
@@ -59,7 +59,7 @@ int vic_grain_index_add(struct vic_grain_index *index, const struct vic_batch *b
             first = number;
         entries[count++] = entry_of(piece);
     }
-    return count ? put(index, first, entries, count, err) : 0;
+    return count ? grain_index_put(index, first, entries, count, err) : 0;
 }
 
 int vic_grain_index_find(const struct vic_grain_index *index, uint64_t number,

@@ -64,7 +64,7 @@ static void keep_range(struct http_source *s, const char *value, size_t size)
     s->total = slash ? strtoull(slash + 1, NULL, 10) : 0;
 }
 
-static size_t on_header(char *data, size_t one, size_t size, void *arg)
+static size_t http_source_on_header(char *data, size_t one, size_t size, void *arg)
 {
     struct http_source *s = arg;
     static const char chunked[] = "transfer-encoding: chunked";
@@ -166,7 +166,7 @@ static int setup(struct http_source *s, struct vic_error *err)
     curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(e, CURLOPT_BUFFERSIZE, BUFFER);
     curl_easy_setopt(e, CURLOPT_USERAGENT, "vm-import-controller");
-    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, http_source_on_header);
     curl_easy_setopt(e, CURLOPT_HEADERDATA, s);
     curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(e, CURLOPT_WRITEDATA, s);

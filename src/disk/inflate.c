@@ -31,7 +31,7 @@ static void *worker(void *arg)
     return NULL;
 }
 
-static void start(void)
+static void inflate_start(void)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     long i;
@@ -52,6 +52,6 @@ static void start(void)
 
 void vic_inflate_submit(struct vic_batch *batch)
 {
-    pthread_once(&once, start);
+    pthread_once(&once, inflate_start);
     vic_batch_queue_push(&queue, batch);
 }

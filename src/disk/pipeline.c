@@ -53,7 +53,7 @@ struct vic_pipeline {
     atomic_uint_least64_t position;
 };
 
-static void fail(struct vic_pipeline *p, uint64_t number, const struct vic_error *err)
+static void pipeline_fail(struct vic_pipeline *p, uint64_t number, const struct vic_error *err)
 {
     pthread_mutex_lock(&p->lock);
     if (!p->failed || number < p->failed_number) {
@@ -100,13 +100,13 @@ static void pass_on(struct vic_pipeline *p, struct vic_batch *batch)
     pthread_mutex_unlock(&p->lock);
 }
 
-static void put(struct vic_pipeline *p, struct vic_batch *batch)
+static void pipeline_put(struct vic_pipeline *p, struct vic_batch *batch)
 {
     struct vic_error err;
 
     if (!atomic_load(&p->ended)) {
         if (vic_batch_put(batch, p->output, &err))
-            fail(p, batch->number, &err);
+            pipeline_fail(p, batch->number, &err);
         else
             passed(p, batch);
     }
@@ -114,17 +114,17 @@ static void put(struct vic_pipeline *p, struct vic_batch *batch)
 }
 
 /* On a worker thread: no Lua, nothing but the batch and what the lock guards. */
-static void run(struct vic_batch *batch, struct libdeflate_decompressor *inflater)
+static void pipeline_run(struct vic_batch *batch, struct libdeflate_decompressor *inflater)
 {
     struct vic_pipeline *p = batch->owner;
     struct vic_error err;
 
     if (!atomic_load(&p->ended) && vic_batch_inflate(batch, inflater, &err))
-        fail(p, batch->number, &err);
+        pipeline_fail(p, batch->number, &err);
     if (p->writes)
         vic_batch_queue_push(&p->inflated, batch);
     else
-        put(p, batch);
+        pipeline_put(p, batch);
 }
 
 /* On the writer's thread: no Lua. Ends when no batch can follow. */
@@ -134,7 +134,7 @@ static void *writer_thread(void *arg)
     struct vic_batch *batch;
 
     while ((batch = vic_batch_queue_pop(&p->inflated)))
-        put(p, batch);
+        pipeline_put(p, batch);
     return NULL;
 }
 
@@ -171,7 +171,7 @@ static void *ordered_thread(void *arg)
         if (!batch)
             return NULL;
         if (!atomic_load(&p->ended) && vic_ordered_add(&p->ordered, batch, &err))
-            fail(p, batch->number, &err);
+            pipeline_fail(p, batch->number, &err);
         put_back(p, batch);
     }
 }
@@ -224,7 +224,7 @@ static void start_ordered(struct vic_pipeline *p)
     p->threaded = pthread_create(&p->thread, NULL, ordered_thread, p) == 0;
     if (!p->threaded) {
         vic_error_set(&err, VIC_INTERNAL, "no thread for the disk's bytes");
-        fail(p, 0, &err);
+        pipeline_fail(p, 0, &err);
     }
 }
 
@@ -235,7 +235,7 @@ struct vic_pipeline *vic_pipeline_new(struct vic_output *output, struct vic_sink
     p->batches.sized = pipeline_sized;
     p->batches.take = pipeline_take;
     p->batches.submit = pipeline_submit;
-    p->all = vic_batches_new(BATCHES, p, run);
+    p->all = vic_batches_new(BATCHES, p, pipeline_run);
     p->output = output;
     p->ordered.sink = ordered;
     p->ordered.ended = &p->ended;

@@ -33,7 +33,7 @@ static void submit(struct vic_plain *plain)
     plain->batches->submit(plain->batches, batch);
 }
 
-static int begin(struct vic_plain *plain, struct vic_error *err)
+static int plain_begin(struct vic_plain *plain, struct vic_error *err)
 {
     if (plain->at == 0 && plain->capacity &&
         plain->batches->sized(plain->batches, plain->capacity, err))
@@ -73,7 +73,7 @@ static int plain_write(struct vic_sink *sink, const void *data, size_t size,
         /* A full one waits for the next byte: the end may have to be cut off it. */
         if (plain->batch && plain->batch->used == VIC_BATCH_OUTPUT)
             submit(plain);
-        if (!plain->batch && begin(plain, err))
+        if (!plain->batch && plain_begin(plain, err))
             return -1;
         n = VIC_BATCH_OUTPUT - plain->batch->used;
         if (n > size)

@@ -80,7 +80,7 @@ static int raw_resize(struct vic_output *output, uint64_t capacity, struct vic_e
 }
 
 /* Direct where place, size and address allow it: all but a disk's odd last bytes. */
-static int write_all(struct vic_raw *raw, uint64_t offset, const unsigned char *data,
+static int raw_write_all(struct vic_raw *raw, uint64_t offset, const unsigned char *data,
                      size_t size, struct vic_error *err)
 {
     while (size) {
@@ -131,7 +131,7 @@ static int raw_put(struct vic_output *output, uint64_t offset, const unsigned ch
         while (at < size && !is_zero(data + at, block_size(size - at)))
             at += block_size(size - at);
         if (at > from) {
-            if (write_all(raw, offset + from, data + from, at - from, err))
+            if (raw_write_all(raw, offset + from, data + from, at - from, err))
                 return -1;
             atomic_fetch_add(&raw->written, at - from);
         }

@@ -125,7 +125,7 @@ static int on_batch(struct vic_batch_watcher *watcher, const struct vic_batch *b
 }
 
 /* The files of a fetch: with what is there already, or empty. */
-static int open_files(struct vic_spool *s, int lock, bool resume, struct vic_error *err)
+static int fetch_open_files(struct vic_spool *s, int lock, bool resume, struct vic_error *err)
 {
     const char *path = s->names[VIC_SPOOL_INDEX_PART];
     int index = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -206,7 +206,7 @@ static int fetch_once(struct vic_spool *s, const struct vic_description *d,
     unsigned i;
     int code;
 
-    if (open_files(s, lock, stored > 0, err))
+    if (fetch_open_files(s, lock, stored > 0, err))
         return -1;
     f.stages = vic_stages_new(d, &vic_nowhere, NULL, err);
     if (!f.stages)
@@ -234,7 +234,7 @@ static int fetch_once(struct vic_spool *s, const struct vic_description *d,
     return code;
 }
 
-static bool begin(struct vic_spool *s, const atomic_bool *cancelled)
+static bool fetch_begin(struct vic_spool *s, const atomic_bool *cancelled)
 {
     bool free;
 
@@ -270,7 +270,7 @@ int vic_spool_fetch(struct vic_spool *s, const struct vic_description *d,
 {
     int lock, code = -1;
 
-    if (!begin(s, cancelled))
+    if (!fetch_begin(s, cancelled))
         return vic_error_set(err, VIC_BUSY, "%s is being written",
                              s->names[VIC_SPOOL_STREAM]);
     lock = vic_part_open(s->names[VIC_SPOOL_STREAM_PART], err);

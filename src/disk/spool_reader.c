@@ -137,7 +137,7 @@ static void follow(struct vic_spool_reader *r)
 }
 
 /* Under the lock: how many of `max` bytes can be had now; -1: none any more. */
-static ssize_t look(struct vic_spool_reader *r, size_t max)
+static ssize_t spool_reader_look(struct vic_spool_reader *r, size_t max)
 {
     struct vic_spool_shared *s = r->shared;
     uint64_t limit = s->frontier < r->end ? s->frontier : r->end;
@@ -249,7 +249,7 @@ static ssize_t spool_read(struct vic_image_reader *reader, void *buffer, size_t 
     size_t left;
 
     pthread_mutex_lock(&r->shared->lock);
-    n = look(r, max);
+    n = spool_reader_look(r, max);
     grain = r->shared->index.grain ? r->shared->index.grain : 65536;
     pthread_mutex_unlock(&r->shared->lock);
     if (n <= 0)

@@ -23,7 +23,7 @@ struct vic_stages {
 };
 
 /* The stream is what the caller said it would be. */
-static int check_stream(struct vic_stages *s, struct vic_error *err)
+static int stages_check_stream(struct vic_stages *s, struct vic_error *err)
 {
     uint64_t received = atomic_load(&s->source->received);
     const char *hex = vic_digest_hex(s->digest, s->expected_algorithm);
@@ -52,7 +52,7 @@ static int receive(struct vic_stages *s, struct vic_error *err)
                              "no capacity is given");
     if (sink->end(sink, err))
         return -1;
-    return check_stream(s, err);
+    return stages_check_stream(s, err);
 }
 
 int vic_stages_run(struct vic_stages *s, struct vic_error *err)

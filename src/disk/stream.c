@@ -124,7 +124,7 @@ static void note_progress(struct reading *r)
     vic_stages_progress(r->stages, &r->stream->progress.now);
 }
 
-static void delist(struct reading *r)
+static void stream_delist(struct reading *r)
 {
     struct vic_stream *s = r->stream;
     struct reading **link = &s->readings;
@@ -145,7 +145,7 @@ static void reading_close(struct vic_image_reader *reader)
 
     reading_stop(reader);
     pthread_join(r->thread, NULL);
-    delist(r);
+    stream_delist(r);
     vic_stages_free(r->stages);
     vic_feed_free(r->feed);
     vic_image_unref(&r->stream->image);
@@ -198,7 +198,7 @@ static void make_place(struct vic_stream *s)
 }
 
 /* Under the lock: starts it. */
-static bool start(struct vic_stream *s, struct reading *r)
+static bool stream_start(struct vic_stream *s, struct reading *r)
 {
     if (s->stopped)
         return false;
@@ -267,7 +267,7 @@ static struct vic_image_reader *stream_open(struct vic_image *image, uint64_t fi
     if (!r)
         return NULL;
     pthread_mutex_lock(&s->lock);
-    started = start(s, r);
+    started = stream_start(s, r);
     pthread_mutex_unlock(&s->lock);
     if (!started) {
         reading_free(r);

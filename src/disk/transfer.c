@@ -128,7 +128,7 @@ static void *spool_run(void *arg)
     return NULL;
 }
 
-static int start(struct vic_transfer *t, void *(*run)(void *), struct vic_error *err)
+static int transfer_begin(struct vic_transfer *t, void *(*run)(void *), struct vic_error *err)
 {
     if (pthread_create(&t->thread, NULL, run, t) != 0)
         return vic_error_set(err, VIC_INTERNAL, "no thread for the transfer");
@@ -142,7 +142,7 @@ static int spool_start(struct vic_transfer *t, const struct vic_transfer_opts *o
         return -1;
     vic_image_ref(vic_spool_image(opts->spool));
     t->description = vic_description_copy(&opts->stream);
-    return start(t, spool_run, err);
+    return transfer_begin(t, spool_run, err);
 }
 
 /* What the thread will need, in the order in which bytes come. */
@@ -176,7 +176,7 @@ struct vic_transfer *vic_transfer_start(const struct vic_transfer_opts *opts,
             goto fail;
         return t;
     }
-    if (parts_new(t, opts, err) || start(t, transfer_run, err))
+    if (parts_new(t, opts, err) || transfer_begin(t, transfer_run, err))
         goto fail;
     return t;
 fail:

@@ -61,12 +61,12 @@ struct vic_vmdk {
 };
 
 /* Fails with "byte N: what". */
-static int bad(uint64_t at, const char *what, struct vic_error *err)
+static int vmdk_bad(uint64_t at, const char *what, struct vic_error *err)
 {
     return vic_error_set(err, VIC_FORMAT, "byte %" PRIu64 ": %s", at, what);
 }
 
-static int on_head(struct vic_vmdk *v, struct vic_error *err)
+static int vmdk_on_head(struct vic_vmdk *v, struct vic_error *err)
 {
     struct vic_batches *batches = v->grains.batches;
     uint64_t number = (v->at - VIC_SECTOR) / VIC_SECTOR;
@@ -85,7 +85,7 @@ static int check_grain(struct vic_vmdk *v, uint64_t lba, uint32_t size, uint64_t
     const struct vic_vmdk_header *h = &v->head.header;
 
     if (v->progress != GRAINS)
-        return bad(at, "a grain after the grain directory", err);
+        return vmdk_bad(at, "a grain after the grain directory", err);
     if (lba >= h->capacity)
         return vic_error_set(err, VIC_FORMAT,
                              "byte %" PRIu64 ": a grain at sector %" PRIu64
@@ -141,7 +141,7 @@ static int on_end(struct vic_vmdk *v, uint64_t at, struct vic_error *err)
             return -1;
     } else if (v->progress != AFTER_FOOTER &&
                !(v->progress == AFTER_DIRECTORY && v->head.header.directory)) {
-        return bad(at, "the end mark comes before the footer", err);
+        return vmdk_bad(at, "the end mark comes before the footer", err);
     }
     v->progress = AFTER_END;
     v->expect = EXPECT_ZEROS;
@@ -154,9 +154,9 @@ static int check_marker(const struct vic_vmdk *v, uint64_t val, uint64_t sectors
                         enum progress progress, uint64_t at, struct vic_error *err)
 {
     if (v->head.header.tables_first)
-        return bad(at, "a marker of tables in a file whose tables are in its head", err);
+        return vmdk_bad(at, "a marker of tables in a file whose tables are in its head", err);
     if (v->progress != progress)
-        return bad(at, "a marker out of order", err);
+        return vmdk_bad(at, "a marker out of order", err);
     if (val != sectors)
         return vic_error_set(err, VIC_FORMAT,
                              "byte %" PRIu64 ": a marker of %" PRIu64 " sectors where "
@@ -194,7 +194,7 @@ static int on_marker(struct vic_vmdk *v, uint64_t val, uint32_t type,
     switch (type) {
     case MARKER_END:
         if (val)
-            return bad(at, "an end mark with a length", err);
+            return vmdk_bad(at, "an end mark with a length", err);
         return on_end(v, at, err);
     case MARKER_TABLE:
         v->expect = EXPECT_TABLE;
@@ -220,7 +220,7 @@ static int on_record(struct vic_vmdk *v, struct vic_error *err)
     uint32_t size = vic_le32(v->sector + 8);
 
     if (v->progress == AFTER_FOOTER && (size || vic_le32(v->sector + 12) || val))
-        return bad(v->at - VIC_SECTOR,
+        return vmdk_bad(v->at - VIC_SECTOR,
                    "something else than the end mark follows the "
                    "footer",
                    err);
@@ -267,7 +267,7 @@ static int on_zeros(struct vic_vmdk *v, struct vic_error *err)
     static const unsigned char zeros[VIC_SECTOR];
 
     if (!v->head.header.tables_first || memcmp(v->sector, zeros, VIC_SECTOR) != 0)
-        return bad(v->at - VIC_SECTOR, "bytes after the end of the VMDK", err);
+        return vmdk_bad(v->at - VIC_SECTOR, "bytes after the end of the VMDK", err);
     return 0;
 }
 
@@ -275,7 +275,7 @@ static int on_sector(struct vic_vmdk *v, struct vic_error *err)
 {
     switch (v->expect) {
     case EXPECT_HEAD:
-        return on_head(v, err);
+        return vmdk_on_head(v, err);
     case EXPECT_RECORD:
         return on_record(v, err);
     case EXPECT_TABLE:
@@ -345,11 +345,11 @@ static int vmdk_end(struct vic_sink *sink, struct vic_error *err)
     struct vic_vmdk *v = (struct vic_vmdk *)sink;
 
     if (v->at == 0)
-        return bad(0, "the stream is empty", err);
+        return vmdk_bad(0, "the stream is empty", err);
     if (v->progress == AFTER_END && v->fill == 0)
         return 0;
     if (!v->head.header.tables_first || v->expect != EXPECT_RECORD || !ends_with_grain(v))
-        return bad(v->at, "the stream ends before the VMDK does", err);
+        return vmdk_bad(v->at, "the stream ends before the VMDK does", err);
     if (v->fill) {
         v->at += VIC_SECTOR - v->fill;
         v->fill = 0;

@@ -62,7 +62,7 @@ uint64_t vic_vmdk_directory_sectors(const struct vic_vmdk_header *header)
     return (header->tables + VIC_DIRECTORY_ENTRIES - 1) / VIC_DIRECTORY_ENTRIES;
 }
 
-static int bad(struct vic_error *err, unsigned at, const char *what, uint64_t value)
+static int vmdk_header_bad(struct vic_error *err, unsigned at, const char *what, uint64_t value)
 {
     return vic_error_set(err, VIC_FORMAT, "byte %u: %s %" PRIu64, at, what, value);
 }
@@ -80,7 +80,7 @@ static int check_kind(const unsigned char *s, struct vic_error *err)
             "with KDMV",
             s[0], s[1], s[2], s[3]);
     if (version < 1 || version > 3)
-        return bad(err, AT_VERSION, "unknown VMDK version", version);
+        return vmdk_header_bad(err, AT_VERSION, "unknown VMDK version", version);
     if ((flags & FLAGS_NEEDED) != FLAGS_NEEDED)
         return vic_error_set(err, VIC_FORMAT,
                              "byte %u: flags 0x%" PRIx32 ": this VMDK is not "
@@ -95,10 +95,10 @@ static int check_kind(const unsigned char *s, struct vic_error *err)
                              "text conversion",
                              AT_NEWLINES);
     if (vmdk_le16(s + AT_COMPRESSION) != 1)
-        return bad(err, AT_COMPRESSION, "unknown compression",
+        return vmdk_header_bad(err, AT_COMPRESSION, "unknown compression",
                    vmdk_le16(s + AT_COMPRESSION));
     if (s[AT_UNCLEAN])
-        return bad(err, AT_UNCLEAN, "the VMDK was not closed cleanly:", s[AT_UNCLEAN]);
+        return vmdk_header_bad(err, AT_UNCLEAN, "the VMDK was not closed cleanly:", s[AT_UNCLEAN]);
     return 0;
 }
 
@@ -111,16 +111,16 @@ static int check_sizes(const unsigned char *s, struct vic_vmdk_header *h,
     h->capacity = vic_le64(s + AT_CAPACITY);
     h->grain = vic_le64(s + AT_GRAIN);
     if (h->capacity == 0 || h->capacity > CAPACITY_MAX)
-        return bad(err, AT_CAPACITY, "impossible capacity in sectors:", h->capacity);
+        return vmdk_header_bad(err, AT_CAPACITY, "impossible capacity in sectors:", h->capacity);
     if (h->grain < 8 || h->grain > 2048 || (h->grain & (h->grain - 1)))
-        return bad(err, AT_GRAIN, "impossible grain size in sectors:", h->grain);
+        return vmdk_header_bad(err, AT_GRAIN, "impossible grain size in sectors:", h->grain);
     if (vic_le32(s + AT_ENTRIES) != VIC_TABLE_ENTRIES)
-        return bad(err, AT_ENTRIES,
+        return vmdk_header_bad(err, AT_ENTRIES,
                    "unknown size of grain tables:", vic_le32(s + AT_ENTRIES));
     grains = (h->capacity + h->grain - 1) / h->grain;
     h->tables = (grains + VIC_TABLE_ENTRIES - 1) / VIC_TABLE_ENTRIES;
     if (h->tables > TABLES_MAX)
-        return bad(err, AT_GRAIN,
+        return vmdk_header_bad(err, AT_GRAIN,
                    "grains too small for the capacity, in sectors:", h->grain);
     return 0;
 }
@@ -152,22 +152,22 @@ static int check_places(const unsigned char *s, struct vic_vmdk_header *h,
             h->redundant = vic_le64(s + AT_REDUNDANT);
     }
     if (h->overhead < 2 || h->overhead > most)
-        return bad(err, AT_OVERHEAD, "impossible overhead in sectors:", h->overhead);
+        return vmdk_header_bad(err, AT_OVERHEAD, "impossible overhead in sectors:", h->overhead);
     if (h->descriptor_size == 0 || h->descriptor_size > DESCRIPTOR_MAX)
-        return bad(err, AT_DESCRIPTOR_SIZE,
+        return vmdk_header_bad(err, AT_DESCRIPTOR_SIZE,
                    "impossible descriptor size in sectors:", h->descriptor_size);
     if (!in_head(h, h->descriptor, h->descriptor_size))
-        return bad(err, AT_DESCRIPTOR,
+        return vmdk_header_bad(err, AT_DESCRIPTOR,
                    "the descriptor lies outside of the overhead, at "
                    "sector",
                    h->descriptor);
     if (h->tables_first && !in_head(h, h->directory, vic_vmdk_directory_sectors(h)))
-        return bad(err, AT_DIRECTORY,
+        return vmdk_header_bad(err, AT_DIRECTORY,
                    "the grain directory lies outside of the overhead, at "
                    "sector",
                    h->directory);
     if (h->redundant && !in_head(h, h->redundant, vic_vmdk_directory_sectors(h)))
-        return bad(err, AT_REDUNDANT,
+        return vmdk_header_bad(err, AT_REDUNDANT,
                    "the second grain directory lies outside of the "
                    "overhead, at sector",
                    h->redundant);
@@ -229,7 +229,7 @@ static bool line_value(const char *line, size_t size, const char *key, const cha
     return true;
 }
 
-static bool same(const char *value, size_t size, const char *text)
+static bool vmdk_header_same(const char *value, size_t size, const char *text)
 {
     return size == strlen(text) && strncasecmp(value, text, size) == 0;
 }
@@ -275,14 +275,14 @@ static int descriptor_line(struct said *said, const char *line, size_t size, uin
 
     if (line_value(line, size, "createType", &value, &len)) {
         said->type = true;
-        if (!same(value, len, "streamOptimized"))
+        if (!vmdk_header_same(value, len, "streamOptimized"))
             return vic_error_set(err, VIC_FORMAT,
                                  "byte %" PRIu64 ": the descriptor's createType is not "
                                  "streamOptimized",
                                  at);
     } else if (line_value(line, size, "parentCID", &value, &len)) {
         said->parent = true;
-        if (!same(value, len, "ffffffff"))
+        if (!vmdk_header_same(value, len, "ffffffff"))
             return vic_error_set(err, VIC_FORMAT,
                                  "byte %" PRIu64 ": the VMDK is a delta: it has a parent",
                                  at);

@@ -18,7 +18,7 @@ struct access {
 };
 
 /* Must not throw: the buffer is the state's, the reader's memory too. */
-static void on_global(void *arg, const char *name, int line, bool written)
+static void code_on_global(void *arg, const char *name, int line, bool written)
 {
     struct access access = { .line = line, .written = written };
 
@@ -57,7 +57,7 @@ static int l_code_globals(lua_State *L)
     lua_settop(L, 1);
     text = vic_value_text(L);
     lua_pushvalue(L, 1);
-    vic_globals(L, on_global, text);
+    vic_globals(L, code_on_global, text);
     lua_newtable(L);
     while (at < text->size) {
         memcpy(&access, text->data + at, sizeof(access));

@@ -45,7 +45,7 @@ static void disk_free_if_done(struct disk *d)
     free(d);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void disk_on_closed(uv_handle_t *handle)
 {
     struct disk *d = handle->data;
 
@@ -54,7 +54,7 @@ static void on_closed(uv_handle_t *handle)
 }
 
 /* On the loop: the transfer's thread is about to be gone. */
-static void on_ended(uv_async_t *async)
+static void disk_on_ended(uv_async_t *async)
 {
     struct disk *d = async->data;
 
@@ -64,7 +64,7 @@ static void on_ended(uv_async_t *async)
     vic_transfer_free(d->transfer);
     d->transfer = NULL;
     vic_sync_wake_all(d->ended);
-    uv_close((uv_handle_t *)async, on_closed);
+    uv_close((uv_handle_t *)async, disk_on_closed);
 }
 
 /* On the transfer's thread: no Lua, nothing but the wake-up. */
@@ -136,7 +136,7 @@ static int l_disk_transfer(lua_State *L)
     d = vic_alloc(sizeof(*d));
     opts.ended = on_thread_end;
     opts.arg = d;
-    uv_async_init(uv_default_loop(), &d->async, on_ended);
+    uv_async_init(uv_default_loop(), &d->async, disk_on_ended);
     d->async.data = d;
     d->ended = vic_sync_new(0);
     *box = d;
@@ -144,7 +144,7 @@ static int l_disk_transfer(lua_State *L)
     if (d->transfer)
         return 1;
     d->code = -1;
-    uv_close((uv_handle_t *)&d->async, on_closed);
+    uv_close((uv_handle_t *)&d->async, disk_on_closed);
     return vic_fail_error(L, &err);
 }
 

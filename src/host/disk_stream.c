@@ -9,7 +9,7 @@
 
 #define STREAM_TYPE "disk.stream"
 
-static struct vic_stream *check_stream(lua_State *L, int index)
+static struct vic_stream *disk_stream_check(lua_State *L, int index)
 {
     struct vic_stream **box = luaL_checkudata(L, index, STREAM_TYPE);
 
@@ -21,7 +21,7 @@ struct vic_image *vic_stream_test(lua_State *L, int index)
 {
     if (!luaL_testudata(L, index, STREAM_TYPE))
         return NULL;
-    return vic_stream_image(check_stream(L, index));
+    return vic_stream_image(disk_stream_check(L, index));
 }
 
 /*
@@ -87,11 +87,11 @@ static void set_digests(lua_State *L, const struct vic_stream_progress *p)
  *   digests   table    algorithm -> hex, of the stream in the last sound read, or nil
  *   error     err      why the last one failed, or nil
  */
-static int l_stream_progress(lua_State *L)
+static int l_disk_stream_progress(lua_State *L)
 {
     struct vic_stream_progress p;
 
-    vic_stream_progress(check_stream(L, 1), &p);
+    vic_stream_progress(disk_stream_check(L, 1), &p);
     lua_createtable(L, 0, 12);
     set_count(L, "received", p.now.received);
     set_count(L, "position", p.now.position);
@@ -115,7 +115,7 @@ static int l_stream_progress(lua_State *L)
 }
 
 /* stream:close(), __close and __gc: reads under way break off. */
-static int l_stream_close(lua_State *L)
+static int l_disk_stream_close(lua_State *L)
 {
     struct vic_stream **box = luaL_checkudata(L, 1, STREAM_TYPE);
 
@@ -130,10 +130,10 @@ static int l_stream_close(lua_State *L)
 void vic_stream_register(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        { "close", l_stream_close },
-        { "progress", l_stream_progress },
-        { "__close", l_stream_close },
-        { "__gc", l_stream_close },
+        { "close", l_disk_stream_close },
+        { "progress", l_disk_stream_progress },
+        { "__close", l_disk_stream_close },
+        { "__gc", l_disk_stream_close },
         { NULL, NULL },
     };
 

@@ -66,7 +66,7 @@ static int l_env_version(lua_State *L)
 }
 
 /* All of it, or errno. */
-static int write_all(int fd, const char *text, size_t len)
+static int env_write_all(int fd, const char *text, size_t len)
 {
     struct pollfd ready = { .fd = fd, .events = POLLOUT };
 
@@ -89,7 +89,7 @@ static int l_write(lua_State *L, int fd, const char *name)
 {
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
-    int number = write_all(fd, text, len);
+    int number = env_write_all(fd, text, len);
     struct vic_error err;
 
     if (number && number != EPIPE) {

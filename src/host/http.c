@@ -22,12 +22,12 @@ static void call_done(void *arg)
     vic_wait_done(&((struct call *)arg)->wait);
 }
 
-static void call_cancel(struct vic_wait *wait)
+static void http_call_cancel(struct vic_wait *wait)
 {
     vic_request_cancel(((struct call *)wait)->request);
 }
 
-static void call_free(struct vic_wait *wait)
+static void http_call_free(struct vic_wait *wait)
 {
     struct call *call = (struct call *)wait;
 
@@ -36,7 +36,7 @@ static void call_free(struct vic_wait *wait)
     free(call);
 }
 
-static int call_result(lua_State *L, int status, lua_KContext ctx)
+static int http_call_result(lua_State *L, int status, lua_KContext ctx)
 {
     const struct call *call = (const struct call *)ctx;
     const struct vic_answer *answer = vic_request_answer(call->request);
@@ -60,8 +60,8 @@ static int request(lua_State *L, const struct vic_http_pool *pool, int index)
     box = vic_wait_box(L);
     call = vic_alloc(sizeof(*call));
     *box = &call->wait;
-    call->wait.cancel = call_cancel;
-    call->wait.free = call_free;
+    call->wait.cancel = http_call_cancel;
+    call->wait.free = http_call_free;
     if (vic_http_read_headers(L, index, &call->headers, &err) < 0)
         return vic_fail_error(L, &err);
     opts.headers = &call->headers;
@@ -70,7 +70,7 @@ static int request(lua_State *L, const struct vic_http_pool *pool, int index)
     call->request = vic_request_start(pool->multi, &opts, &err);
     if (!call->request)
         return vic_fail_error(L, &err);
-    return vic_wait_for(L, box, call_result);
+    return vic_wait_for(L, box, http_call_result);
 }
 
 /*

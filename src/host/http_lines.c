@@ -69,7 +69,7 @@ static void stream_close(struct stream *stream)
 /* ---- from the request ---- */
 
 /* Anything but a 2xx is an answer like any other, and kept whole. */
-static bool on_head(void *arg)
+static bool lines_on_head(void *arg)
 {
     struct stream *stream = arg;
     int status = vic_request_answer(stream->request)->status;
@@ -93,7 +93,7 @@ static int on_bytes(void *arg, const char *bytes, size_t size, struct vic_error 
     return 0;
 }
 
-static void on_done(void *arg)
+static void lines_on_done(void *arg)
 {
     struct stream *stream = arg;
 
@@ -123,7 +123,7 @@ static void waiting_free(struct vic_wait *wait)
     free(waiting);
 }
 
-static int wait_for(lua_State *L, struct vic_wait **box, lua_KFunction k)
+static int lines_wait_for(lua_State *L, struct vic_wait **box, lua_KFunction k)
 {
     struct waiting *waiting = (struct waiting *)*box;
 
@@ -148,7 +148,7 @@ static struct vic_wait **box_new(lua_State *L, struct stream *stream, bool openi
 
 /* ---- streams in Lua ---- */
 
-static struct stream *check_stream(lua_State *L)
+static struct stream *lines_check_stream(lua_State *L)
 {
     struct stream **box = luaL_checkudata(L, 1, STREAM_TYPE);
 
@@ -157,7 +157,7 @@ static struct stream *check_stream(lua_State *L)
 }
 
 /* Both __close and __gc, and stream:close(). */
-static int l_stream_close(lua_State *L)
+static int l_lines_close(lua_State *L)
 {
     struct stream **box = luaL_checkudata(L, 1, STREAM_TYPE);
     struct stream *stream = *box;
@@ -212,24 +212,24 @@ static int next_result(lua_State *L, int status, lua_KContext ctx)
  * failure come out first. One task reads at a time. Nothing more is read from the
  * network while 256 KiB wait to be taken.
  */
-static int l_stream_next(lua_State *L)
+static int l_lines_next(lua_State *L)
 {
-    struct stream *stream = check_stream(L);
+    struct stream *stream = lines_check_stream(L);
     int n;
 
     if (stream->reading)
         return luaL_error(L, "another task reads this stream");
     n = push_line(L, stream);
-    return n ? n : wait_for(L, box_new(L, stream, false), next_result);
+    return n ? n : lines_wait_for(L, box_new(L, stream, false), next_result);
 }
 
 /*
  * stream:head() -> {status, url, headers, certificate}
  * As in an answer of pool:request.
  */
-static int l_stream_head(lua_State *L)
+static int l_lines_head(lua_State *L)
 {
-    vic_http_push_head(L, vic_request_answer(check_stream(L)->request));
+    vic_http_push_head(L, vic_request_answer(lines_check_stream(L)->request));
     return 1;
 }
 
@@ -310,25 +310,25 @@ int l_pool_lines(lua_State *L)
     opts.headers = &stream->headers;
     opts.unlimited = true;
     opts.arg = stream;
-    opts.done = on_done;
-    opts.on_head = on_head;
+    opts.done = lines_on_done;
+    opts.on_head = lines_on_head;
     opts.on_bytes = on_bytes;
     stream->request = vic_request_start(pool->multi, &opts, &err);
     if (!stream->request)
         return vic_fail_error(L, &err);
     stream->refs++;
-    return wait_for(L, box, open_result);
+    return lines_wait_for(L, box, open_result);
 }
 
 void vic_http_lines_init(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        { "next", l_stream_next },
-        { "head", l_stream_head },
-        { "close", l_stream_close },
-        { "__call", l_stream_next },
-        { "__gc", l_stream_close },
-        { "__close", l_stream_close },
+        { "next", l_lines_next },
+        { "head", l_lines_head },
+        { "close", l_lines_close },
+        { "__call", l_lines_next },
+        { "__gc", l_lines_close },
+        { "__close", l_lines_close },
         { NULL, NULL },
     };
 

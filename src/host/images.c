@@ -17,7 +17,7 @@
 #define SERVER_TYPE "vic.images"
 
 /* Pushes a server that is not started yet. */
-static struct vic_imageserver **push_server(lua_State *L)
+static struct vic_imageserver **imageserver_push(lua_State *L)
 {
     struct vic_imageserver **box = lua_newuserdatauv(L, sizeof(*box), 0);
 
@@ -26,7 +26,7 @@ static struct vic_imageserver **push_server(lua_State *L)
     return box;
 }
 
-static struct vic_imageserver *check_server(lua_State *L)
+static struct vic_imageserver *imageserver_check(lua_State *L)
 {
     struct vic_imageserver **box = luaL_checkudata(L, 1, SERVER_TYPE);
 
@@ -68,7 +68,7 @@ static int l_images_serve(lua_State *L)
     struct vic_error err;
 
     vic_options_read(L, 1, LIST, &opts);
-    box = push_server(L);
+    box = imageserver_push(L);
     *box = vic_imageserver_start(&opts, &err);
     if (!*box)
         return vic_fail_error(L, &err);
@@ -78,9 +78,9 @@ static int l_images_serve(lua_State *L)
 /*
  * server:port() -> integer
  */
-static int l_server_port(lua_State *L)
+static int l_imageserver_port(lua_State *L)
 {
-    lua_pushinteger(L, vic_listen_port(vic_imageserver_socket(check_server(L))));
+    lua_pushinteger(L, vic_listen_port(vic_imageserver_socket(imageserver_check(L))));
     return 1;
 }
 
@@ -88,11 +88,11 @@ static int l_server_port(lua_State *L)
  * server:address() -> string
  * "127.0.0.1:8080" or "[::]:8080": where it listens, as in a URL.
  */
-static int l_server_address(lua_State *L)
+static int l_imageserver_address(lua_State *L)
 {
     char text[VIC_ADDRESS_SIZE];
 
-    vic_listen_address(vic_imageserver_socket(check_server(L)), text);
+    vic_listen_address(vic_imageserver_socket(imageserver_check(L)), text);
     lua_pushstring(L, text);
     return 1;
 }
@@ -107,9 +107,9 @@ static int l_server_address(lua_State *L)
  *   image.size    integer  bytes; the file must have just as many
  *   image.stream  stream or spool of host.disk, in place of both
  */
-static int l_server_publish(lua_State *L)
+static int l_imageserver_publish(lua_State *L)
 {
-    struct vic_imageserver *s = check_server(L);
+    struct vic_imageserver *s = imageserver_check(L);
     const char *path = luaL_checkstring(L, 2);
     lua_Integer size;
 
@@ -136,9 +136,9 @@ static int l_server_publish(lua_State *L)
  * HEAD of `path` answers with that size; a GET waits until something is published there,
  * for opts.wait seconds, and then is 503. What is going out already goes on.
  */
-static int l_server_hold(lua_State *L)
+static int l_imageserver_hold(lua_State *L)
 {
-    struct vic_imageserver *s = check_server(L);
+    struct vic_imageserver *s = imageserver_check(L);
     const char *path = luaL_checkstring(L, 2);
     lua_Integer size = luaL_checkinteger(L, 3);
 
@@ -152,9 +152,9 @@ static int l_server_hold(lua_State *L)
  * server:forget(path)
  * 404 from now on; what is going out already goes on.
  */
-static int l_server_forget(lua_State *L)
+static int l_imageserver_forget(lua_State *L)
 {
-    vic_imageserver_forget(check_server(L), luaL_checkstring(L, 2));
+    vic_imageserver_forget(imageserver_check(L), luaL_checkstring(L, 2));
     return 0;
 }
 
@@ -162,9 +162,9 @@ static int l_server_forget(lua_State *L)
  * server:ready()
  * All routes there are have been published: an unknown path waits no longer.
  */
-static int l_server_ready(lua_State *L)
+static int l_imageserver_ready(lua_State *L)
 {
-    vic_imageserver_ready(check_server(L));
+    vic_imageserver_ready(imageserver_check(L));
     return 0;
 }
 
@@ -175,9 +175,9 @@ static int l_server_ready(lua_State *L)
  *   base  string  "http://HOST:PORT": they are there, every path is redirected (307);
  *                 nil: that is not known, requests wait for opts.wait seconds
  */
-static int l_server_stand_by(lua_State *L)
+static int l_imageserver_stand_by(lua_State *L)
 {
-    struct vic_imageserver *s = check_server(L);
+    struct vic_imageserver *s = imageserver_check(L);
 
     vic_imageserver_stand_by(s, luaL_optstring(L, 2, NULL));
     return 0;
@@ -187,9 +187,9 @@ static int l_server_stand_by(lua_State *L)
  * server:lead()
  * The images are here: they are published from now on, then ready() is called.
  */
-static int l_server_lead(lua_State *L)
+static int l_imageserver_lead(lua_State *L)
 {
-    vic_imageserver_lead(check_server(L));
+    vic_imageserver_lead(imageserver_check(L));
     return 0;
 }
 
@@ -203,11 +203,11 @@ static int l_server_lead(lua_State *L)
  *   sha512      string   of the last full read, in hex; nil while there is none
  *   nil                  the path is not published
  */
-static int l_server_stats(lua_State *L)
+static int l_imageserver_stats(lua_State *L)
 {
     struct vic_imageserver_stats stats;
 
-    if (!vic_imageserver_stats(check_server(L), luaL_checkstring(L, 2), &stats))
+    if (!vic_imageserver_stats(imageserver_check(L), luaL_checkstring(L, 2), &stats))
         return 0;
     lua_createtable(L, 0, 4);
     lua_pushinteger(L, (lua_Integer)stats.requests);
@@ -226,7 +226,7 @@ static int l_server_stats(lua_State *L)
 }
 
 /* server:close(), __close and __gc: connections are cut. */
-static int l_server_close(lua_State *L)
+static int l_imageserver_close(lua_State *L)
 {
     struct vic_imageserver **box = luaL_checkudata(L, 1, SERVER_TYPE);
 
@@ -238,18 +238,18 @@ static int l_server_close(lua_State *L)
 int vic_open_images(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        { "address", l_server_address },
-        { "close", l_server_close },
-        { "forget", l_server_forget },
-        { "hold", l_server_hold },
-        { "lead", l_server_lead },
-        { "port", l_server_port },
-        { "publish", l_server_publish },
-        { "ready", l_server_ready },
-        { "stand_by", l_server_stand_by },
-        { "stats", l_server_stats },
-        { "__close", l_server_close },
-        { "__gc", l_server_close },
+        { "address", l_imageserver_address },
+        { "close", l_imageserver_close },
+        { "forget", l_imageserver_forget },
+        { "hold", l_imageserver_hold },
+        { "lead", l_imageserver_lead },
+        { "port", l_imageserver_port },
+        { "publish", l_imageserver_publish },
+        { "ready", l_imageserver_ready },
+        { "stand_by", l_imageserver_stand_by },
+        { "stats", l_imageserver_stats },
+        { "__close", l_imageserver_close },
+        { "__gc", l_imageserver_close },
         { NULL, NULL },
     };
     static const luaL_Reg functions[] = {

@@ -50,7 +50,7 @@ static void to_json(lua_State *L)
 }
 
 /* What the line itself uses. */
-static void check_name(lua_State *L, const char *name)
+static void log_check_name(lua_State *L, const char *name)
 {
     static const char *const taken[] = { "time", "level", "message", "truncated" };
     size_t i;
@@ -68,7 +68,7 @@ static const struct vic_log_field *push_fields(lua_State *L, size_t *count)
 
     luaL_checkstack(L, (int)*count + 4, "too many fields");
     for (i = 0; i < *count; i++) {
-        check_name(L, keys[i].name);
+        log_check_name(L, keys[i].name);
         fields[i].name = keys[i].name;
         fields[i].name_len = keys[i].len;
         lua_pushlstring(L, keys[i].name, keys[i].len);

@@ -27,7 +27,7 @@ struct server {
 };
 
 /* Pushes a server that is not started yet. */
-static struct server **push_server(lua_State *L)
+static struct server **metrics_server_push(lua_State *L)
 {
     struct server **box = lua_newuserdatauv(L, sizeof(*box), 0);
 
@@ -36,7 +36,7 @@ static struct server **push_server(lua_State *L)
     return box;
 }
 
-static struct server *check_server(lua_State *L)
+static struct server *metrics_server_check(lua_State *L)
 {
     struct server **box = luaL_checkudata(L, 1, SERVER_TYPE);
 
@@ -49,7 +49,7 @@ static void on_tick(uv_timer_t *timer)
     vic_statusserver_tick(((struct server *)timer->data)->status);
 }
 
-static void on_closed(uv_handle_t *timer)
+static void metrics_server_on_closed(uv_handle_t *timer)
 {
     free(timer->data);
 }
@@ -92,7 +92,7 @@ int vic_l_metrics_serve(lua_State *L)
     struct vic_error err;
 
     vic_options_read(L, 1, LIST, &opts);
-    box = push_server(L);
+    box = metrics_server_push(L);
     status = vic_statusserver_start(&opts, &err);
     if (!status)
         return vic_fail_error(L, &err);
@@ -107,9 +107,9 @@ int vic_l_metrics_serve(lua_State *L)
  *   ready   boolean
  *   reason  string   why it is not                               (default "not ready")
  */
-static int l_server_ready(lua_State *L)
+static int l_metrics_server_ready(lua_State *L)
 {
-    struct server *server = check_server(L);
+    struct server *server = metrics_server_check(L);
 
     vic_statusserver_ready(server->status, lua_toboolean(L, 2),
                            luaL_optstring(L, 3, "not ready"));
@@ -119,9 +119,9 @@ static int l_server_ready(lua_State *L)
 /*
  * server:port() -> integer
  */
-static int l_server_port(lua_State *L)
+static int l_metrics_server_port(lua_State *L)
 {
-    lua_pushinteger(L, vic_listen_port(vic_statusserver_socket(check_server(L)->status)));
+    lua_pushinteger(L, vic_listen_port(vic_statusserver_socket(metrics_server_check(L)->status)));
     return 1;
 }
 
@@ -129,17 +129,17 @@ static int l_server_port(lua_State *L)
  * server:address() -> string
  * "127.0.0.1:8081" or "[::]:8081": where it listens, as in a URL.
  */
-static int l_server_address(lua_State *L)
+static int l_metrics_server_address(lua_State *L)
 {
     char text[VIC_ADDRESS_SIZE];
 
-    vic_listen_address(vic_statusserver_socket(check_server(L)->status), text);
+    vic_listen_address(vic_statusserver_socket(metrics_server_check(L)->status), text);
     lua_pushstring(L, text);
     return 1;
 }
 
 /* server:close(), __close and __gc: connections are cut. */
-static int l_server_close(lua_State *L)
+static int l_metrics_server_close(lua_State *L)
 {
     struct server **box = luaL_checkudata(L, 1, SERVER_TYPE);
     struct server *server = *box;
@@ -148,19 +148,19 @@ static int l_server_close(lua_State *L)
     if (!server)
         return 0;
     vic_statusserver_stop(server->status);
-    uv_close((uv_handle_t *)&server->timer, on_closed);
+    uv_close((uv_handle_t *)&server->timer, metrics_server_on_closed);
     return 0;
 }
 
 void vic_metrics_server_init(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        { "address", l_server_address },
-        { "close", l_server_close },
-        { "port", l_server_port },
-        { "ready", l_server_ready },
-        { "__close", l_server_close },
-        { "__gc", l_server_close },
+        { "address", l_metrics_server_address },
+        { "close", l_metrics_server_close },
+        { "port", l_metrics_server_port },
+        { "ready", l_metrics_server_ready },
+        { "__close", l_metrics_server_close },
+        { "__gc", l_metrics_server_close },
         { NULL, NULL },
     };
 

@@ -67,7 +67,7 @@ static void call_answered(void *arg, const char *data, size_t size,
     vic_wait_done(&call->wait);
 }
 
-static void call_cancel(struct vic_wait *wait)
+static void sandbox_call_cancel(struct vic_wait *wait)
 {
     struct call *call = (struct call *)wait;
 
@@ -75,7 +75,7 @@ static void call_cancel(struct vic_wait *wait)
     vic_wait_done(&call->wait);
 }
 
-static void call_free(struct vic_wait *wait)
+static void sandbox_call_free(struct vic_wait *wait)
 {
     struct call *call = (struct call *)wait;
 
@@ -83,7 +83,7 @@ static void call_free(struct vic_wait *wait)
     free(call);
 }
 
-static int call_result(lua_State *L, int status, lua_KContext ctx)
+static int sandbox_call_result(lua_State *L, int status, lua_KContext ctx)
 {
     const struct call *call = (const struct call *)ctx;
 
@@ -121,12 +121,12 @@ static int l_child_call(lua_State *L)
     box = vic_wait_box(L);
     call = vic_alloc(sizeof(*call));
     *box = &call->wait;
-    call->wait.cancel = call_cancel;
-    call->wait.free = call_free;
+    call->wait.cancel = sandbox_call_cancel;
+    call->wait.free = sandbox_call_free;
     call->sandbox = s;
     if (vic_sandbox_ask(s, request, size, deadline, call_answered, call))
         return vic_fail(L, "exit", "its process has ended");
-    return vic_wait_for(L, box, call_result);
+    return vic_wait_for(L, box, sandbox_call_result);
 }
 
 /*

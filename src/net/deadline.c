@@ -8,7 +8,7 @@
  * long been waiting in a socket: they get this long. */
 #define LAST_CHANCE 5
 
-static void on_timer(uv_timer_t *timer);
+static void deadline_on_timer(uv_timer_t *timer);
 
 uint64_t vic_milliseconds(double seconds)
 {
@@ -32,10 +32,10 @@ static void deadline_arm(struct vic_deadline *d)
     if (next == UINT64_MAX)
         uv_timer_stop(&d->timer);
     else
-        uv_timer_start(&d->timer, on_timer, next > now ? next - now : 1, 0);
+        uv_timer_start(&d->timer, deadline_on_timer, next > now ? next - now : 1, 0);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void deadline_on_timer(uv_timer_t *timer)
 {
     struct vic_deadline *d = timer->data;
     uint64_t now = uv_now(timer->loop);
@@ -44,7 +44,7 @@ static void on_timer(uv_timer_t *timer)
         deadline_arm(d);
     } else if (!d->late) {
         d->late = true;
-        uv_timer_start(timer, on_timer, LAST_CHANCE, 0);
+        uv_timer_start(timer, deadline_on_timer, LAST_CHANCE, 0);
     } else {
         d->expired(d->arg, now >= d->end);
     }
@@ -76,7 +76,7 @@ void vic_deadline_watch(struct vic_deadline *d, bool on)
     deadline_arm(d);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void deadline_on_closed(uv_handle_t *handle)
 {
     struct vic_deadline *d = handle->data;
 
@@ -87,5 +87,5 @@ void vic_deadline_close(struct vic_deadline *d, void (*gone)(void *arg))
 {
     d->closed = true;
     d->gone = gone;
-    uv_close((uv_handle_t *)&d->timer, on_closed);
+    uv_close((uv_handle_t *)&d->timer, deadline_on_closed);
 }

@@ -36,7 +36,7 @@ struct vic_drips {
 };
 
 /* Under the lock. False: it was none of those who wait. */
-static bool delist(struct drip *d)
+static bool drip_delist(struct drip *d)
 {
     if (!d->link)
         return false;
@@ -48,9 +48,9 @@ static bool delist(struct drip *d)
 }
 
 /* Under the lock: who reads looks again. */
-static void wake(struct drip *d)
+static void drip_wake(struct drip *d)
 {
-    if (delist(d))
+    if (drip_delist(d))
         d->waiter.wake(d->waiter.arg);
 }
 
@@ -64,7 +64,7 @@ static void tick(struct vic_drips *drips)
         if (d->count == 0)
             continue;
         d->due = true;
-        wake(d);
+        drip_wake(d);
     }
 }
 
@@ -108,12 +108,12 @@ static void on_wake(void *arg)
 
     pthread_mutex_lock(&d->drips->lock);
     d->starved = false;
-    wake(d);
+    drip_wake(d);
     pthread_mutex_unlock(&d->drips->lock);
 }
 
 /* The image has nothing for now. True: who reads waits; false: look again, or `due`. */
-static bool must_wait(struct drip *d)
+static bool drip_must_wait(struct drip *d)
 {
     struct vic_drips *drips = d->drips;
     bool waits;
@@ -200,7 +200,7 @@ static ssize_t drip_read(struct vic_image_reader *reader, void *buffer, size_t m
                 return n;
         } else if (d->count && take_due(d)) {
             return let_go(d, buffer, 1);
-        } else if (must_wait(d)) {
+        } else if (drip_must_wait(d)) {
             return 0;
         }
     }
@@ -214,7 +214,7 @@ bool vic_drip_has_begun(struct vic_image_reader *reader)
         ssize_t n;
 
         if (is_starved(d)) {
-            if (must_wait(d))
+            if (drip_must_wait(d))
                 return false;
             continue;
         }
@@ -239,7 +239,7 @@ static void drip_close(struct vic_image_reader *reader)
     struct drip *d = (struct drip *)reader;
 
     pthread_mutex_lock(&d->drips->lock);
-    delist(d);
+    drip_delist(d);
     pthread_mutex_unlock(&d->drips->lock);
     d->inner->close(d->inner);
     free(d);

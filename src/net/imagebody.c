@@ -53,7 +53,7 @@ static void add_up(struct body *body, uint64_t position, const char *data, size_
         snprintf(body->sha512 + 2 * (size_t)i, 3, "%02x", sum[i]);
 }
 
-static ssize_t on_read(void *cls, uint64_t position, char *buffer, size_t max)
+static ssize_t imagebody_on_read(void *cls, uint64_t position, char *buffer, size_t max)
 {
     struct body *body = cls;
     ssize_t n;
@@ -112,7 +112,7 @@ static struct MHD_Response *body_response(struct body *body,
         body->sum = EVP_MD_CTX_new();
         EVP_DigestInit_ex(body->sum, EVP_sha512(), NULL);
     }
-    return MHD_create_response_from_callback(wanted->length, BLOCK, on_read, body,
+    return MHD_create_response_from_callback(wanted->length, BLOCK, imagebody_on_read, body,
                                              on_free);
 }
 

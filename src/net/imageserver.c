@@ -2,7 +2,7 @@
  * imageserver: the HTTP of it, by libmicrohttpd's threads.
  *
  * A request that has to wait is suspended, and resumed by net/routes; libmicrohttpd then
- * calls on_request() again, as if it were new.
+ * calls imageserver_on_request() again, as if it were new.
  */
 #include "imageserver.h"
 
@@ -97,7 +97,7 @@ static void imageserver_resume(void *connection)
 }
 
 /* What the log calls it. */
-static const char *name_of(const struct vic_route *route)
+static const char *imageserver_name_of(const struct vic_route *route)
 {
     const char *last = strrchr(route->path, '/');
 
@@ -145,7 +145,7 @@ static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
     else
         vic_reading_close(reading);
     if (!response) {
-        vic_log(VIC_LOG_WARN, "image server: %s: %s", name_of(x->route), strerror(errno));
+        vic_log(VIC_LOG_WARN, "image server: %s: %s", imageserver_name_of(x->route), strerror(errno));
         return send_status(s, x->waiter.connection, MHD_HTTP_SERVICE_UNAVAILABLE);
     }
     x->status = body.status;
@@ -155,7 +155,7 @@ static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
     return send_begun(s, x);
 }
 
-static enum MHD_Result answer(struct vic_imageserver *s, struct exchange *x,
+static enum MHD_Result imageserver_answer(struct vic_imageserver *s, struct exchange *x,
                               const char *path)
 {
     struct MHD_Response *elsewhere;
@@ -177,7 +177,7 @@ static enum MHD_Result answer(struct vic_imageserver *s, struct exchange *x,
     }
 }
 
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
+static enum MHD_Result imageserver_on_request(void *cls, struct MHD_Connection *connection,
                                   const char *url, const char *method,
                                   const char *version, const char *upload,
                                   size_t *upload_size, void **state)
@@ -199,7 +199,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
         *upload_size = 0;
         return MHD_YES;
     }
-    return answer(s, x, url);
+    return imageserver_answer(s, x, url);
 }
 
 /* The answer has gone out, or has broken off. */
@@ -215,7 +215,7 @@ static struct vic_route_stats count(struct vic_imageserver *s, const struct exch
     if (x->waiter.head)
         return done;
     vic_log(whole ? VIC_LOG_INFO : VIC_LOG_DEBUG,
-            "image server: %s: %" PRIu64 " of %" PRIu64 " bytes %s", name_of(x->route),
+            "image server: %s: %" PRIu64 " of %" PRIu64 " bytes %s", imageserver_name_of(x->route),
             x->length, x->route->size, complete ? "sent" : "broken off");
     if (complete) {
         done.bytes = x->length;
@@ -264,7 +264,7 @@ static struct MHD_Daemon *start_daemon(struct vic_imageserver *s,
     /* The connections are shared out among the threads, one each at least. */
     return MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-        on_request, s, MHD_OPTION_LISTEN_SOCKET, s->socket, MHD_OPTION_THREAD_POOL_SIZE,
+        imageserver_on_request, s, MHD_OPTION_LISTEN_SOCKET, s->socket, MHD_OPTION_THREAD_POOL_SIZE,
         most < THREADS ? most : (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT, most,
         MHD_OPTION_CONNECTION_TIMEOUT, idle, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
         MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_END);

@@ -103,7 +103,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     multi_reap(watch->multi);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void multi_on_timer(uv_timer_t *timer)
 {
     struct vic_multi *multi = timer->data;
     int running;
@@ -161,7 +161,7 @@ static int on_socket(CURL *easy, curl_socket_t socket, int what, void *arg, void
 
 /* curl wants to be called in `ms`. Not in 0: a timer that is due at once is run
  * again within the same turn of the loop, and a fast server could keep it there. */
-static int on_timeout(CURLM *curl, long ms, void *arg)
+static int multi_on_timeout(CURLM *curl, long ms, void *arg)
 {
     struct vic_multi *multi = arg;
 
@@ -169,7 +169,7 @@ static int on_timeout(CURLM *curl, long ms, void *arg)
     if (ms < 0)
         uv_timer_stop(&multi->timer);
     else
-        uv_timer_start(&multi->timer, on_timer, ms ? (uint64_t)ms : 1, 0);
+        uv_timer_start(&multi->timer, multi_on_timer, ms ? (uint64_t)ms : 1, 0);
     return 0;
 }
 
@@ -214,7 +214,7 @@ struct vic_multi *vic_multi_new(uv_loop_t *loop, const struct vic_multi_opts *op
 
     curl_multi_setopt(curl, CURLMOPT_SOCKETFUNCTION, on_socket);
     curl_multi_setopt(curl, CURLMOPT_SOCKETDATA, multi);
-    curl_multi_setopt(curl, CURLMOPT_TIMERFUNCTION, on_timeout);
+    curl_multi_setopt(curl, CURLMOPT_TIMERFUNCTION, multi_on_timeout);
     curl_multi_setopt(curl, CURLMOPT_TIMERDATA, multi);
     curl_multi_setopt(curl, CURLMOPT_MAXCONNECTS, (long)multi->max_active);
     if (opts->cookies) {

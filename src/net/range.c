@@ -6,7 +6,7 @@
 
 /* Digits at *p; false: none. More than 64 bits hold is as much as they hold: it is
  * beyond the end of anything. */
-static bool read_number(const char **p, uint64_t *n)
+static bool range_read_number(const char **p, uint64_t *n)
 {
     const char *start = *p;
 
@@ -24,7 +24,7 @@ static enum vic_range_kind read_suffix(const char *p, uint64_t size, uint64_t *f
 {
     uint64_t n;
 
-    if (!read_number(&p, &n) || *p != '\0')
+    if (!range_read_number(&p, &n) || *p != '\0')
         return VIC_RANGE_WHOLE;
     if (n == 0 || size == 0)
         return VIC_RANGE_UNSATISFIABLE;
@@ -44,9 +44,9 @@ enum vic_range_kind vic_range_parse(const char *value, uint64_t size, uint64_t *
     p += 6;
     if (*p == '-')
         return read_suffix(p + 1, size, first, length);
-    if (!read_number(&p, &from) || *p++ != '-')
+    if (!range_read_number(&p, &from) || *p++ != '-')
         return VIC_RANGE_WHOLE;
-    if (*p != '\0' && (!read_number(&p, &to) || *p != '\0' || to < from))
+    if (*p != '\0' && (!range_read_number(&p, &to) || *p != '\0' || to < from))
         return VIC_RANGE_WHOLE;
     if (from >= size)
         return VIC_RANGE_UNSATISFIABLE;

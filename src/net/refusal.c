@@ -93,7 +93,7 @@ static int note(int ok, X509_STORE_CTX *ctx)
 }
 
 /* Verifies once more, by the same rules, past the first flaw. */
-static void look(X509_STORE_CTX *refused, X509_STORE *store, struct found *found)
+static void refusal_look(X509_STORE_CTX *refused, X509_STORE *store, struct found *found)
 {
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 
@@ -321,7 +321,7 @@ void vic_refusal_certificate(const struct vic_refusal *refusal, X509_STORE_CTX *
     enum flaw first = flaw_of(error);
     int flaw;
 
-    look(ctx, X509_STORE_CTX_get0_store(ctx), &found);
+    refusal_look(ctx, X509_STORE_CTX_get0_store(ctx), &found);
     if (!found.error[first]) {
         found.error[first] = error;
         found.cert[first] = cert;

@@ -148,7 +148,7 @@ static bool will_redirect(const struct vic_request *r)
     return r->opts.follow && vic_answer_location(&r->answer);
 }
 
-static size_t on_header(char *line, size_t one, size_t size, void *arg)
+static size_t request_on_header(char *line, size_t one, size_t size, void *arg)
 {
     struct vic_request *r = arg;
     bool was_complete = r->answer.complete;
@@ -167,7 +167,7 @@ static size_t on_header(char *line, size_t one, size_t size, void *arg)
     return size;
 }
 
-static size_t on_write(char *bytes, size_t one, size_t size, void *arg)
+static size_t request_on_write(char *bytes, size_t one, size_t size, void *arg)
 {
     struct vic_request *r = arg;
     struct vic_error err;
@@ -191,7 +191,7 @@ static size_t on_write(char *bytes, size_t one, size_t size, void *arg)
     return size;
 }
 
-static size_t on_read(char *buffer, size_t one, size_t size, void *arg)
+static size_t request_on_read(char *buffer, size_t one, size_t size, void *arg)
 {
     struct vic_request *r = arg;
     size_t left = r->ask.body_size - r->sent;
@@ -221,7 +221,7 @@ static void hop_body(struct vic_request *r, CURL *easy)
     r->sent = 0;
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->ask.body_size);
-    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, request_on_read);
     curl_easy_setopt(easy, CURLOPT_READDATA, r);
     curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
     curl_easy_setopt(easy, CURLOPT_SEEKDATA, r);
@@ -232,9 +232,9 @@ static void hop_callbacks(struct vic_request *r, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, r->curl_error);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, r);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, request_on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, r);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, request_on_write);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, r);
 }
 

@@ -37,7 +37,7 @@ static int compare(const void *a, const void *b)
 }
 
 /* Under the lock. */
-static struct node *find(const struct vic_routes *routes, const char *path)
+static struct node *routes_find(const struct vic_routes *routes, const char *path)
 {
     struct node key = { .route.path = path };
     struct node **found = tfind(&key, &routes->root, compare);
@@ -84,23 +84,23 @@ static void drop(struct vic_routes *routes, struct node *n)
 }
 
 /* Under the lock: is there anything to wait for? */
-static bool must_wait(const struct vic_routes *routes, const struct vic_route_waiter *w,
+static bool routes_must_wait(const struct vic_routes *routes, const struct vic_route_waiter *w,
                       const char *path)
 {
-    const struct node *n = find(routes, path);
+    const struct node *n = routes_find(routes, path);
 
     return n ? is_held(n) && !w->head : !routes->complete;
 }
 
 /* Under the lock: resumes those for whom waiting has ended. */
-static void wake(struct vic_routes *routes)
+static void routes_wake(struct vic_routes *routes)
 {
     struct vic_route_waiter **p = &routes->waiting;
     double time = vic_now();
     struct vic_route_waiter *w;
 
     while ((w = *p)) {
-        if (!routes->stop && time < w->deadline && must_wait(routes, w, w->path)) {
+        if (!routes->stop && time < w->deadline && routes_must_wait(routes, w, w->path)) {
             p = &w->next;
             continue;
         }
@@ -137,7 +137,7 @@ static void *run_waker(void *arg)
             pthread_cond_timedwait(&routes->changed, &routes->lock, &until);
         else
             pthread_cond_wait(&routes->changed, &routes->lock);
-        wake(routes);
+        routes_wake(routes);
     }
     pthread_mutex_unlock(&routes->lock);
     return NULL;
@@ -158,7 +158,7 @@ void vic_routes_stop(struct vic_routes *routes)
 {
     pthread_mutex_lock(&routes->lock);
     routes->stop = true;
-    wake(routes);
+    routes_wake(routes);
     pthread_cond_signal(&routes->changed);
     pthread_mutex_unlock(&routes->lock);
     pthread_join(routes->waker, NULL);
@@ -183,11 +183,11 @@ void vic_routes_put(struct vic_routes *routes, const struct vic_route *route)
     struct node *n;
 
     pthread_mutex_lock(&routes->lock);
-    n = find(routes, route->path);
+    n = routes_find(routes, route->path);
     if (!n || !is_same(&n->route, route)) {
         drop(routes, n);
         tsearch(node_new(route), &routes->root, compare);
-        wake(routes);
+        routes_wake(routes);
     }
     pthread_mutex_unlock(&routes->lock);
 }
@@ -200,7 +200,7 @@ void vic_routes_hold(struct vic_routes *routes, const char *path, uint64_t size)
 void vic_routes_remove(struct vic_routes *routes, const char *path)
 {
     pthread_mutex_lock(&routes->lock);
-    drop(routes, find(routes, path));
+    drop(routes, routes_find(routes, path));
     pthread_mutex_unlock(&routes->lock);
 }
 
@@ -225,12 +225,12 @@ void vic_routes_complete(struct vic_routes *routes)
 {
     pthread_mutex_lock(&routes->lock);
     routes->complete = true;
-    wake(routes);
+    routes_wake(routes);
     pthread_mutex_unlock(&routes->lock);
 }
 
 /* Under the lock. Something may come that answers it. */
-static enum vic_routes_answer wait_for(struct vic_routes *routes,
+static enum vic_routes_answer routes_wait_for(struct vic_routes *routes,
                                        struct vic_route_waiter *w, const char *path)
 {
     if (w->deadline == 0)
@@ -252,9 +252,9 @@ enum vic_routes_answer vic_routes_ask(struct vic_routes *routes, struct vic_rout
     struct node *n;
 
     pthread_mutex_lock(&routes->lock);
-    n = find(routes, path);
-    if (must_wait(routes, w, path)) {
-        answer = wait_for(routes, w, path);
+    n = routes_find(routes, path);
+    if (routes_must_wait(routes, w, path)) {
+        answer = routes_wait_for(routes, w, path);
     } else if (n) {
         n->refs++;
         n->stats.active++;
@@ -288,7 +288,7 @@ bool vic_routes_stats(struct vic_routes *routes, const char *path,
     const struct node *n;
 
     pthread_mutex_lock(&routes->lock);
-    n = find(routes, path);
+    n = routes_find(routes, path);
     if (n)
         *stats = n->stats;
     pthread_mutex_unlock(&routes->lock);

@@ -31,7 +31,7 @@ struct vic_statusserver {
 };
 
 /* Takes the text. */
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status,
+static enum MHD_Result statusserver_answer(struct MHD_Connection *connection, unsigned status,
                               struct vic_text *text)
 {
     struct MHD_Response *response =
@@ -75,7 +75,7 @@ static unsigned readyz(struct vic_statusserver *s, struct vic_text *text)
     return status;
 }
 
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
+static enum MHD_Result statusserver_on_request(void *cls, struct MHD_Connection *connection,
                                   const char *url, const char *method,
                                   const char *version, const char *upload,
                                   size_t *upload_size, void **state)
@@ -88,7 +88,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
     (void)version, (void)upload;
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
         vic_text_puts(&text, "only GET and HEAD\n");
-        return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, &text);
+        return statusserver_answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, &text);
     }
     if (!*state || *upload_size > 0) { /* libmicrohttpd wants answers after the body */
         *state = &begun;
@@ -105,7 +105,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
         vic_text_puts(&text, "there are /healthz, /readyz and /metrics\n");
         status = MHD_HTTP_NOT_FOUND;
     }
-    return answer(connection, status, &text);
+    return statusserver_answer(connection, status, &text);
 }
 
 static void fini(struct vic_statusserver *s)
@@ -130,7 +130,7 @@ struct vic_statusserver *vic_statusserver_start(const struct vic_statusserver_op
     pthread_mutex_init(&s->lock, NULL);
     vic_statusserver_tick(s);
     s->daemon =
-        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, s,
+        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, statusserver_on_request, s,
                          MHD_OPTION_LISTEN_SOCKET, socket, MHD_OPTION_CONNECTION_LIMIT,
                          (unsigned)MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
                          (unsigned)IDLE_TIMEOUT, MHD_OPTION_END);

@@ -46,7 +46,7 @@ bool vic_confine_asked(int argc, char **argv)
     return argc > FIRST && strcmp(argv[1], FLAG) == 0;
 }
 
-static bool limit(int resource, rlim_t most)
+static bool confine_limit(int resource, rlim_t most)
 {
     struct rlimit value = { .rlim_cur = most, .rlim_max = most };
 
@@ -60,14 +60,14 @@ static bool limit_to(int resource, const char *text)
 
     if (!*text || *end)
         return false;
-    return most == 0 || limit(resource, most);
+    return most == 0 || confine_limit(resource, most);
 }
 
-static bool limit_resources(char **argv)
+static bool confine_limit_resources(char **argv)
 {
     return limit_to(RLIMIT_AS, argv[2]) && limit_to(RLIMIT_CPU, argv[3]) &&
-           limit_to(RLIMIT_FSIZE, argv[4]) && limit(RLIMIT_CORE, 0) &&
-           limit(RLIMIT_NOFILE, MAX_OPEN);
+           limit_to(RLIMIT_FSIZE, argv[4]) && confine_limit(RLIMIT_CORE, 0) &&
+           confine_limit(RLIMIT_NOFILE, MAX_OPEN);
 }
 
 static int refuse_calls(scmp_filter_ctx filter)
@@ -94,7 +94,7 @@ static int refuse_calls(scmp_filter_ctx filter)
 }
 
 /* Where the kernel has no seccomp, the limits alone must do. */
-static void filter_calls(void)
+static void confine_filter_calls(void)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
 
@@ -112,8 +112,8 @@ int vic_confine_run(int argc, char **argv)
     (void)argc;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    filter_calls();
-    if (!limit_resources(argv)) {
+    confine_filter_calls();
+    if (!confine_limit_resources(argv)) {
         perror("limits");
         return EXIT_FAILURE;
     }

@@ -74,7 +74,7 @@ static size_t read_size(struct scan *s)
     return value;
 }
 
-static struct name read_string(struct scan *s)
+static struct name globals_read_string(struct scan *s)
 {
     size_t size = read_size(s);
     struct name name = { NULL, 0 };
@@ -107,7 +107,7 @@ static void read_constants(struct scan *s, struct function *f)
 
         f->constants[i] = (struct name){ NULL, 0 };
         if ((type & 0x0f) == LUA_TSTRING)
-            f->constants[i] = read_string(s);
+            f->constants[i] = globals_read_string(s);
         else if ((type & 0x0f) == LUA_TNUMBER)
             skip(s, 8);
     }
@@ -184,14 +184,14 @@ static void read_debug(struct scan *s, struct function *f)
     f->lines = (const signed char *)skip(s, f->line_count);
     absolute = read_absolute(s);
     for (count = read_size(s); count > 0 && !s->broken; count--) {
-        read_string(s);
+        globals_read_string(s);
         read_size(s);
         read_size(s);
     }
     f->upvalue_count = read_size(s);
     f->upvalues = names_new(s, f->upvalue_count);
     for (i = 0; i < f->upvalue_count && !s->broken; i++)
-        f->upvalues[i] = read_string(s);
+        f->upvalues[i] = globals_read_string(s);
     if (!s->broken)
         scan_code(s, f, absolute);
 }
@@ -204,7 +204,7 @@ static void read_function(struct scan *s)
     size_t count;
 
     luaL_checkstack(s->L, 8, "scanning globals");
-    read_string(s); /* source */
+    globals_read_string(s); /* source */
     f.line = (long)read_size(s);
     read_size(s); /* last line */
     skip(s, 3);   /* parameters, vararg, stack */

@@ -40,10 +40,10 @@ struct call {
     unsigned globals;
 };
 
-static double hook_deadline; /* by processor_time() */
+static double hook_deadline; /* by sandbox_child_processor_time() */
 
 /* Seconds of a processor that this process has had. */
-static double processor_time(void)
+static double sandbox_child_processor_time(void)
 {
     struct timespec at;
 
@@ -61,7 +61,7 @@ static void result_key(struct call *call, const char *key)
 }
 
 /* Adds an access to a global that there is not, or that is written. */
-static void on_global(void *arg, const char *name, int line, bool written)
+static void sandbox_child_on_global(void *arg, const char *name, int line, bool written)
 {
     struct call *call = arg;
     struct vic_text *out = &call->value;
@@ -91,7 +91,7 @@ static void run_chunk(lua_State *L, struct call *call)
         lua_error(L);
     if (lua_getfield(L, 1, "hook") == LUA_TNIL) {
         lua_pushvalue(L, -2);
-        vic_globals(L, on_global, call);
+        vic_globals(L, sandbox_child_on_global, call);
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
@@ -173,14 +173,14 @@ static int l_request(lua_State *L)
 static void on_count(lua_State *L, lua_Debug *at)
 {
     (void)at;
-    if (processor_time() > hook_deadline)
+    if (sandbox_child_processor_time() > hook_deadline)
         luaL_error(L, "has not ended in time");
 }
 
 static void set_deadline(lua_State *L)
 {
     lua_getfield(L, 1, "deadline");
-    hook_deadline = processor_time() + SOFT * luaL_checknumber(L, -1);
+    hook_deadline = sandbox_child_processor_time() + SOFT * luaL_checknumber(L, -1);
     lua_pop(L, 1);
     lua_sethook(L, on_count, LUA_MASKCOUNT, HOOK_EVERY);
 }
@@ -277,7 +277,7 @@ static void call_run(struct call *call)
     lua_close(L);
 }
 
-static bool read_all(void *data, size_t size)
+static bool sandbox_child_read_all(void *data, size_t size)
 {
     char *at = data;
 
@@ -294,7 +294,7 @@ static bool read_all(void *data, size_t size)
     return true;
 }
 
-static bool write_all(const void *data, size_t size)
+static bool sandbox_child_write_all(const void *data, size_t size)
 {
     const char *at = data;
 
@@ -327,7 +327,7 @@ static bool frame_write(const struct vic_text *members, const struct vic_text *l
     vic_text_char(&frame, '}');
     size = (uint32_t)frame.size - 4;
     memcpy(frame.data, &size, sizeof(size)); /* little endian on all we run on */
-    sound = write_all(frame.data, frame.size);
+    sound = sandbox_child_write_all(frame.data, frame.size);
     vic_text_fini(&frame);
     return sound;
 }
@@ -340,10 +340,10 @@ static bool serve_one(void)
     char *request;
     bool sound = false;
 
-    if (!read_all(&size, sizeof(size)) || size > VIC_SANDBOX_FRAME)
+    if (!sandbox_child_read_all(&size, sizeof(size)) || size > VIC_SANDBOX_FRAME)
         return false;
     request = vic_alloc(size);
-    if (read_all(request, size)) {
+    if (sandbox_child_read_all(request, size)) {
         call.request = request;
         call.size = size;
         call_run(&call);

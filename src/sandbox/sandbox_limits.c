@@ -18,7 +18,7 @@
 #define SANITIZED 0
 #endif
 
-static void limit(int resource, rlim_t most)
+static void sandbox_limit_one(int resource, rlim_t most)
 {
     struct rlimit value = { .rlim_cur = most, .rlim_max = most };
 
@@ -39,17 +39,17 @@ static size_t address_space(void)
     return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static void limit_resources(size_t memory)
+static void sandbox_limit_resources(size_t memory)
 {
     size_t now = address_space();
 
     if (!SANITIZED && now > 0)
-        limit(RLIMIT_AS, now + memory);
-    limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_FSIZE, 0);
-    limit(RLIMIT_MEMLOCK, 0);
-    limit(RLIMIT_NOFILE, 0);
-    limit(RLIMIT_NPROC, 0);
+        sandbox_limit_one(RLIMIT_AS, now + memory);
+    sandbox_limit_one(RLIMIT_CORE, 0);
+    sandbox_limit_one(RLIMIT_FSIZE, 0);
+    sandbox_limit_one(RLIMIT_MEMLOCK, 0);
+    sandbox_limit_one(RLIMIT_NOFILE, 0);
+    sandbox_limit_one(RLIMIT_NPROC, 0);
 }
 
 /* What malloc, reading, writing and ending need. All else ends the process. */
@@ -79,7 +79,7 @@ static int allow_calls(scmp_filter_ctx filter)
     return problem;
 }
 
-static bool filter_calls(void)
+static bool sandbox_filter_calls(void)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     bool loaded;
@@ -95,7 +95,7 @@ bool vic_sandbox_limit(size_t memory)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    limit_resources(memory);
+    sandbox_limit_resources(memory);
     close_range(SANITIZED ? STDERR_FILENO + 1 : STDERR_FILENO, ~0U, 0);
-    return SANITIZED || filter_calls();
+    return SANITIZED || sandbox_filter_calls();
 }

@@ -50,7 +50,7 @@ static void sandbox_free(struct vic_sandbox *s)
     free(s);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void sandbox_on_closed(uv_handle_t *handle)
 {
     struct vic_sandbox *s = handle->data;
 
@@ -58,10 +58,10 @@ static void on_closed(uv_handle_t *handle)
         sandbox_free(s);
 }
 
-static void handle_close(void *handle)
+static void sandbox_handle_close(void *handle)
 {
     if (!uv_is_closing(handle))
-        uv_close(handle, on_closed);
+        uv_close(handle, sandbox_on_closed);
 }
 
 /* The pipes go when the process has been waited for, so that no zombie is left. */
@@ -72,7 +72,7 @@ static void sandbox_kill(struct vic_sandbox *s)
         uv_process_kill(&s->process, SIGKILL);
 }
 
-static void answer(struct vic_sandbox *s, const char *data, size_t size,
+static void sandbox_answer(struct vic_sandbox *s, const char *data, size_t size,
                    const struct vic_error *err)
 {
     vic_sandbox_answer *done = s->done;
@@ -82,15 +82,15 @@ static void answer(struct vic_sandbox *s, const char *data, size_t size,
     done(s->arg, data, size, err);
 }
 
-static void fail(struct vic_sandbox *s, const struct vic_error *err)
+static void sandbox_fail(struct vic_sandbox *s, const struct vic_error *err)
 {
     sandbox_kill(s);
     if (s->done)
-        answer(s, NULL, 0, err);
+        sandbox_answer(s, NULL, 0, err);
 }
 
 /* Seconds of a processor that it has had. */
-static double processor_time(const struct vic_sandbox *s)
+static double sandbox_processor_time(const struct vic_sandbox *s)
 {
     struct timespec at = { 0, 0 };
     clockid_t clock;
@@ -107,7 +107,7 @@ static void timer_set(struct vic_sandbox *s, double seconds);
 static void on_deadline(uv_timer_t *timer)
 {
     struct vic_sandbox *s = timer->data;
-    double left = s->deadline - (processor_time(s) - s->had);
+    double left = s->deadline - (sandbox_processor_time(s) - s->had);
     struct vic_error err;
 
     if (left > 0 && uv_now(timer->loop) < s->gives_up) {
@@ -120,7 +120,7 @@ static void on_deadline(uv_timer_t *timer)
                       s->deadline - left);
     else
         vic_error_set(&err, VIC_TIMEOUT, "it has not ended within %g s", s->deadline);
-    fail(s, &err);
+    sandbox_fail(s, &err);
 }
 
 static void timer_set(struct vic_sandbox *s, double seconds)
@@ -128,7 +128,7 @@ static void timer_set(struct vic_sandbox *s, double seconds)
     uv_timer_start(&s->timer, on_deadline, (uint64_t)(seconds * 1000), 0);
 }
 
-static void on_ended(uv_process_t *process, int64_t status, int signal)
+static void sandbox_on_ended(uv_process_t *process, int64_t status, int signal)
 {
     struct vic_sandbox *s = process->data;
     struct vic_error err;
@@ -138,14 +138,14 @@ static void on_ended(uv_process_t *process, int64_t status, int signal)
         vic_error_set(&err, VIC_EXIT, "its process was ended by signal %d", signal);
     else
         vic_error_set(&err, VIC_EXIT, "its process has ended, exit code %d", (int)status);
-    fail(s, &err);
-    handle_close(process);
-    handle_close(&s->in);
-    handle_close(&s->out);
-    handle_close(&s->timer);
+    sandbox_fail(s, &err);
+    sandbox_handle_close(process);
+    sandbox_handle_close(&s->in);
+    sandbox_handle_close(&s->out);
+    sandbox_handle_close(&s->timer);
 }
 
-static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
+static void sandbox_on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
 {
     struct vic_sandbox *s = handle->data;
 
@@ -174,10 +174,10 @@ static void frame_take(struct vic_sandbox *s, const char *data, size_t size)
     if (!s->greeted) {
         greeting_take(s, data, size);
     } else if (s->done) {
-        answer(s, data, size, NULL);
+        sandbox_answer(s, data, size, NULL);
     } else {
         vic_error_set(&err, VIC_FORMAT, "an answer that nobody asked for");
-        fail(s, &err);
+        sandbox_fail(s, &err);
     }
 }
 
@@ -190,7 +190,7 @@ static void frames_take(struct vic_sandbox *s)
         memcpy(&size, s->input.data, SIZE);
         if (size > 2 * VIC_SANDBOX_FRAME) {
             vic_error_set(&err, VIC_FORMAT, "an answer of %u bytes", size);
-            fail(s, &err);
+            sandbox_fail(s, &err);
             return;
         }
         if (s->input.size < SIZE + size)
@@ -201,7 +201,7 @@ static void frames_take(struct vic_sandbox *s)
     }
 }
 
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+static void sandbox_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct vic_sandbox *s = stream->data;
 
@@ -214,7 +214,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 }
 
 /* A failure to write shows as the end of the process. */
-static void on_written(uv_write_t *write, int status)
+static void sandbox_on_written(uv_write_t *write, int status)
 {
     struct vic_sandbox *s = write->data;
 
@@ -223,7 +223,7 @@ static void on_written(uv_write_t *write, int status)
         sandbox_kill(s);
 }
 
-static void handles_init(struct vic_sandbox *s)
+static void sandbox_handles_init(struct vic_sandbox *s)
 {
     uv_loop_t *loop = uv_default_loop();
 
@@ -246,7 +246,7 @@ static int sandbox_spawn(struct vic_sandbox *s)
         { .flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO },
     };
     uv_process_options_t options = {
-        .exit_cb = on_ended,
+        .exit_cb = sandbox_on_ended,
         .file = "/proc/self/exe",
         .args = argv,
         .env = env,
@@ -265,20 +265,20 @@ struct vic_sandbox *vic_sandbox_start(struct vic_error *err)
     struct vic_sandbox *s = vic_alloc(sizeof(*s));
     int problem;
 
-    handles_init(s);
+    sandbox_handles_init(s);
     problem = sandbox_spawn(s);
     if (problem < 0) {
         s->ended = true;
-        handle_close(&s->process);
-        handle_close(&s->in);
-        handle_close(&s->out);
-        handle_close(&s->timer);
+        sandbox_handle_close(&s->process);
+        sandbox_handle_close(&s->in);
+        sandbox_handle_close(&s->out);
+        sandbox_handle_close(&s->timer);
         vic_sandbox_release(s);
         vic_error_errno(err, -problem, "the sandbox cannot be started");
         return NULL;
     }
     s->usable = true;
-    uv_read_start((uv_stream_t *)&s->out, on_alloc, on_read);
+    uv_read_start((uv_stream_t *)&s->out, sandbox_on_alloc, sandbox_on_read);
     return s;
 }
 
@@ -292,7 +292,7 @@ static int request_send(struct vic_sandbox *s, const char *request, size_t size)
     memcpy(s->request, &length, SIZE);
     memcpy(s->request + SIZE, request, size);
     buf = uv_buf_init(s->request, (unsigned)(SIZE + size));
-    return uv_write(&s->write, (uv_stream_t *)&s->in, &buf, 1, on_written);
+    return uv_write(&s->write, (uv_stream_t *)&s->in, &buf, 1, sandbox_on_written);
 }
 
 int vic_sandbox_ask(struct vic_sandbox *s, const char *request, size_t size,
@@ -306,7 +306,7 @@ int vic_sandbox_ask(struct vic_sandbox *s, const char *request, size_t size,
     }
     s->writing = true;
     s->deadline = deadline;
-    s->had = processor_time(s);
+    s->had = sandbox_processor_time(s);
     s->done = done;
     s->arg = arg;
     uv_update_time(s->timer.loop);

@@ -16,7 +16,7 @@ static void wrong(lua_State *L, const char *name, const char *expected)
                luaL_typename(L, -1));
 }
 
-static lua_Integer read_integer(lua_State *L, const char *name)
+static lua_Integer options_read_integer(lua_State *L, const char *name)
 {
     int is_integer;
     lua_Integer value = lua_tointegerx(L, -1, &is_integer);
@@ -37,7 +37,7 @@ static struct vic_bytes read_bytes(lua_State *L, const char *name)
     return bytes;
 }
 
-static const char *read_string(lua_State *L, const char *name)
+static const char *options_read_string(lua_State *L, const char *name)
 {
     struct vic_bytes bytes = read_bytes(L, name);
 
@@ -60,7 +60,7 @@ static void read_one(lua_State *L, const struct vic_option *option, void *field)
 {
     switch (option->type) {
     case VIC_OPTION_STRING:
-        *(const char **)field = read_string(L, option->name);
+        *(const char **)field = options_read_string(L, option->name);
         break;
     case VIC_OPTION_BYTES:
         *(struct vic_bytes *)field = read_bytes(L, option->name);
@@ -69,16 +69,16 @@ static void read_one(lua_State *L, const struct vic_option *option, void *field)
         *(double *)field = read_seconds(L, option->name);
         break;
     case VIC_OPTION_SIZE:
-        *(size_t *)field = (size_t)read_integer(L, option->name);
+        *(size_t *)field = (size_t)options_read_integer(L, option->name);
         break;
     case VIC_OPTION_UNSIGNED: {
-        lua_Integer value = read_integer(L, option->name);
+        lua_Integer value = options_read_integer(L, option->name);
 
         *(unsigned *)field = value < UINT_MAX ? (unsigned)value : UINT_MAX;
         break;
     }
     case VIC_OPTION_PORT: {
-        lua_Integer value = read_integer(L, option->name);
+        lua_Integer value = options_read_integer(L, option->name);
 
         if (value > UINT16_MAX)
             wrong(L, option->name, "a port");
@@ -93,7 +93,7 @@ static void read_one(lua_State *L, const struct vic_option *option, void *field)
     }
 }
 
-static const struct vic_option *find(const struct vic_option *list, const char *name)
+static const struct vic_option *options_find(const struct vic_option *list, const char *name)
 {
     for (; list->name; list++)
         if (strcmp(list->name, name) == 0)
@@ -109,7 +109,7 @@ void vic_options_read(lua_State *L, int index, const struct vic_option *list, vo
     index = lua_absindex(L, index);
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-        const struct vic_option *option = find(list, name);
+        const struct vic_option *option = options_find(list, name);
 
         if (!option) {
             luaL_error(L, "unknown option '%s'", name);

@@ -33,7 +33,7 @@ struct reader {
 static bool read_value(struct reader *r);
 
 /* Always false. */
-static bool fail(struct reader *r, const char *reason)
+static bool json_fail(struct reader *r, const char *reason)
 {
     struct vic_text where = { 0 };
 
@@ -63,16 +63,16 @@ static bool next_is(struct reader *r, char c)
     return true;
 }
 
-static bool is_digit(const struct reader *r)
+static bool json_is_digit(const struct reader *r)
 {
     return r->p < r->end && *r->p >= '0' && *r->p <= '9';
 }
 
 static bool skip_digits(struct reader *r)
 {
-    if (!is_digit(r))
+    if (!json_is_digit(r))
         return false;
-    while (is_digit(r))
+    while (json_is_digit(r))
         r->p++;
     return true;
 }
@@ -111,7 +111,7 @@ static bool push_big(struct reader *r, const char *digits, bool integer, double 
     long long exact;
 
     if (!r->big || !isfinite(number))
-        return fail(r, "a number beyond 2^53");
+        return json_fail(r, "a number beyond 2^53");
     errno = 0;
     exact = integer ? strtoll(digits, NULL, 10) : 0;
     if (integer && errno == 0)
@@ -121,7 +121,7 @@ static bool push_big(struct reader *r, const char *digits, bool integer, double 
     return true;
 }
 
-static bool read_number(struct reader *r)
+static bool json_read_number(struct reader *r)
 {
     const char *start = r->p;
     char digits[LONGEST_DIGITS];
@@ -130,10 +130,10 @@ static bool read_number(struct reader *r)
     double number;
 
     if (!skip_number(r, &integer))
-        return fail(r, "not a number");
+        return json_fail(r, "not a number");
     len = (size_t)(r->p - start);
     if (len >= sizeof(digits))
-        return fail(r, "a number of too many digits");
+        return json_fail(r, "a number of too many digits");
     memcpy(digits, start, len);
     digits[len] = '\0';
     number = strtod(digits, NULL);
@@ -202,12 +202,12 @@ static bool read_unicode(struct reader *r)
         r->p += 2;
         low = read_hex4(r);
         if (low < 0xdc00 || low > 0xdfff)
-            return fail(r, "half a surrogate pair");
+            return json_fail(r, "half a surrogate pair");
         code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
     } else if (code < 0) {
-        return fail(r, "\\u without four hexadecimal digits");
+        return json_fail(r, "\\u without four hexadecimal digits");
     } else if (code >= 0xd800 && code <= 0xdfff) {
-        return fail(r, "half a surrogate pair");
+        return json_fail(r, "half a surrogate pair");
     }
     add_utf8(r->scratch, code);
     return true;
@@ -221,14 +221,14 @@ static bool read_escape(struct reader *r)
 
     r->p++; /* the backslash */
     if (r->p == r->end)
-        return fail(r, "a string that does not end");
+        return json_fail(r, "a string that does not end");
     if (*r->p == 'u') {
         r->p++;
         return read_unicode(r);
     }
     which = *r->p ? strchr(from, *r->p) : NULL;
     if (!which)
-        return fail(r, "an unknown escape in a string");
+        return json_fail(r, "an unknown escape in a string");
     vic_text_char(r->scratch, to[which - from]);
     r->p++;
     return true;
@@ -241,7 +241,7 @@ static bool is_itself(char c)
 }
 
 /* At the opening quote; pushes the string. */
-static bool read_string(struct reader *r)
+static bool json_read_string(struct reader *r)
 {
     const char *run = ++r->p;
 
@@ -253,19 +253,19 @@ static bool read_string(struct reader *r)
         if (r->p == r->end || *r->p == '"')
             break;
         if (*r->p != '\\')
-            return fail(r, "a control character in a string");
+            return json_fail(r, "a control character in a string");
         if (!read_escape(r))
             return false;
     }
     if (r->p == r->end)
-        return fail(r, "a string that does not end");
+        return json_fail(r, "a string that does not end");
     r->p++;
     lua_pushlstring(r->L, r->scratch->data ? r->scratch->data : "", r->scratch->size);
     return true;
 }
 
 /* After the opening bracket, with the list on top. */
-static bool read_list(struct reader *r)
+static bool json_read_list(struct reader *r)
 {
     struct vic_path step = { .parent = r->path, .index = 1 };
     lua_Integer n = 0;
@@ -283,14 +283,14 @@ static bool read_list(struct reader *r)
         if (next_is(r, ']'))
             break;
         if (!next_is(r, ','))
-            return fail(r, "expected , or ]");
+            return json_fail(r, "expected , or ]");
     }
     r->path = step.parent;
     return true;
 }
 
 /* After the opening brace, with the map on top. */
-static bool read_map(struct reader *r)
+static bool json_read_map(struct reader *r)
 {
     struct vic_path step = { .parent = r->path };
 
@@ -299,13 +299,13 @@ static bool read_map(struct reader *r)
     do {
         skip_space(r);
         if (r->p == r->end || *r->p != '"')
-            return fail(r, "expected a key in quotes");
-        if (!read_string(r))
+            return json_fail(r, "expected a key in quotes");
+        if (!json_read_string(r))
             return false;
         step.key = lua_tolstring(r->L, -1, &step.len);
         r->path = &step;
         if (!next_is(r, ':'))
-            return fail(r, "expected :");
+            return json_fail(r, "expected :");
         if (!read_value(r))
             return false;
         if (vic_value_is_null(r->L, -1))
@@ -314,7 +314,7 @@ static bool read_map(struct reader *r)
             lua_rawset(r->L, -3);
         r->path = step.parent;
     } while (next_is(r, ','));
-    return next_is(r, '}') || fail(r, "expected , or }");
+    return next_is(r, '}') || json_fail(r, "expected , or }");
 }
 
 static bool read_nested(struct reader *r)
@@ -323,10 +323,10 @@ static bool read_nested(struct reader *r)
     bool sound;
 
     if (++r->depth > VIC_VALUE_DEPTH)
-        return fail(r, "nested too deep");
+        return json_fail(r, "nested too deep");
     luaL_checkstack(r->L, 8, "decoding JSON");
     lua_newtable(r->L);
-    sound = list ? read_list(r) : read_map(r);
+    sound = list ? json_read_list(r) : json_read_map(r);
     r->depth--;
     return sound;
 }
@@ -348,20 +348,20 @@ static bool read_word(struct reader *r)
             lua_pushboolean(r->L, i == 0);
         return true;
     }
-    return fail(r, "not a value");
+    return json_fail(r, "not a value");
 }
 
 static bool read_value(struct reader *r)
 {
     skip_space(r);
     if (r->p == r->end)
-        return fail(r, "the text ends too early");
+        return json_fail(r, "the text ends too early");
     if (*r->p == '{' || *r->p == '[')
         return read_nested(r);
     if (*r->p == '"')
-        return read_string(r);
-    if (*r->p == '-' || is_digit(r))
-        return read_number(r);
+        return json_read_string(r);
+    if (*r->p == '-' || json_is_digit(r))
+        return json_read_number(r);
     return read_word(r);
 }
 
@@ -375,7 +375,7 @@ int vic_json_read(lua_State *L, const char *text, size_t len, bool big,
 
     if (valid < len) {
         r.p += valid;
-        fail(&r, "text that is not UTF-8");
+        json_fail(&r, "text that is not UTF-8");
         return -1;
     }
     r.scratch = vic_value_text(L);
@@ -383,7 +383,7 @@ int vic_json_read(lua_State *L, const char *text, size_t len, bool big,
         return -1;
     skip_space(&r);
     if (r.p < r.end) {
-        fail(&r, "more text after the value");
+        json_fail(&r, "more text after the value");
         return -1;
     }
     return 0;

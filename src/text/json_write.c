@@ -25,21 +25,21 @@ static void write_newline(const struct writer *w, int depth)
         vic_text_puts(w->out, "  ");
 }
 
-static void write_word(struct vic_walk *walk, const char *word,
+static void json_write_word(struct vic_walk *walk, const char *word,
                        const struct vic_path *path)
 {
     (void)path;
     vic_text_puts(((struct writer *)walk)->out, word);
 }
 
-static void write_string(struct vic_walk *walk, const char *s, size_t len, bool key,
+static void json_write_string(struct vic_walk *walk, const char *s, size_t len, bool key,
                          const struct vic_path *path)
 {
     (void)key, (void)path;
     vic_text_json(((struct writer *)walk)->out, s, len, SIZE_MAX);
 }
 
-static void write_number(struct vic_walk *walk, int index, const struct vic_path *path)
+static void json_write_number(struct vic_walk *walk, int index, const struct vic_path *path)
 {
     struct vic_text *out = ((struct writer *)walk)->out;
     double number = lua_tonumber(walk->L, index);
@@ -56,7 +56,7 @@ static void write_number(struct vic_walk *walk, int index, const struct vic_path
     }
 }
 
-static void write_open(struct vic_walk *walk, bool list, int depth,
+static void json_write_open(struct vic_walk *walk, bool list, int depth,
                        const struct vic_path *path)
 {
     (void)depth, (void)path;
@@ -79,7 +79,7 @@ static void write_colon(struct vic_walk *walk)
     vic_text_puts(w->out, w->pretty ? ": " : ":");
 }
 
-static void write_close(struct vic_walk *walk, bool list, long long count, int depth,
+static void json_write_close(struct vic_walk *walk, bool list, long long count, int depth,
                         const struct vic_path *path)
 {
     struct writer *w = (struct writer *)walk;
@@ -95,13 +95,13 @@ void vic_json_write(lua_State *L, int index, bool pretty, struct vic_text *out)
     struct writer w = {
         .walk = { .L = L,
                   .what = "encoding JSON",
-                  .word = write_word,
-                  .number = write_number,
-                  .string = write_string,
-                  .open = write_open,
+                  .word = json_write_word,
+                  .number = json_write_number,
+                  .string = json_write_string,
+                  .open = json_write_open,
                   .next = write_next,
                   .colon = write_colon,
-                  .close = write_close },
+                  .close = json_write_close },
         .pretty = pretty,
         .out = out,
     };

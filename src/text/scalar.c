@@ -56,14 +56,14 @@ static const struct word *find_word(const char *text, size_t len,
     return NULL;
 }
 
-static bool is_digit(char c)
+static bool scalar_is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
 
 static int digit_value(char c)
 {
-    if (is_digit(c))
+    if (scalar_is_digit(c))
         return c - '0';
     if (c >= 'a' && c <= 'f')
         return c - 'a' + 10;
@@ -97,7 +97,7 @@ static int take_base(const char **s)
 }
 
 /* Whether `s` is an integer; fills *out. */
-static bool read_integer(const char *s, struct vic_scalar *out)
+static bool scalar_read_integer(const char *s, struct vic_scalar *out)
 {
     bool negative = *s == '-';
     unsigned long long most = negative ? 1ULL + LLONG_MAX : LLONG_MAX;
@@ -142,7 +142,7 @@ static bool looks_float(const char *s)
         s++;
         if (*s == '-' || *s == '+')
             s++;
-        if (!is_digit(*s))
+        if (!scalar_is_digit(*s))
             return false;
         s += strspn(s, "0123456789");
     }
@@ -175,7 +175,7 @@ static bool underscores_between_digits(const char *text)
     size_t i;
 
     for (i = 1; text[i]; i++)
-        if (text[i] == '_' && !(is_digit(text[i - 1]) && is_digit(text[i + 1])))
+        if (text[i] == '_' && !(scalar_is_digit(text[i - 1]) && scalar_is_digit(text[i + 1])))
             return false;
     return true;
 }
@@ -195,10 +195,10 @@ struct vic_scalar vic_scalar_resolve(const char *text, size_t len)
     if (len >= sizeof(number) || strlen(text) != len)
         return as_text;
     if (*text == '.' ? !underscores_between_digits(text)
-                     : !is_digit(*text) && *text != '-' && *text != '+')
+                     : !scalar_is_digit(*text) && *text != '-' && *text != '+')
         return as_text;
     without_underscores(number, text);
-    if ((*text != '.' && read_integer(number, &out)) || read_float(number, &out))
+    if ((*text != '.' && scalar_read_integer(number, &out)) || read_float(number, &out))
         return out;
     return as_text;
 }
@@ -210,7 +210,7 @@ static bool plain_inside(unsigned char c, unsigned char next)
         return true;
     if (c == ' ' || c == ':')
         return next != '\0' && next != ' ';
-    return is_digit((char)c) || (c != '\0' && strchr("_-./@%+=()", c));
+    return scalar_is_digit((char)c) || (c != '\0' && strchr("_-./@%+=()", c));
 }
 
 bool vic_scalar_plain(const char *text, size_t len)

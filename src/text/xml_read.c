@@ -70,7 +70,7 @@ static struct reader *new_reader(lua_State *L)
 }
 
 /* Always false; the first reason counts. */
-static bool fail_at(struct reader *r, int line, int column, const char *reason)
+static bool xml_fail_at(struct reader *r, int line, int column, const char *reason)
 {
     if (!r->failed)
         vic_error_set(r->err, VIC_FORMAT, "%s:%d:%d: %s", r->what, line, column, reason);
@@ -78,9 +78,9 @@ static bool fail_at(struct reader *r, int line, int column, const char *reason)
     return false;
 }
 
-static bool fail(struct reader *r, const char *reason)
+static bool xml_fail(struct reader *r, const char *reason)
 {
-    return fail_at(r, xmlTextReaderGetParserLineNumber(r->xml),
+    return xml_fail_at(r, xmlTextReaderGetParserLineNumber(r->xml),
                    xmlTextReaderGetParserColumnNumber(r->xml), reason);
 }
 
@@ -93,14 +93,14 @@ static void on_error(void *data, xml_error_ptr error)
     if (error->level < XML_ERR_ERROR)
         return;
     if (error->code == XML_ERR_DOCUMENT_END) {
-        fail_at(data, error->line, error->int2,
+        xml_fail_at(data, error->line, error->int2,
                 "the document ends inside an element, or goes on after the root");
         return;
     }
     snprintf(reason, sizeof(reason), "%s", error->message ? error->message : "not XML");
     len = strcspn(reason, "\n");
     reason[len] = '\0';
-    fail_at(data, error->line, error->int2, reason);
+    xml_fail_at(data, error->line, error->int2, reason);
 }
 
 /* Pushes the attribute that the reader is at: [key, value]. */
@@ -157,7 +157,7 @@ static void push_element(struct reader *r)
 }
 
 /* Adds the text that the reader is at to the innermost open element. */
-static void add_text(struct reader *r)
+static void xml_add_text(struct reader *r)
 {
     const char *text = (const char *)xmlTextReaderConstValue(r->xml);
     lua_State *L = r->L;
@@ -213,9 +213,9 @@ static bool begin_element(struct reader *r)
     int depth = xmlTextReaderDepth(r->xml);
 
     if ((size_t)depth >= r->max_depth)
-        return fail(r, "nested too deep");
+        return xml_fail(r, "nested too deep");
     if (++r->nodes > MAX_NODES)
-        return fail(r, "too many elements");
+        return xml_fail(r, "too many elements");
     push_element(r);
     if (xmlTextReaderIsEmptyElement(r->xml))
         end_element(r, depth == 0);
@@ -223,7 +223,7 @@ static bool begin_element(struct reader *r)
 }
 
 /* Handles the node that the reader is at. */
-static bool read_node(struct reader *r)
+static bool xml_read_node(struct reader *r)
 {
     switch (xmlTextReaderNodeType(r->xml)) {
     case XML_READER_TYPE_ELEMENT:
@@ -235,19 +235,19 @@ static bool read_node(struct reader *r)
     case XML_READER_TYPE_CDATA:
     case XML_READER_TYPE_WHITESPACE:
     case XML_READER_TYPE_SIGNIFICANT_WHITESPACE:
-        add_text(r);
+        xml_add_text(r);
         return true;
     case XML_READER_TYPE_COMMENT:
     case XML_READER_TYPE_PROCESSING_INSTRUCTION:
     case XML_READER_TYPE_XML_DECLARATION:
         return true;
     default:
-        return fail(r, "only elements and text are taken");
+        return xml_fail(r, "only elements and text are taken");
     }
 }
 
 /* Fails at the byte `at` of the text. */
-static bool fail_byte(struct reader *r, const char *text, size_t at, const char *reason)
+static bool xml_fail_byte(struct reader *r, const char *text, size_t at, const char *reason)
 {
     int line = 1;
     int column = 1;
@@ -260,7 +260,7 @@ static bool fail_byte(struct reader *r, const char *text, size_t at, const char 
             column = 1;
         }
     }
-    return fail_at(r, line, column, reason);
+    return xml_fail_at(r, line, column, reason);
 }
 
 /* What can be refused without reading XML. */
@@ -277,13 +277,13 @@ static bool check_text(struct reader *r, const char *text, size_t len, size_t ma
         return false;
     }
     if (valid < len)
-        return fail_byte(r, text, valid, "text that is not UTF-8");
+        return xml_fail_byte(r, text, valid, "text that is not UTF-8");
     reason = vic_xml_check(text, len, &at);
-    return !reason || fail_byte(r, text, at, reason);
+    return !reason || xml_fail_byte(r, text, at, reason);
 }
 
 /* Pushes the root's node. */
-static bool read_all(struct reader *r, const char *text, size_t len)
+static bool xml_read_all(struct reader *r, const char *text, size_t len)
 {
     int more;
 
@@ -294,10 +294,10 @@ static bool read_all(struct reader *r, const char *text, size_t len)
         luaL_error(r->L, "out of memory");
     xmlTextReaderSetStructuredErrorHandler(r->xml, on_error, r);
     while ((more = xmlTextReaderRead(r->xml)) == 1 && !r->failed)
-        if (!read_node(r))
+        if (!xml_read_node(r))
             return false;
     if (more != 0 && !r->failed)
-        return fail(r, "not XML");
+        return xml_fail(r, "not XML");
     return !r->failed;
 }
 
@@ -328,7 +328,7 @@ int vic_xml_read(lua_State *L, const char *text, size_t len,
     r->max_depth = limits->depth;
     push_no_attributes(L);
     r->no_attributes = lua_gettop(L);
-    if (!check_text(r, text, len, limits->size) || !read_all(r, text, len))
+    if (!check_text(r, text, len, limits->size) || !xml_read_all(r, text, len))
         return -1;
     return 0;
 }

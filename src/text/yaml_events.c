@@ -56,7 +56,7 @@ struct vic_yaml_events *vic_yaml_open(lua_State *L, const char *text, size_t len
 }
 
 /* Always false. Lines and columns count from 0. */
-static bool fail_at(struct vic_yaml_events *y, size_t line, size_t column,
+static bool yaml_events_fail_at(struct vic_yaml_events *y, size_t line, size_t column,
                     const char *reason)
 {
     vic_error_set(y->err, VIC_FORMAT, "%s:%zu:%zu: %s", y->what, line + 1, column + 1,
@@ -72,11 +72,11 @@ bool vic_yaml_fail(struct vic_yaml_events *y, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(reason, sizeof(reason), fmt, ap);
     va_end(ap);
-    return fail_at(y, y->event.start_mark.line, y->event.start_mark.column, reason);
+    return yaml_events_fail_at(y, y->event.start_mark.line, y->event.start_mark.column, reason);
 }
 
 /* A byte that the lowest layer of libyaml refuses; it knows only the offset. */
-static bool fail_byte(struct vic_yaml_events *y)
+static bool yaml_events_fail_byte(struct vic_yaml_events *y)
 {
     size_t line = 0;
     size_t start = 0;
@@ -88,7 +88,7 @@ static bool fail_byte(struct vic_yaml_events *y)
             start = i + 1;
         }
     }
-    return fail_at(y, line, i - start, y->parser.problem);
+    return yaml_events_fail_at(y, line, i - start, y->parser.problem);
 }
 
 /* Whether that line is indented by a tab, which is what is wrong with it. */
@@ -113,7 +113,7 @@ static bool fail_parser(struct vic_yaml_events *y)
     char reason[512];
 
     if (p->error == YAML_READER_ERROR)
-        return fail_byte(y);
+        return yaml_events_fail_byte(y);
     if (has_tab(y, p->problem_mark.line))
         snprintf(reason, sizeof(reason), "a tab cannot indent a line");
     else if (p->context)
@@ -121,7 +121,7 @@ static bool fail_parser(struct vic_yaml_events *y)
                  p->context, p->context_mark.line + 1);
     else
         snprintf(reason, sizeof(reason), "%s", p->problem ? p->problem : "not YAML");
-    return fail_at(y, p->problem_mark.line, p->problem_mark.column, reason);
+    return yaml_events_fail_at(y, p->problem_mark.line, p->problem_mark.column, reason);
 }
 
 bool vic_yaml_next(struct vic_yaml_events *y)

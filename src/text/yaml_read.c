@@ -32,7 +32,7 @@ struct reader {
 
 static const char unfinished; /* an anchor whose value is being read */
 
-static bool read_node(struct reader *r, int depth);
+static bool yaml_read_node(struct reader *r, int depth);
 
 static bool count_value(struct reader *r)
 {
@@ -163,7 +163,7 @@ static bool read_alias(struct reader *r, int depth)
 }
 
 /* Pushes the list of the current event. */
-static bool read_list(struct reader *r, int depth)
+static bool yaml_read_list(struct reader *r, int depth)
 {
     lua_Integer n = 0;
 
@@ -174,7 +174,7 @@ static bool read_list(struct reader *r, int depth)
             return false;
         if (r->y->event.type == YAML_SEQUENCE_END_EVENT)
             return true;
-        if (!read_node(r, depth + 1))
+        if (!yaml_read_node(r, depth + 1))
             return false;
         if (vic_value_is_null(r->L, -1))
             return vic_yaml_fail(r->y, "an empty item in a list");
@@ -251,7 +251,7 @@ static bool read_merge(struct reader *r, const struct map *m, int depth)
 {
     if (!lua_isnil(r->L, m->merge))
         return vic_yaml_fail(r->y, "a second << in one map");
-    if (!vic_yaml_next(r->y) || !read_node(r, depth + 1))
+    if (!vic_yaml_next(r->y) || !yaml_read_node(r, depth + 1))
         return false;
     if (!is_mergeable(r->L))
         return vic_yaml_fail(r->y, "<< takes a map or a list of maps");
@@ -272,7 +272,7 @@ static bool read_entry(struct reader *r, const struct map *m, int depth)
     lua_pushvalue(r->L, -1);
     lua_pushinteger(r->L, (lua_Integer)r->y->event.start_mark.line + 1);
     lua_rawset(r->L, m->seen);
-    if (!vic_yaml_next(r->y) || !read_node(r, depth + 1))
+    if (!vic_yaml_next(r->y) || !yaml_read_node(r, depth + 1))
         return false;
     if (vic_value_is_null(r->L, -1))
         lua_pop(r->L, 2);
@@ -282,7 +282,7 @@ static bool read_entry(struct reader *r, const struct map *m, int depth)
 }
 
 /* Pushes the map of the current event. */
-static bool read_map(struct reader *r, int depth)
+static bool yaml_read_map(struct reader *r, int depth)
 {
     struct map m = { .values = lua_gettop(r->L) + 1 };
     bool merge;
@@ -316,13 +316,13 @@ static bool read_unanchored(struct reader *r, int depth)
     default:
         if (depth >= VIC_VALUE_DEPTH)
             return vic_yaml_fail(r->y, "nested deeper than %d", VIC_VALUE_DEPTH);
-        return r->y->event.type == YAML_SEQUENCE_START_EVENT ? read_list(r, depth)
-                                                          : read_map(r, depth);
+        return r->y->event.type == YAML_SEQUENCE_START_EVENT ? yaml_read_list(r, depth)
+                                                          : yaml_read_map(r, depth);
     }
 }
 
 /* Pushes the value that begins with the current event. */
-static bool read_node(struct reader *r, int depth)
+static bool yaml_read_node(struct reader *r, int depth)
 {
     const char *anchor = vic_yaml_anchor(r->y);
 
@@ -355,7 +355,7 @@ static bool read_stream(struct reader *r, int documents)
             continue;
         lua_newtable(r->L);
         r->anchors = lua_gettop(r->L);
-        if (!vic_yaml_next(r->y) || !read_node(r, 0))
+        if (!vic_yaml_next(r->y) || !yaml_read_node(r, 0))
             return false;
         if (vic_value_is_null(r->L, -1))
             lua_pop(r->L, 1);

@@ -40,7 +40,7 @@ static int l_writer_close(lua_State *L)
 }
 
 /* Called by the emitter: no Lua. */
-static int on_write(void *data, unsigned char *bytes, size_t size)
+static int yaml_on_write(void *data, unsigned char *bytes, size_t size)
 {
     vic_text_add(&((struct writer *)data)->out, bytes, size);
     return 1;
@@ -62,7 +62,7 @@ static struct writer *new_writer(lua_State *L)
     if (!yaml_emitter_initialize(&w->emitter))
         luaL_error(L, "out of memory");
     w->open = true;
-    yaml_emitter_set_output(&w->emitter, on_write, w);
+    yaml_emitter_set_output(&w->emitter, yaml_on_write, w);
     yaml_emitter_set_unicode(&w->emitter, 1);
     yaml_emitter_set_width(&w->emitter, -1);
     return w;
@@ -111,7 +111,7 @@ static bool literal(const char *s, size_t len)
     return true;
 }
 
-static void write_string(struct vic_walk *walk, const char *s, size_t len, bool key,
+static void yaml_write_string(struct vic_walk *walk, const char *s, size_t len, bool key,
                          const struct vic_path *path)
 {
     yaml_scalar_style_t style = YAML_DOUBLE_QUOTED_SCALAR_STYLE;
@@ -125,7 +125,7 @@ static void write_string(struct vic_walk *walk, const char *s, size_t len, bool 
     write_scalar((struct writer *)walk, s, len, style, path);
 }
 
-static void write_word(struct vic_walk *walk, const char *word,
+static void yaml_write_word(struct vic_walk *walk, const char *word,
                        const struct vic_path *path)
 {
     write_scalar((struct writer *)walk, word, strlen(word), YAML_PLAIN_SCALAR_STYLE,
@@ -133,7 +133,7 @@ static void write_word(struct vic_walk *walk, const char *word,
 }
 
 /* YAML 1.1 wants a dot in a float: 1e+20 becomes 1.0e+20. */
-static void write_number(struct vic_walk *walk, int index, const struct vic_path *path)
+static void yaml_write_number(struct vic_walk *walk, int index, const struct vic_path *path)
 {
     struct vic_text digits = { 0 };
     char out[64];
@@ -154,7 +154,7 @@ static void write_number(struct vic_walk *walk, int index, const struct vic_path
             snprintf(out, sizeof(out), "%s", digits.data);
         vic_text_fini(&digits);
     }
-    write_word(walk, out, path);
+    yaml_write_word(walk, out, path);
 }
 
 /* The order in which people write the fields of an object; others follow by name. */
@@ -171,7 +171,7 @@ static int rank(const char *key)
     return n;
 }
 
-static void write_open(struct vic_walk *walk, bool list, int depth,
+static void yaml_write_open(struct vic_walk *walk, bool list, int depth,
                        const struct vic_path *path)
 {
     yaml_event_t event;
@@ -184,7 +184,7 @@ static void write_open(struct vic_walk *walk, bool list, int depth,
     emit((struct writer *)walk, made, &event, path);
 }
 
-static void write_close(struct vic_walk *walk, bool list, long long count, int depth,
+static void yaml_write_close(struct vic_walk *walk, bool list, long long count, int depth,
                         const struct vic_path *path)
 {
     yaml_event_t event;
@@ -205,11 +205,11 @@ void vic_yaml_write(lua_State *L, int index)
     w->walk = (struct vic_walk){ .L = L,
                                  .what = "writing YAML",
                                  .rank = rank,
-                                 .word = write_word,
-                                 .number = write_number,
-                                 .string = write_string,
-                                 .open = write_open,
-                                 .close = write_close };
+                                 .word = yaml_write_word,
+                                 .number = yaml_write_number,
+                                 .string = yaml_write_string,
+                                 .open = yaml_write_open,
+                                 .close = yaml_write_close };
     emit(w, yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING), &event, NULL);
     emit(w, yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1), &event,
          NULL);
