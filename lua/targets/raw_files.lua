@@ -12,8 +12,8 @@ local mt = { __name = "targets.raw_files", __index = methods }
 local M = {}
 
 --- raw_files.is_locked(path) -> path | nil                              [waits]
--- Is this part of a disk (src/disk/part.h) being written? A replica that was stopped, or
--- cut off from the cluster, keeps it.
+-- Is this part of a disk (src/disk/part_file.h) being written? A replica that was
+-- stopped, or cut off from the cluster, keeps it.
 function M.is_locked(path)
   if not file.stat(path) then
     return nil

@@ -5,7 +5,7 @@
 
 #include "alloc.h"
 #include "magic.h"
-#include "part.h"
+#include "part_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -44,7 +44,7 @@ static int remove_stale(const char *part, struct vic_error *err)
         return vic_error_errno(err, errno, "opening %s", part);
     if (fstat(fd, &st) || !S_ISREG(st.st_mode))
         result = vic_error_set(err, VIC_CONFLICT, "%s is not a file of ours", part);
-    else if (vic_part_lock(fd, part, err))
+    else if (vic_part_file_lock(fd, part, err))
         result = -1;
     else if (unlink(part))
         result = vic_error_errno(err, errno, "removing %s", part);
@@ -172,7 +172,7 @@ struct vic_raw *vic_raw_create(const char *path, struct vic_error *err)
         vic_error_errno(err, errno, "creating %s", raw->part);
         goto fail;
     }
-    if (vic_part_lock(raw->fd, raw->part, err))
+    if (vic_part_file_lock(raw->fd, raw->part, err))
         goto fail;
     raw->direct = open_direct(raw->part, raw->fd);
     return raw;
@@ -190,7 +190,7 @@ void vic_raw_free(struct vic_raw *raw)
 {
     if (!raw)
         return;
-    if (raw->fd >= 0 && !raw->committed && vic_part_is_at(raw->fd, raw->part))
+    if (raw->fd >= 0 && !raw->committed && vic_part_file_is_at(raw->fd, raw->part))
         unlink(raw->part);
     if (raw->direct >= 0)
         close(raw->direct);
@@ -220,13 +220,13 @@ int vic_raw_commit(struct vic_raw *raw, struct vic_error *err)
 {
     if (fsync(raw->fd))
         return vic_error_errno(err, errno, "making %s durable", raw->part);
-    if (!vic_part_is_at(raw->fd, raw->part))
+    if (!vic_part_file_is_at(raw->fd, raw->part))
         return vic_error_set(err, VIC_CONFLICT, "%s was replaced while it was written",
                              raw->part);
     if (rename(raw->part, raw->path))
         return vic_error_errno(err, errno, "renaming %s", raw->part);
     raw->committed = true;
-    if (vic_part_sync_folder(raw->path, err)) {
+    if (vic_part_file_sync_folder(raw->path, err)) {
         unlink(raw->path);
         return -1;
     }

@@ -3,7 +3,7 @@
  * inflated of it into the index, and is forgotten.
  */
 #include "grain_index.h"
-#include "part.h"
+#include "part_file.h"
 #include "spool_state.h"
 
 #include <errno.h>
@@ -153,7 +153,7 @@ static int commit(struct vic_spool *s, uint64_t received, struct vic_error *err)
     index->size = received;
     if (vic_grain_index_finish(index, err))
         return -1;
-    if (!vic_part_is_at(s->shared.fd, s->names[VIC_SPOOL_STREAM_PART]))
+    if (!vic_part_file_is_at(s->shared.fd, s->names[VIC_SPOOL_STREAM_PART]))
         return vic_error_set(err, VIC_CONFLICT, "%s was replaced while it was written",
                              s->names[VIC_SPOOL_STREAM_PART]);
     if (fdatasync(index->fd) || fdatasync(s->shared.fd)
@@ -161,7 +161,7 @@ static int commit(struct vic_spool *s, uint64_t received, struct vic_error *err)
         || rename(s->names[VIC_SPOOL_STREAM_PART], s->names[VIC_SPOOL_STREAM]))
         return vic_error_errno(err, errno, "keeping %s", s->names[VIC_SPOOL_STREAM]);
     unlink(s->names[VIC_SPOOL_ETAG]);
-    return vic_part_sync_folder(s->names[VIC_SPOOL_STREAM], err);
+    return vic_part_file_sync_folder(s->names[VIC_SPOOL_STREAM], err);
 }
 
 /* What an earlier fetch has left, and what the server called it. 0: nothing to go on. */
@@ -273,7 +273,7 @@ int vic_spool_fetch(struct vic_spool *s, const struct vic_description *d,
     if (!fetch_begin(s, cancelled))
         return vic_error_set(err, VIC_BUSY, "%s is being written",
                              s->names[VIC_SPOOL_STREAM]);
-    lock = vic_part_open(s->names[VIC_SPOOL_STREAM_PART], err);
+    lock = vic_part_file_open(s->names[VIC_SPOOL_STREAM_PART], err);
     if (lock >= 0) {
         code = fetch_locked(s, d, lock, result, err);
         flock(lock, LOCK_UN); /* readers keep the file open */

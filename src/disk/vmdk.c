@@ -8,7 +8,7 @@
 #include "alloc.h"
 #include "grains.h"
 #include "least.h"
-#include "vmdk_head.h"
+#include "vmdk_overhead.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -45,7 +45,7 @@ struct vic_vmdk {
     enum expect expect;
     enum progress progress;
 
-    struct vic_vmdk_head head;
+    struct vic_vmdk_overhead head;
 
     unsigned char sector[VIC_SECTOR];
     unsigned fill; /* bytes of it that came */
@@ -70,7 +70,7 @@ static int vmdk_on_head(struct vic_vmdk *v, struct vic_error *err)
 {
     struct vic_batches *batches = v->grains.batches;
     uint64_t number = (v->at - VIC_SECTOR) / VIC_SECTOR;
-    int done = vic_vmdk_head_sector(&v->head, number, v->sector, v->expected, err);
+    int done = vic_vmdk_overhead_sector(&v->head, number, v->sector, v->expected, err);
 
     if (done <= 0)
         return done;
@@ -375,7 +375,7 @@ void vic_vmdk_free(struct vic_vmdk *v)
 {
     if (!v)
         return;
-    vic_vmdk_head_fini(&v->head);
+    vic_vmdk_overhead_fini(&v->head);
     free(v);
 }
 

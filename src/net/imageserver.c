@@ -1,5 +1,5 @@
 /*
- * imageserver: the HTTP of it, by libmicrohttpd's threads.
+ * imageserver: how it answers over HTTP, on libmicrohttpd's threads.
  *
  * A request that has to wait is suspended, and resumed by net/routes; libmicrohttpd then
  * calls imageserver_on_request() again, as if it were new.
@@ -8,15 +8,15 @@
 
 #include "alloc.h"
 #include "drip.h"
-#include "elsewhere.h"
 #include "error.h"
 #include "image.h"
 #include "imagebody.h"
 #include "listen.h"
 #include "log.h"
 #include "metrics.h"
-#include "readings.h"
+#include "open_readers.h"
 #include "routes.h"
+#include "stand_by.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -39,12 +39,12 @@ struct vic_imageserver {
     struct MHD_Daemon *daemon;
     int socket; /* the daemon's */
     struct vic_routes *routes;
-    struct vic_elsewhere elsewhere;
+    struct vic_stand_by stand_by;
     struct vic_metric *requests_total, *bytes_total;
     bool sha512;
 
     struct vic_drips *drips;
-    struct vic_readings *readings;
+    struct vic_open_readers *readers;
 };
 
 /* One request, from its first line to the answer's last byte. */
@@ -121,7 +121,7 @@ static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
     const struct vic_image_waiter waiter = {
         imageserver_suspend, imageserver_resume, x->waiter.connection
     };
-    struct vic_reading *reading = vic_reading_new(s->readings);
+    struct vic_open_reader *entry = vic_open_reader_new(s->readers);
     struct vic_imagebody body = {
         .file = x->route->file,
         .image = x->route->image,
@@ -129,8 +129,8 @@ static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
         .waiter = x->waiter.head ? NULL : &waiter,
         .drips = s->drips,
         .sha512 = x->waiter.head || !s->sha512 ? NULL : x->sha512,
-        .closing = vic_reading_close,
-        .closing_arg = reading,
+        .closing = vic_open_reader_close,
+        .closing_arg = entry,
     };
     struct MHD_Response *response;
 
@@ -141,9 +141,9 @@ static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
     }
     response = vic_imagebody_response(&body);
     if (body.reader)
-        vic_reading_begin(reading, body.reader);
+        vic_open_reader_begin(entry, body.reader);
     else
-        vic_reading_close(reading);
+        vic_open_reader_close(entry);
     if (!response) {
         vic_log(VIC_LOG_WARN, "image server: %s: %s", imageserver_name_of(x->route), strerror(errno));
         return send_status(s, x->waiter.connection, MHD_HTTP_SERVICE_UNAVAILABLE);
@@ -158,13 +158,13 @@ static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
 static enum MHD_Result imageserver_answer(struct vic_imageserver *s, struct exchange *x,
                               const char *path)
 {
-    struct MHD_Response *elsewhere;
+    struct MHD_Response *redirect;
 
     if (x->response)
         return send_begun(s, x);
-    elsewhere = vic_elsewhere_response(&s->elsewhere, path);
-    if (elsewhere) /* 307: the method stays */
-        return send_answer(s, x->waiter.connection, MHD_HTTP_TEMPORARY_REDIRECT, elsewhere);
+    redirect = vic_stand_by_response(&s->stand_by, path);
+    if (redirect) /* 307: the method stays */
+        return send_answer(s, x->waiter.connection, MHD_HTTP_TEMPORARY_REDIRECT, redirect);
     switch (vic_routes_ask(s->routes, &x->waiter, path, &x->route)) {
     case VIC_ROUTE_FOUND:
         return send_image(s, x);
@@ -307,9 +307,9 @@ struct vic_imageserver *vic_imageserver_start(const struct vic_imageserver_opts 
     s->socket = socket;
     s->sha512 = opts->sha512;
     s->drips = vic_drips_new(opts->tick > 0 ? opts->tick : TICK);
-    s->readings = vic_readings_new();
+    s->readers = vic_open_readers_new();
     s->routes = vic_routes_new(&routes);
-    vic_elsewhere_init(&s->elsewhere);
+    vic_stand_by_init(&s->stand_by);
     register_metrics(s);
     s->daemon = start_daemon(s, opts);
     if (!s->daemon) {
@@ -326,12 +326,12 @@ void vic_imageserver_stop(struct vic_imageserver *s)
         return;
     /* No connection may be suspended when the daemon stops, or become so. */
     vic_routes_stop(s->routes);
-    vic_readings_stop(s->readings);
+    vic_open_readers_stop(s->readers);
     if (s->daemon)
         MHD_stop_daemon(s->daemon);
     vic_routes_free(s->routes);
-    vic_elsewhere_fini(&s->elsewhere);
-    vic_readings_free(s->readings);
+    vic_stand_by_fini(&s->stand_by);
+    vic_open_readers_free(s->readers);
     vic_drips_free(s->drips);
     free(s);
 }
@@ -374,7 +374,7 @@ void vic_imageserver_ready(struct vic_imageserver *s)
 
 void vic_imageserver_stand_by(struct vic_imageserver *s, const char *base)
 {
-    vic_elsewhere_set(&s->elsewhere, base);
+    vic_stand_by_set(&s->stand_by, base);
     vic_routes_clear(s->routes);
 }
 

@@ -1,8 +1,8 @@
 /*
- * part: open, lock, and look whether the name still is this file's: somebody may have
+ * part_file: open, lock, and look whether the name still is this file's: somebody may have
  * finished or removed it between the first two.
  */
-#include "part.h"
+#include "part_file.h"
 
 #include "alloc.h"
 
@@ -15,7 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-bool vic_part_is_at(int fd, const char *path)
+bool vic_part_file_is_at(int fd, const char *path)
 {
     struct stat a, b;
 
@@ -23,7 +23,7 @@ bool vic_part_is_at(int fd, const char *path)
            a.st_dev == b.st_dev;
 }
 
-int vic_part_lock(int fd, const char *path, struct vic_error *err)
+int vic_part_file_lock(int fd, const char *path, struct vic_error *err)
 {
     if (flock(fd, LOCK_EX | LOCK_NB) == 0)
         return 0;
@@ -32,7 +32,7 @@ int vic_part_lock(int fd, const char *path, struct vic_error *err)
     return vic_error_errno(err, errno, "locking %s", path);
 }
 
-int vic_part_open(const char *path, struct vic_error *err)
+int vic_part_file_open(const char *path, struct vic_error *err)
 {
     int fd;
 
@@ -40,17 +40,17 @@ int vic_part_open(const char *path, struct vic_error *err)
         fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
         if (fd < 0)
             return vic_error_errno(err, errno, "creating %s", path);
-        if (vic_part_lock(fd, path, err)) {
+        if (vic_part_file_lock(fd, path, err)) {
             close(fd);
             return -1;
         }
-        if (vic_part_is_at(fd, path))
+        if (vic_part_file_is_at(fd, path))
             return fd;
         close(fd);
     } while (true);
 }
 
-int vic_part_sync_folder(const char *path, struct vic_error *err)
+int vic_part_file_sync_folder(const char *path, struct vic_error *err)
 {
     char *copy = vic_strdup(path);
     const char *folder = dirname(copy);

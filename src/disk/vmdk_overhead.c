@@ -1,8 +1,8 @@
 /*
- * vmdk_head: a sector may belong to the descriptor, to a directory or to a table that
+ * vmdk_overhead: a sector may belong to the descriptor, to a directory or to a table that
  * a directory named before; only their places tell.
  */
-#include "vmdk_head.h"
+#include "vmdk_overhead.h"
 
 #include "alloc.h"
 
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int vmdk_head_on_header(struct vic_vmdk_head *head, const unsigned char *sector,
+static int vmdk_overhead_on_header(struct vic_vmdk_overhead *head, const unsigned char *sector,
                      uint64_t capacity, struct vic_error *err)
 {
     struct vic_vmdk_header *h = &head->header;
@@ -48,7 +48,7 @@ static int on_tables(const struct vic_vmdk_header *h, struct vic_tables *tables,
     return 0;
 }
 
-static int vmdk_head_on_done(struct vic_vmdk_head *head, struct vic_error *err)
+static int vmdk_overhead_on_done(struct vic_vmdk_overhead *head, struct vic_error *err)
 {
     struct vic_vmdk_header *h = &head->header;
 
@@ -64,21 +64,21 @@ static int vmdk_head_on_done(struct vic_vmdk_head *head, struct vic_error *err)
     return 1;
 }
 
-void vic_vmdk_head_fini(struct vic_vmdk_head *head)
+void vic_vmdk_overhead_fini(struct vic_vmdk_overhead *head)
 {
     vic_tables_fini(&head->tables);
     vic_tables_fini(&head->copy);
     free(head->descriptor);
 }
 
-int vic_vmdk_head_sector(struct vic_vmdk_head *head, uint64_t number,
+int vic_vmdk_overhead_sector(struct vic_vmdk_overhead *head, uint64_t number,
                          const unsigned char sector[VIC_SECTOR], uint64_t capacity,
                          struct vic_error *err)
 {
     const struct vic_vmdk_header *h = &head->header;
 
     if (number == 0)
-        return vmdk_head_on_header(head, sector, capacity, err);
+        return vmdk_overhead_on_header(head, sector, capacity, err);
     if (number >= h->descriptor && number < h->descriptor + h->descriptor_size)
         memcpy(head->descriptor + (number - h->descriptor) * VIC_SECTOR, sector,
                VIC_SECTOR);
@@ -86,5 +86,5 @@ int vic_vmdk_head_sector(struct vic_vmdk_head *head, uint64_t number,
         return -1;
     if (h->redundant && on_tables(h, &head->copy, h->redundant, number, sector, err))
         return -1;
-    return number + 1 == h->overhead ? vmdk_head_on_done(head, err) : 0;
+    return number + 1 == h->overhead ? vmdk_overhead_on_done(head, err) : 0;
 }
