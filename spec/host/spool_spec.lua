@@ -229,6 +229,15 @@ describe("disk.spool", function()
     assert.equal("disk.index disk.vmdk", disks.names(scratch))
   end)
 
+  it("writes down what the server calls the stream before its first byte", function()
+    source:on("/d", { head(#vmdk, ETAG) .. vmdk })
+    assert(file.mkdir(base .. ".etag")) -- where it cannot be written
+    local spool <close> = open()
+    local _, err = fetch_whole(spool)
+    assert.truthy(err.message:find("writing " .. base .. ".etag", 1, true), err.message)
+    assert.equal(0, file.stat(base .. ".vmdk.part").size)
+  end)
+
   it("fetches nothing again that is here whole, but was not kept yet", function()
     source:on("/d", { head(#vmdk + 1, ETAG) .. vmdk, "<close>" },
       { head(0, ("Content-Range: bytes */%d\r\n"):format(#vmdk), "416 No") })

@@ -34,20 +34,20 @@ static int keep_etag(struct fetch *f, struct vic_error *err)
 {
     const char *etag = vic_stages_etag(f->stages);
     const char *path = f->spool->names[VIC_SPOOL_ETAG];
+    ssize_t n;
     int fd;
 
     if (f->etag_kept || !etag[0])
         return 0;
     f->etag_kept = true;
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 || write(fd, etag, strlen(etag)) != (ssize_t)strlen(etag)) {
-        vic_error_errno(err, errno ? errno : ENOSPC, "writing %s", path);
-        if (fd >= 0)
-            close(fd);
-        return -1;
-    }
+    if (fd < 0)
+        return vic_error_errno(err, errno, "writing %s", path);
+    n = write(fd, etag, strlen(etag));
+    if (n != (ssize_t)strlen(etag))
+        vic_error_errno(err, n < 0 ? errno : ENOSPC, "writing %s", path);
     close(fd);
-    return 0;
+    return n == (ssize_t)strlen(etag) ? 0 : -1;
 }
 
 /* What is written goes to the device early: at the end little is left to wait for. */
@@ -68,12 +68,12 @@ static int tap_write(struct vic_sink *sink, const void *data, size_t size,
     const unsigned char *p = data;
     size_t left = size;
 
+    if (f->at >= f->stored && keep_etag(f, err))
+        return -1;
     while (f->at >= f->stored && left) {
         off_t at = (off_t)(f->at + (size - left));
         ssize_t n = pwrite(f->spool->shared.fd, p, left, at);
 
-        if (keep_etag(f, err))
-            return -1;
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
