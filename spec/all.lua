@@ -18,7 +18,7 @@ local LONG = 10 -- seconds: a file that takes longer is named, with its time
 -- Those that take longest begin first.
 local LONGEST = { "spec/cli/left_behind_spec.lua", "spec/host/disk_spec.lua",
   "spec/host/disk_vmdk_spec.lua", "spec/host/spool_spec.lua", "spec/host/stream_spec.lua",
-  "spec/scripts_spec.lua", "spec/host/images_spec.lua", "spec/disk/fetch_spec.lua",
+  "spec/site/scripts_spec.lua", "spec/host/images_spec.lua", "spec/disk/fetch_spec.lua",
   "spec/disk/convert_spec.lua" }
 
 local function all_files()

@@ -1,7 +1,7 @@
 -- What the documents say, held against the code.
 
 local plan = require "policy.plan"
-local sandbox = require "sandbox"
+local sandbox = require "site.sandbox"
 
 local function read(path)
   local file <close> = assert(io.open(path))
@@ -29,13 +29,13 @@ describe("docs/scripting.md", function()
     end
     expected[#expected + 1] = "findings: once"
     assert.same(expected, rows())
-    assert.equal(#sandbox.hooks, #expected)
+    assert.equal(#sandbox.hooks(plan), #expected)
   end)
 
   it("begins with a script that does what it says", function()
     local script = text:match("```lua\n(.-)```")
     local box <close> = sandbox.new()
-    local set = assert(box:load({ ["10-network.lua"] = script }))
+    local set = assert(box:load({ ["10-network.lua"] = script }, plan))
     local function network(name)
       return set:hook("nic_network", { nic = { network = { name = name } } }, nil,
         function(value) return value end)

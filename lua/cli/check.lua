@@ -10,8 +10,8 @@ local input = require "cli.input"
 local json = require "host.json"
 local machines = require "providers.machine"
 local plan = require "policy.plan"
-local sample = require "sample"
-local scripts = require "scripts"
+local sample = require "site.sample"
+local scripts = require "site.scripts"
 local site_of = require "cli.site"
 local terminal = require "cli.terminal"
 local yaml = require "host.yaml"
@@ -41,9 +41,9 @@ local OPTIONS = {
   help = { short = "h" },
 }
 
-local function read_machine(path)
+local function read_machine(path, code)
   if not path then
-    return sample.machine()
+    return sample.machine(code)
   end
   local documents = assert(yaml.parse(assert(file.read(path)), { what = path }))
   local machine, err = machines.check(documents[1])
@@ -134,7 +134,7 @@ end
 local function check_dir(values)
   local site <close> = scripts.new({ allow_code = values["allow-code"] })
   local generation = site_of.use(site, values[1], "check")
-  local machine = read_machine(values.machine)
+  local machine = read_machine(values.machine, generation.code)
   local import = read_import(values.import, machine)
   if #generation.names == 0 then
     return command.fail("check", 1, values[1] .. " holds no script: no file ends in .lua")

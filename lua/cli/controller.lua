@@ -6,10 +6,10 @@ local env = require "host.env"
 local errors = require "host.error"
 local file = require "host.file"
 local images = require "host.images"
-local observed = require "observed"
+local monitor = require "controller.monitor"
 local outage = require "flows.import.outage"
-local replica = require "replica"
-local scripts = require "scripts"
+local replica = require "controller.replica"
+local scripts = require "site.scripts"
 local site_of = require "cli.site"
 local time = require "host.time"
 
@@ -119,7 +119,7 @@ end
 
 local function observe(values, scratch)
   local host, port = parse_listen(values["metrics-listen"] or ":8081")
-  return observed.serve({ host = host, port = port, scratch = scratch,
+  return monitor.serve({ host = host, port = port, scratch = scratch,
     clock = time.monotonic })
 end
 

@@ -3,8 +3,8 @@
 local digest = require "host.digest"
 local errors = require "host.error"
 local file = require "host.file"
-local kinds = require "kinds"
-local secret_text = require("secrets").text
+local kinds = require "base.kinds"
+local secret_text = require("controller.secrets").text
 local shape = require "cli.shape"
 local yaml = require "host.yaml"
 

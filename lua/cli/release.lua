@@ -7,11 +7,11 @@ local config = require "kube.config"
 local env = require "host.env"
 local images = require "host.images"
 local json = require "host.json"
-local kinds = require "kinds"
+local kinds = require "base.kinds"
+local marks = require "base.marks"
 local origin = require "flows.import.origin"
-local replica = require "replica"
-local scripts = require "scripts"
-local status = require "flows.import.status"
+local replica = require "controller.replica"
+local scripts = require "site.scripts"
 local task = require "host.task"
 local time = require "host.time"
 
@@ -63,7 +63,7 @@ local function is_under_way(import)
   end
   -- One that cannot or must not begin, and holds nothing, stays as it is.
   local rests = state == "virtualMachineImportInvalid" or import.spec.dryRun
-  return status.is_held(import) or not rests
+  return marks.is_held(import) or not rests
 end
 
 -- Those for which `test` holds.
@@ -91,7 +91,7 @@ end
 local function wait_until_clean(api, deadline)
   while time.monotonic() < deadline do
     local left = imports(api, function(import)
-      return is_under_way(import) or status.is_held(import)
+      return is_under_way(import) or marks.is_held(import)
     end)
     if #left == 0 then
       return
@@ -118,10 +118,10 @@ end
 -- Takes our finalizer off; on fresh state when somebody wrote meanwhile.
 local function take_off(api, import)
   local name, namespace = import.metadata.name, import.metadata.namespace
-  while import and status.is_held(import) do
+  while import and marks.is_held(import) do
     local kept = json.array({})
     for _, finalizer in ipairs(import.metadata.finalizers) do
-      if finalizer ~= status.FINALIZER then
+      if finalizer ~= marks.FINALIZER then
         kept[#kept + 1] = finalizer
       end
     end
@@ -167,7 +167,7 @@ local function release(values)
   assert(guard)
   wait_until_clean(api, time.monotonic() + (values.timeout or TIMEOUT))
   helper:cancel()
-  local left = imports(api, status.is_held)
+  local left = imports(api, marks.is_held)
   for _, import in ipairs(left) do
     take_off(api, import)
     say("%s could not be cleaned up; what stays: %s", name_of(import), describe(import))

@@ -2,7 +2,7 @@
 
 local env = require "host.env"
 local errors = require "host.error"
-local scripts = require "scripts"
+local scripts = require "site.scripts"
 
 local M = {}
 

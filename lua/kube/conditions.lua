@@ -4,7 +4,7 @@
 -- conditions of Harvester's controllers carry besides.
 
 local json = require "host.json"
-local text = require "kube.text"
+local text = require "base.text"
 
 local M = {}
 

@@ -7,7 +7,7 @@
 local digest = require "host.digest"
 local log = require "host.log"
 local task = require "host.task"
-local text = require "kube.text"
+local text = require "base.text"
 local time = require "host.time"
 
 local methods = {}

@@ -9,7 +9,7 @@ local json = require "host.json"
 local log = require "host.log"
 local task = require "host.task"
 local time = require "host.time"
-local values = require "values"
+local values = require "base.values"
 
 local methods = {}
 local mt = { __name = "kube.informer", __index = methods }

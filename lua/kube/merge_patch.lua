@@ -3,7 +3,7 @@
 -- Source: RFC 7396. A list is replaced whole; json.null deletes.
 
 local json = require "host.json"
-local values = require "values"
+local values = require "base.values"
 
 local M = {}
 

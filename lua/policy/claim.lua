@@ -4,7 +4,7 @@
 
 local json = require "host.json"
 
-local metadata = require "policy.metadata"
+local marks = require "base.marks"
 local quantity = require "policy.quantity"
 
 local TEMPLATES = "harvesterhci.io/volumeClaimTemplates"
@@ -33,7 +33,7 @@ function M.build(disk, plan, opts)
     metadata = {
       name = disk.name,
       namespace = plan.namespace,
-      labels = { [metadata.IMPORTED] = "true" },
+      labels = { [marks.IMPORTED] = "true" },
       annotations = opts.image and { [IMAGE_ID] = opts.image } or nil,
     },
     spec = {

@@ -6,7 +6,7 @@
 
 local json = require "host.json"
 
-local metadata = require "policy.metadata"
+local marks = require "base.marks"
 
 local M = {}
 
@@ -35,7 +35,7 @@ function M.build(disk, plan, opts)
       namespace = plan.namespace,
       labels = {
         ["harvesterhci.io/imageDisplayName"] = disk.display_name,
-        [metadata.IMPORTED] = "true",
+        [marks.IMPORTED] = "true",
       },
       annotations = class and { ["harvesterhci.io/storageClassName"] = class } or nil,
       ownerReferences = opts.owner and json.array({ opts.owner }) or nil,

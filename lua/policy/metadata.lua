@@ -5,6 +5,7 @@
 
 local json = require "host.json"
 
+local marks = require "base.marks"
 local name = require "policy.name"
 local quantity = require "policy.quantity"
 
@@ -13,7 +14,6 @@ local DESCRIPTION_MAX = 1024 -- bytes; it is a caption, and status has room for 
 
 local M = {}
 
-M.IMPORTED = "migration.harvesterhci.io/imported"
 M.DESCRIPTION = "field.cattle.io/description"
 
 -- Kubernetes takes valid UTF-8 only. Cuts at a character's border, replaces strays.
@@ -62,7 +62,7 @@ function M.labels(_, plan)
   return {
     ["harvesterhci.io/creator"] = "harvester",
     ["harvesterhci.io/os"] = plan.os,
-    [M.IMPORTED] = "true",
+    [marks.IMPORTED] = "true",
   }
 end
 

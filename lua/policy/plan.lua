@@ -38,7 +38,7 @@ local network = require "policy.network"
 local power = require "policy.power"
 local spec = require "policy.spec"
 local virtual_machine = require "policy.virtual_machine"
-local values = require "values"
+local values = require "base.values"
 
 local M = {}
 

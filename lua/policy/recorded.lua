@@ -9,7 +9,7 @@ local json = require "host.json"
 
 local devices = require "policy.devices"
 local metadata = require "policy.metadata"
-local values = require "values"
+local values = require "base.values"
 
 local M = {}
 

@@ -205,7 +205,7 @@ end
 --- directory.new(dir, opts) -> store
 --
 --   dir         string    an existing folder
---   opts.kinds  table     kinds.lua
+--   opts.kinds  table     base.kinds
 --   opts.uid    function  () -> a new uid
 --   opts.now    function  () -> RFC 3339
 function M.new(dir, opts)

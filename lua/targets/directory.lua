@@ -4,6 +4,7 @@
 -- runs here, so nothing is waited for.
 
 local file = require "host.file"
+local marks = require "base.marks"
 local merge_patch = require "kube.merge_patch"
 local raw_files = require "targets.raw_files"
 local yaml = require "host.yaml"
@@ -13,7 +14,6 @@ local mt = { __name = "targets.directory", __index = methods }
 
 local M = {}
 
-local IMPORT_UID = "migration.harvesterhci.io/import-uid"
 
 local function manifest_path(self, manifest)
   return ("%s/%s/%s.%s.yaml"):format(self.dir, manifest.metadata.namespace,
@@ -25,7 +25,7 @@ local function owner_of(path)
   local text = file.read(path)
   local documents = text and yaml.parse(text, { what = path })
   local metadata = documents and documents[1] and documents[1].metadata
-  return metadata and (metadata.annotations or {})[IMPORT_UID] or nil, text ~= nil
+  return metadata and (metadata.annotations or {})[marks.IMPORT_UID] or nil, text ~= nil
 end
 
 local function check_machine(self, plan, import)
@@ -80,7 +80,7 @@ function methods:put_machine(manifests, import)
   local written = {}
   for _, manifest in ipairs(manifests) do
     local metadata = merge_patch.apply(manifest.metadata, {
-      annotations = { [IMPORT_UID] = import.metadata.uid },
+      annotations = { [marks.IMPORT_UID] = import.metadata.uid },
     })
     local owned = merge_patch.apply(manifest, { metadata = metadata })
     local path = manifest_path(self, owned)

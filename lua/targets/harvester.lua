@@ -10,6 +10,7 @@ local checks = require "targets.checks"
 local disk_image = require "host.disk"
 local ensure = require "kube.ensure"
 local json = require "host.json"
+local marks = require "base.marks"
 local spools = require "targets.spools"
 local stream_options = require "targets.stream_options"
 
@@ -18,9 +19,6 @@ local mt = { __name = "targets.harvester", __index = methods }
 
 local M = {}
 
-local IMPORTED = "migration.harvesterhci.io/imported"
-local IMPORT_UID = "migration.harvesterhci.io/import-uid"
-local IMPORT = "migration.harvesterhci.io/import" -- manager.lua finds the import by it
 local LONGHORN = "longhorn-system"
 
 local function condition(object, type)
@@ -40,7 +38,7 @@ local function is_of(object, import)
       return true
     end
   end
-  return (meta.annotations or {})[IMPORT_UID] == import.metadata.uid
+  return (meta.annotations or {})[marks.IMPORT_UID] == import.metadata.uid
 end
 
 -- What its webhooks say of the machine before anything was moved for it.
@@ -77,8 +75,9 @@ end
 local function create_or_adopt(self, manifest, import)
   local meta = manifest.metadata
   meta.annotations = meta.annotations or {}
-  meta.annotations[IMPORT_UID] = import.metadata.uid
-  meta.annotations[IMPORT] = import.metadata.namespace .. "/" .. import.metadata.name
+  meta.annotations[marks.IMPORT_UID] = import.metadata.uid
+  meta.annotations[marks.IMPORT] = ("%s/%s"):format(import.metadata.namespace,
+    import.metadata.name)
   return ensure.object(self.client, manifest, function(there)
     return is_of(there, import)
   end, { caches = self.caches })
@@ -371,7 +370,7 @@ function methods:is_made_from(namespace, name, entries)
     end
     count = count + (claim and 1 or 0)
   end
-  return count > 0 and (machine.metadata.labels or {})[IMPORTED] == "true"
+  return count > 0 and (machine.metadata.labels or {})[marks.IMPORTED] == "true"
 end
 
 --- target:machine_state(namespace, name) -> state | nil, err            [waits]

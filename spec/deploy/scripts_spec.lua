@@ -3,7 +3,7 @@
 local file = require "host.file"
 local plan = require "policy.plan"
 local sample = require "support.sample"
-local scripts = require "scripts"
+local scripts = require "site.scripts"
 local yaml = require "host.yaml"
 
 local function nic(n, network, changes)

@@ -1,19 +1,19 @@
 -- What operators watch, held against Prometheus' own checker: /metrics, the alert rules,
 -- the dashboard.
 
-local crds = require "kinds"
 local file = require "host.file"
 local images = require "host.images"
 local json = require "host.json"
+local kinds = require "base.kinds"
 local lab = require "support.lab"
 local metrics = require "host.metrics"
-local observed = require "observed"
+local monitor = require "controller.monitor"
 local prometheus = require "support.prometheus"
 local process = require "host.process"
 local time = require "host.time"
 local yaml = require "host.yaml"
 
-require "script_watch" -- has metrics of its own
+require "controller.script_watch" -- has metrics of its own
 
 local FILES = "deploy/chart/harvester-vm-import-controller/files/"
 
@@ -26,13 +26,13 @@ describe("what operators watch:", function()
     assert(made.status == 0, made.stderr)
     promtool = made.stdout:gsub("%s+$", "")
     server = assert(images.serve({ host = "127.0.0.1", port = 0 }))
-    seen = observed.serve({ host = "127.0.0.1", port = 0, scratch = "/tmp",
+    seen = monitor.serve({ host = "127.0.0.1", port = 0, scratch = "/tmp",
       clock = time.monotonic })
     local transfer = { progress = function() return { received = 1, position = 2 } end }
     seen:import({ state = "" })
-    seen:source(crds.VmwareSource.kind, {})
+    seen:source(kinds.VmwareSource.kind, {})
     seen:started(0.1, 1, 1)
-    seen:ended({ kind = crds.VmwareSource.kind }, true)
+    seen:ended({ kind = kinds.VmwareSource.kind }, true)
     seen:request("GET", 200)
     seen:disk_started(nil, nil, transfer)
     seen:disk_ended(nil, nil, transfer, {})

@@ -3,7 +3,7 @@
 
 local file = require "host.file"
 local json = require "host.json"
-local kinds = require "kinds"
+local kinds = require "base.kinds"
 local lab = require "support.lab"
 local site_of = require "support.site"
 local time = require "host.time"

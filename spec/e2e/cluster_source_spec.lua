@@ -2,7 +2,7 @@
 -- that it looks again when its Secret changes.
 
 local file = require "host.file"
-local kinds = require "kinds"
+local kinds = require "base.kinds"
 local lab = require "support.lab"
 local site_of = require "support.site"
 local time = require "host.time"

@@ -6,7 +6,7 @@ local config = require "kube.config"
 local digest = require "host.digest"
 local file = require "host.file"
 local json = require "host.json"
-local kinds = require "kinds"
+local kinds = require "base.kinds"
 local kube = require "support.kube"
 local yaml = require "host.yaml"
 

@@ -2,7 +2,7 @@
 
 local edits = require "flows.import.edits"
 local json = require "host.json"
-local kinds = require "kinds"
+local kinds = require "base.kinds"
 local kube = require "support.kube"
 
 local KIND = "VirtualMachineImport"

@@ -3,6 +3,7 @@ local errors = require "host.error"
 local flow = require "flows.import"
 local import_status = require "flows.import.status"
 local json = require "host.json"
+local marks = require "base.marks"
 local standalone = require "support.standalone"
 local task = require "host.task"
 
@@ -44,7 +45,7 @@ describe("flows.import", function()
     run(w)
     for _, state in ipairs { "virtualMachineRunning", "VMMigrationFailed" } do
       assert(w.store:patch("VirtualMachineImport", KEY.namespace, KEY.name,
-        { metadata = { finalizers = { "another", import_status.FINALIZER } } }))
+        { metadata = { finalizers = { "another", marks.FINALIZER } } }))
       assert(w.store:patch("VirtualMachineImport", KEY.namespace, KEY.name,
         { status = { importStatus = state } }, { status = true }))
       flow.reconcile(KEY, w.env)

@@ -1,6 +1,6 @@
 local file = require "host.file"
 local json = require "host.json"
-local kinds = require "kinds"
+local kinds = require "base.kinds"
 local lab = require "support.lab"
 local store = require "store.directory"
 

@@ -8,7 +8,7 @@
 
 local client = require "kube.client"
 local config = require "kube.config"
-local kinds = require "kinds"
+local kinds = require "base.kinds"
 local leader = require "kube.leader"
 local task = require "host.task"
 

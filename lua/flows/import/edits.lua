@@ -7,7 +7,7 @@
 
 local conditions = require "kube.conditions"
 local json = require "host.json"
-local values = require "values"
+local values = require "base.values"
 
 local M = {}
 

@@ -5,7 +5,7 @@
 
 local json = require "host.json"
 local subjects = require "flows.import.subjects"
-local text = require "kube.text"
+local text = require "base.text"
 
 local M = {}
 

@@ -30,6 +30,7 @@ local images = require "flows.import.images"
 local json = require "host.json"
 local last_look = require "flows.import.last_look"
 local log = require "host.log"
+local marks = require "base.marks"
 local origin = require "flows.import.origin"
 local outage = require "flows.import.outage"
 local power_off = require "flows.import.power_off"
@@ -258,7 +259,7 @@ end
 -- The steps of an import that has ended, or nil: it stays so.
 local function due_at_end(import, ctx, state)
   local seen = import.status.observedGeneration
-  if #(import.status.recorded or {}) > 0 or status.is_held(import) then
+  if #(import.status.recorded or {}) > 0 or marks.is_held(import) then
     return { cleanup.again }
   elseif not import.status.conditions then
     return { state == "VMMigrationFailed" and takeover.failed or takeover.running }

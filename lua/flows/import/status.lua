@@ -7,6 +7,7 @@ local conditions = require "kube.conditions"
 local errors = require "host.error"
 local json = require "host.json"
 local log = require "host.log"
+local marks = require "base.marks"
 local merge_patch = require "kube.merge_patch"
 local task = require "host.task"
 local time = require "host.time"
@@ -19,19 +20,6 @@ local methods = {}
 local mt = { __name = "flows.import.status", __index = methods }
 
 local M = {}
-
---- status.FINALIZER: on an import that has made something which would have to be removed.
-M.FINALIZER = "migration.harvesterhci.io/vm-import-controller"
-
---- status.is_held(import) -> boolean: whether our finalizer is on it
-function M.is_held(import)
-  for _, name in ipairs(import.metadata.finalizers or {}) do
-    if name == M.FINALIZER then
-      return true
-    end
-  end
-  return false
-end
 
 --- status.named(import, message) -> text: for logs, which are of many imports
 function M.named(import, message)
@@ -123,18 +111,18 @@ end
 
 -- The finalizer stands while something exists that we would have to remove.
 local function set_finalizer(self, wanted)
-  if M.is_held(self.import) == wanted then
+  if marks.is_held(self.import) == wanted then
     return
   end
   write(self, function(import)
     local list = json.array({})
     for _, name in ipairs(import.metadata.finalizers or {}) do
-      if name ~= M.FINALIZER then
+      if name ~= marks.FINALIZER then
         list[#list + 1] = name
       end
     end
     if wanted then
-      list[#list + 1] = M.FINALIZER
+      list[#list + 1] = marks.FINALIZER
     end
     return { metadata = { finalizers = list } }
   end)

@@ -1,0 +1,37 @@
+--- base.values: plain tables compared and copied. Pure.
+
+local M = {}
+
+--- values.same(a, b) -> bool
+-- Whether both hold the same, however deep; whether a table is a list is not compared.
+function M.same(a, b)
+  if type(a) ~= "table" or type(b) ~= "table" then
+    return a == b
+  end
+  for key, value in pairs(a) do
+    if not M.same(value, b[key]) then
+      return false
+    end
+  end
+  for key in pairs(b) do
+    if a[key] == nil then
+      return false
+    end
+  end
+  return true
+end
+
+--- values.copy(value) -> value
+-- A copy however deep, with the marks of lists; what is no table is itself.
+function M.copy(value)
+  if type(value) ~= "table" then
+    return value
+  end
+  local result = {}
+  for key, item in pairs(value) do
+    result[key] = M.copy(item)
+  end
+  return setmetatable(result, getmetatable(value))
+end
+
+return M

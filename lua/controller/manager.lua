@@ -1,0 +1,410 @@
+--- controller.manager: what the leading replica runs: informers that say which key
+-- changed, and the controller that reconciles it.
+
+local added_sources = require "controller.added_sources"
+local controller = require "kube.controller"
+local definitions = require "controller.definitions"
+local env = require "host.env"
+local errors = require "host.error"
+local informer = require "kube.informer"
+local kinds = require "base.kinds"
+local log = require "host.log"
+local marks = require "base.marks"
+local names = require "controller.names"
+local permits = require "controller.permits"
+local projections = require "controller.projections"
+local script_watch = require "controller.script_watch"
+local secret_watch = require "controller.secret_watch"
+local secrets = require "controller.secrets"
+local sessions = require "sources.sessions"
+local target = require "targets.harvester"
+local task = require "host.task"
+local time = require "host.time"
+
+local M = {}
+
+local IMPORTED = marks.IMPORTED .. "=true"
+local SYNC_WITHIN, TRIM_EVERY = 120, 60 -- seconds
+local PLANNED_AT_ONCE = 8 -- of one source
+local MOST_IN_LINE = 32   -- requests to the API server, before anything new is begun
+
+local methods = {}
+local mt = { __name = "manager", __index = methods }
+local function import_key(text)
+  local namespace, name = (text or ""):match("^(.-)/(.+)$")
+  return name and { kind = "VirtualMachineImport", namespace = namespace, name = name }
+end
+
+local function on_import(self, key, value, before)
+  if self.observer then
+    self.observer:import(value, before)
+  end
+  local last = value or before
+  local freed = self.places:see(last.uid, last.source, value and value.state)
+  self.names:see(last.uid, ("%s/%s"):format(key.namespace, key.name),
+    value and value.target, value and value.state)
+  if value and before and projections.interrupts(value, before) then
+    self.controller:cancel(key)
+  end
+  if freed then
+    for _, next_key in ipairs(self.places:next()) do
+      self.controller:add(next_key)
+    end
+  end
+  if value and not projections.has_ended(value) then
+    self.controller:add(key)
+  end
+end
+
+-- States in which a change of the source makes a difference: those that wait for a place,
+-- and those that read disks, which may wait for the source to be back.
+local WAITS = { [""] = true, virtualMachineImportValid = true,
+  virtualMachineImportInvalid = true, sourceReady = true, diskImageSubmitted = true }
+
+local function wake_imports_of(self, kind, key)
+  local id = projections.source_id(kind, key.namespace, key.name)
+  for import_id, value in self.imports:each() do
+    if value.source == id and WAITS[value.state] then
+      self.controller:add(import_key(import_id))
+    end
+  end
+end
+
+local function each_source(self, f)
+  for kind, sources in pairs(self.sources) do
+    for id, value in sources:each() do
+      local namespace, name = id:match("^(.-)/(.*)$")
+      f({ kind = kind, namespace = namespace, name = name }, value)
+    end
+  end
+end
+
+local function on_source(self, key, value, before)
+  if self.observer then
+    self.observer:source(key.kind, value, before)
+  end
+  self.secrets:refresh()
+  local changed = not value or not before or value.generation ~= before.generation
+  if changed then
+    self.controller:add(key)
+  end
+  if changed or value.state ~= before.state then
+    wake_imports_of(self, key.kind, key)
+  end
+end
+
+local function on_owned(self, _, value, before)
+  local id = (value or before).import
+  local import = id and self.imports.objects[id]
+  if import and not projections.has_ended(import) then
+    self.controller:add(import_key(id))
+  end
+end
+
+-- What our own use of reloadable code is answered by: the code in force.
+local function ours(self, module)
+  return self.scripts.current.code:require(module)
+end
+
+-- Imports whose plan failed, or is not made yet, are planned with the new scripts.
+local function on_scripts(self)
+  self.sessions:refresh()
+  self.added:use(self.scripts.current.code.sources)
+  for id, value in self.imports:each() do
+    if value.state == "virtualMachineImportInvalid" or value.state == "" then
+      self.controller:add(import_key(id))
+    end
+  end
+end
+
+local function source_of(self, import)
+  local ref = ours(self, "flows.import.origin").of(import)
+  return projections.source_id(ref.kind, ref.namespace, ref.name)
+end
+
+local function reserve_name(self, import, plan, take)
+  local meta = import.metadata
+  local name = ("%s/%s"):format(plan.namespace, plan.name)
+  if not take then
+    return self.names:is_free(meta.uid, name)
+  end
+  return self.names:take(meta.uid, ("%s/%s"):format(meta.namespace, meta.name), name)
+end
+
+local function take_place(self, import)
+  return self.places:take(import.metadata.uid, source_of(self, import),
+    { kind = "VirtualMachineImport", namespace = import.metadata.namespace,
+      name = import.metadata.name })
+end
+
+-- Puts our CustomResourceDefinitions right again, if we may; one at a time.
+local function repair_definitions(self)
+  if self.repairing then
+    return
+  end
+  self.repairing = true
+  task.spawn(function()
+    local ok, err = definitions.ensure(self.client)
+    self.repairing = false
+    if not ok then
+      log.warn("putting the CustomResourceDefinitions right: " .. err.message)
+    end
+  end)
+end
+
+-- What every flow gets (flows/init.lua), besides what is of one generation.
+local function environment(self, opts)
+  return {
+    store = self.client,
+    target = self.target,
+    secret = secrets.reader(self.client),
+    now = time.now,
+    options = opts.options,
+    observer = opts.observer,
+    take_place = function(import)
+      return take_place(self, import)
+    end,
+    reserve_name = function(import, plan, take)
+      return reserve_name(self, import, plan, take)
+    end,
+    plan_permit = function(import, timeout)
+      return self.planning:permit(source_of(self, import), timeout)
+    end,
+    is_final = function(err)
+      return err.kind == "unsupported"
+    end,
+    event = function(object, type, reason, note)
+      opts.events:emit(object, type, reason, note)
+    end,
+    repair_definitions = function()
+      repair_definitions(self)
+    end,
+  }
+end
+
+-- And what is of one: the step that begins with it ends with it.
+local function environment_of(self, generation)
+  local code = generation.code
+  return setmetatable({
+    hook = generation.hook,
+    script_generation = generation.hash,
+    open_source = function(ref, how)
+      return self.sessions:open(ref, { fresh = how and how.fresh, code = code })
+    end,
+    supports = function(kind)
+      return code:require("providers").of(kind) ~= nil
+    end,
+  }, { __index = self.env })
+end
+
+-- One step of one object.
+local function reconcile(self, key)
+  local generation, held <close> = self.scripts:take()
+  assert(held)
+  local flow = generation.code:flow(key.kind)
+  return flow and flow(key, environment_of(self, generation)) -- nil: its provider is gone
+end
+
+local function watch(self, kind, project, changed, selector)
+  return informer.new({
+    client = self.client,
+    kind = kind,
+    project = project,
+    label_selector = selector,
+    changed = function(key, value, before)
+      changed(self, key, value, before)
+    end,
+  })
+end
+
+local function start_informers(self)
+  self.imports = watch(self, "VirtualMachineImport", projections.VirtualMachineImport,
+    on_import)
+  self.informers = { self.imports }
+  for _, kind in ipairs(kinds.built_in) do
+    self.sources[kind.kind] = watch(self, kind.kind, projections.source, on_source)
+    table.insert(self.informers, self.sources[kind.kind])
+  end
+  self.owned = {}
+  for _, kind in ipairs { "VirtualMachineImage", "VirtualMachine" } do
+    table.insert(self.owned, watch(self, kind, projections[kind], on_owned, IMPORTED))
+  end
+end
+
+local function publish(self, key)
+  local import, err = self.client:get(key.kind, key.namespace, key.name)
+  if not import then
+    return err.kind == "notfound" or error(err)
+  end
+  local status = import.status or {}
+  if status.plan and status.diskImportStatus then
+    local ctx = setmetatable({ record = function() end }, { __index = self.env })
+    ours(self, "flows.import.images").publish(import, ctx)
+  end
+end
+
+-- In these there may be images that are being downloaded.
+local MAY_BE_PULLED = { sourceReady = true, disksExported = true,
+  diskImageSubmitted = true }
+
+-- Imports whose images are being downloaded have their routes again before the image
+-- server says of any path that it does not exist.
+local function publish_all(self)
+  for id, value in self.imports:each() do
+    if MAY_BE_PULLED[value.state] then
+      local ok, err = pcall(publish, self, import_key(id))
+      if not ok then
+        log.warn(("publishing the disks of %s: %s"):format(id, errors.of(err).message))
+      end
+    end
+  end
+  self.server:ready()
+end
+
+-- What lists and large answers have left is given back, now and later.
+local function trim()
+  while true do
+    env.trim_memory()
+    task.sleep(TRIM_EVERY)
+  end
+end
+
+-- Everything says goodbye: what tasks hold at a source is given back before the log-out.
+local function say_goodbye(self, group)
+  for _, watching in ipairs(group) do
+    watching:cancel(0)
+  end
+  self.secrets:close()
+  self.added:close()
+  self.controller:stop()
+  self.sessions:close()
+  if self.observer then
+    self.observer:forget()
+  end
+end
+
+--- manager:run()                                                        [waits]
+-- Until its task is cancelled; then everything says goodbye.
+function methods:run()
+  start_informers(self)
+  local group <close> = setmetatable({}, { __close = function(group)
+    task.goodbye(say_goodbye, self, group)
+  end })
+  for _, list in ipairs { self.informers, self.owned } do
+    for _, i in ipairs(list) do
+      group[#group + 1] = task.spawn(i.run, i)
+    end
+  end
+  for _, i in ipairs(self.informers) do
+    assert(i:wait_synced(SYNC_WITHIN))
+  end
+  publish_all(self)
+  if self.script_watch then
+    self.script_watch:load()
+    group[#group + 1] = task.spawn(self.script_watch.run, self.script_watch)
+  end
+  self.added:use(self.scripts.current.code.sources)
+  if self.on_synced then
+    self.on_synced()
+  end
+  group[#group + 1] = task.spawn(trim)
+  self.controller:run()
+end
+
+-- The Secrets that sources name; what hangs on one that changes is looked at again.
+local function follow_secrets(self)
+  self.secrets = secret_watch.new({
+    client = self.client,
+    each_source = function(f)
+      each_source(self, f)
+    end,
+    changed = function(key)
+      self.controller:add(key)
+      wake_imports_of(self, key.kind, key)
+    end,
+  })
+end
+
+-- The ConfigMap of our namespace, and what changes with the scripts.
+local function follow_scripts(self, opts)
+  self.script_watch = opts.namespace and script_watch.new({
+    client = opts.client,
+    namespace = opts.namespace,
+    scripts = opts.scripts,
+    events = opts.events,
+    changed = function()
+      on_scripts(self)
+    end,
+  })
+  local watching = self.script_watch
+  opts.scripts.on_room = watching and function()
+    watching:room()
+  end
+  self.added = added_sources.new({
+    informers = self.sources,
+    watch = function(kind)
+      return watch(self, kind, projections.source, on_source)
+    end,
+    say = function(...)
+      if watching then
+        watching:say(...)
+      end
+    end,
+  })
+end
+
+--- manager.new(opts) -> manager
+--
+--   opts.client      kube.client, with the fence
+--   opts.server      host.images server
+--   opts.base_url    string    where the cluster reaches it
+--   opts.events      kube.events
+--   opts.fence       function () -> true | nil, err
+--   opts.scripts     scripts   the site's; set from the ConfigMap of opts.namespace
+--   opts.namespace   string    ours; nil: opts.scripts stays as it is
+--   opts.on_synced   function (), optional
+--   opts.observer    controller.monitor, optional
+--   opts.options     table     scratch, strict_tls, max_imports, max_per_source, poll ...
+function M.new(opts)
+  local options = opts.options
+  local self = setmetatable({
+    client = opts.client,
+    server = opts.server,
+    on_synced = opts.on_synced,
+    observer = opts.observer,
+    scripts = opts.scripts,
+    sources = {},
+    planning = permits.planning(PLANNED_AT_ONCE),
+    names = names.new(),
+    places = permits.places(options.max_imports, options.max_per_source),
+  }, mt)
+  self.target = target.new({
+    client = opts.client,
+    server = opts.server,
+    base_url = opts.base_url,
+    scratch = options.scratch,
+    idle_timeout = options.idle_timeout,
+  })
+  self.sessions = sessions.new({
+    store = opts.client,
+    secret = secrets.reader(opts.client),
+    strict_tls = options.strict_tls,
+    fence = opts.fence,
+    poll = options.poll,
+  })
+  self.env = environment(self, opts)
+  follow_secrets(self)
+  follow_scripts(self, opts)
+  self.controller = controller.new({
+    observer = opts.observer,
+    reconcile = function(key)
+      return reconcile(self, key)
+    end,
+    crowded = function()
+      return opts.client:in_line() > MOST_IN_LINE
+    end,
+  })
+  return self
+end
+
+return M

@@ -1,0 +1,133 @@
+--- controller.permits: how many imports may do at once what costs most.
+--
+-- `places`: how many move disks, in all and per source. A place is taken when an import
+-- is admitted and freed when it has ended; what status says counts, so that a restart
+-- finds the places taken that are taken. Who got none waits in line, and is told when it
+-- is worth while to ask again.
+--
+-- `planning`: how many of one source are planned. When hundreds are new, the requests of
+-- those that move disks must not stand in line behind all of theirs; and who waits for
+-- one source holds up no other.
+
+local task = require "host.task"
+
+local methods = {}
+local mt = { __name = "places", __index = methods }
+
+local planning = {}
+local planning_mt = { __name = "planning", __index = planning }
+
+local M = {}
+
+local MOVING = {
+  sourceReady = true, disksExported = true, diskImageSubmitted = true,
+  diskImageFailed = true, diskImagesReady = true,
+}
+
+local function leave_line(self, uid)
+  for i, waiting in ipairs(self.line) do
+    if waiting.uid == uid then
+      table.remove(self.line, i)
+      return true
+    end
+  end
+  return false
+end
+
+-- What is in use: in all, and of each source.
+local function in_use(self)
+  local all, of_source = 0, {}
+  for _, source in pairs(self.taken) do
+    all = all + 1
+    of_source[source] = (of_source[source] or 0) + 1
+  end
+  return all, of_source
+end
+
+--- places:see(uid, source, state) -> freed
+-- What status says of an import; state nil: it is gone. It may be late: what was given a
+-- moment ago is not taken back because of what was so before.
+--
+--   freed  boolean  a place has become free by it, or who was in line for one has gone
+function methods:see(uid, source, state)
+  if MOVING[state] then
+    self.taken[uid], self.unseen[uid] = source, nil
+    leave_line(self, uid)
+    return false
+  elseif state == "virtualMachineImportValid" or state == "" and self.unseen[uid] then
+    return false
+  end
+  local freed = self.taken[uid] ~= nil
+  self.taken[uid], self.unseen[uid] = nil, nil
+  return leave_line(self, uid) or freed
+end
+
+--- places:take(uid, source, key) -> true | false, why
+-- Without one the import waits in line, once.
+--
+--   source  string  which source it is
+--   key     any     what places:next() calls it
+function methods:take(uid, source, key)
+  if self.taken[uid] then
+    return true
+  end
+  local all, of_source = in_use(self)
+  local same = of_source[source] or 0
+  if all < self.most and same < self.most_per_source then
+    self.taken[uid], self.unseen[uid] = source, true
+    leave_line(self, uid)
+    return true
+  end
+  leave_line(self, uid)
+  table.insert(self.line, { uid = uid, source = source, key = key })
+  if all >= self.most then
+    return false, ("%d imports are under way, as many as may be at once"):format(all)
+  end
+  return false, ("%d imports from %s are under way, as many as may be at once"):format(
+    same, source)
+end
+
+--- places:next() -> keys
+-- Of those in line, first come first, who would get a place now.
+function methods:next()
+  local all, of_source = in_use(self)
+  local keys = {}
+  for _, waiting in ipairs(self.line) do
+    local same = of_source[waiting.source] or 0
+    if all >= self.most then
+      break
+    elseif same < self.most_per_source then
+      all, of_source[waiting.source] = all + 1, same + 1
+      keys[#keys + 1] = waiting.key
+    end
+  end
+  return keys
+end
+
+--- permits.places(most, most_per_source) -> places
+function M.places(most, most_per_source)
+  return setmetatable({
+    most = most,
+    most_per_source = most_per_source,
+    taken = {},  -- uid -> source
+    unseen = {}, -- uid -> true: given, and status does not show it yet
+    line = {},
+  }, mt)
+end
+
+--- planning:permit(source, timeout) -> permit, to be closed | nil, err  [waits]
+--
+--   source   string   which source it is
+--   timeout  seconds  how long to wait (default: for ever)
+--   err      timeout
+function planning:permit(source, timeout)
+  self.lines[source] = self.lines[source] or task.semaphore(self.most)
+  return self.lines[source]:acquire(timeout)
+end
+
+--- permits.planning(most) -> planning
+function M.planning(most)
+  return setmetatable({ most = most, lines = {} }, planning_mt)
+end
+
+return M

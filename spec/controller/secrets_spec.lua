@@ -1,0 +1,47 @@
+local input = require "cli.input"
+local file = require "host.file"
+local secrets = require "controller.secrets"
+
+-- What a value in a Secret may end in, and what is meant.
+local VALUES = {
+  ["s3cret"] = "s3cret",
+  ["s3cret\n"] = "s3cret",
+  ["s3cret\r\n"] = "s3cret",
+  ["s3cret\n\n"] = "s3cret\n", -- one line's end is that of echo; more were typed
+  ["s3cret "] = "s3cret ",
+  ["\ns3cret"] = "\ns3cret",
+  ["\n"] = "",
+  [""] = "",
+}
+
+local function base64(text)
+  return require("host.digest").base64_encode(text)
+end
+
+describe("secrets.text", function()
+  for written, meant in pairs(VALUES) do
+    it(("takes %q without the line's end of echo"):format(written), function()
+      assert.equal(meant, secrets.text(written))
+    end)
+  end
+end)
+
+describe("a Secret with a line's end", function()
+  it("is read the same from a cluster and from a file", function()
+    local read = secrets.reader({ get = function()
+      return { metadata = {}, data = { password = base64("s3cret\n") } }
+    end })
+    assert.equal("s3cret", read({ name = "s" }, "default").data.password)
+
+    local path = os.tmpname()
+    assert(file.write(path, table.concat {
+      "kind: Secret\nmetadata: {name: s}\ndata: {password: ", base64("s3cret\n"),
+      "}\nstringData: {username: \"u\\n\"}\n---\n",
+      "apiVersion: migration.harvesterhci.io/v1beta1\nkind: VirtualMachineImport\n",
+      "metadata: {name: vm}\nspec: {}\n",
+    }))
+    local found = input.read(path)
+    os.remove(path)
+    assert.same({ password = "s3cret", username = "u" }, found.secrets["default/s"])
+  end)
+end)
