@@ -20,8 +20,6 @@ local LARGER = {
   ["src/disk"] = "one pipeline of small files that are read one after the other",
   ["src/net"] = "a client and a server of HTTP, the same pieces under both",
   ["src/host"] = "a file for each module that Lua gets",
-  ["lua/policy"] = "a file for each decision",
-  ["lua/flows/import"] = "a file for each step",
 }
 
 local function lines_of(command)

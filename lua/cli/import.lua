@@ -259,7 +259,7 @@ local function import_all(values)
   check_sources(generation.code:require("flows.source"), found, ctx)
 
   local flow = generation.code:require("flows.import")
-  local again = generation.code:require("flows.import.again")
+  local again = generation.code:require("flows.import.steps.again")
   local code = 0
   for _, import in ipairs(found.imports) do
     seen:begun(import)

@@ -94,7 +94,7 @@ local function look(import, opened, generation)
   local ref = import.spec and import.spec.sourceCluster or {}
   ref.namespace = ref.namespace or import.metadata.namespace
   import.spec = import.spec or {}
-  local preflight = generation.code:require("flows.import.preflight")
+  local preflight = generation.code:require("flows.import.steps.preflight")
   local outcome = preflight.run(import, context(opened, generation, seen))
   if outcome and outcome.wait then
     error(errors.new("invalid", outcome.message))

@@ -101,11 +101,6 @@ local function on_owned(self, _, value, before)
   end
 end
 
--- What our own use of reloadable code is answered by: the code in force.
-local function ours(self, module)
-  return self.scripts.current.code:require(module)
-end
-
 -- Imports whose plan failed, or is not made yet, are planned with the new scripts.
 local function on_scripts(self)
   self.sessions:refresh()
@@ -117,10 +112,6 @@ local function on_scripts(self)
   end
 end
 
-local function source_of(self, import)
-  local ref = ours(self, "flows.import.origin").of(import)
-  return projections.source_id(ref.kind, ref.namespace, ref.name)
-end
 
 local function reserve_name(self, import, plan, take)
   local meta = import.metadata
@@ -132,7 +123,7 @@ local function reserve_name(self, import, plan, take)
 end
 
 local function take_place(self, import)
-  return self.places:take(import.metadata.uid, source_of(self, import),
+  return self.places:take(import.metadata.uid, projections.source_of(import),
     { kind = "VirtualMachineImport", namespace = import.metadata.namespace,
       name = import.metadata.name })
 end
@@ -168,7 +159,7 @@ local function environment(self, opts)
       return reserve_name(self, import, plan, take)
     end,
     plan_permit = function(import, timeout)
-      return self.planning:permit(source_of(self, import), timeout)
+      return self.planning:permit(projections.source_of(import), timeout)
     end,
     is_final = function(err)
       return err.kind == "unsupported"
@@ -231,18 +222,6 @@ local function start_informers(self)
   end
 end
 
-local function publish(self, key)
-  local import, err = self.client:get(key.kind, key.namespace, key.name)
-  if not import then
-    return err.kind == "notfound" or error(err)
-  end
-  local status = import.status or {}
-  if status.plan and status.diskImportStatus then
-    local ctx = setmetatable({ record = function() end }, { __index = self.env })
-    ours(self, "flows.import.images").publish(import, ctx)
-  end
-end
-
 -- In these there may be images that are being downloaded.
 local MAY_BE_PULLED = { sourceReady = true, disksExported = true,
   diskImageSubmitted = true }
@@ -250,9 +229,10 @@ local MAY_BE_PULLED = { sourceReady = true, disksExported = true,
 -- Imports whose images are being downloaded have their routes again before the image
 -- server says of any path that it does not exist.
 local function publish_all(self)
+  local serve = self.scripts.current.code:require("flows.import").serve
   for id, value in self.imports:each() do
     if MAY_BE_PULLED[value.state] then
-      local ok, err = pcall(publish, self, import_key(id))
+      local ok, err = pcall(serve, import_key(id), self.env)
       if not ok then
         log.warn(("publishing the disks of %s: %s"):format(id, errors.of(err).message))
       end

@@ -4,6 +4,7 @@
 -- objects cost little.
 
 local marks = require "base.marks"
+local origin = require "base.origin"
 
 local M = {}
 
@@ -30,6 +31,12 @@ function M.source_id(kind, namespace, name)
   return ("%s %s/%s"):format((kind or ""):lower(), namespace or "", name or "")
 end
 
+--- projections.source_of(import) -> string: source_id of the source that it names
+function M.source_of(import)
+  local ref = origin.of(import)
+  return M.source_id(ref.kind, ref.namespace, ref.name)
+end
+
 -- The VirtualMachine it will make, as "namespace/name", while it is under way to it.
 local function target_of(object, status)
   local dry = status.importStatus == "virtualMachineImportValid" and object.spec.dryRun
@@ -39,7 +46,6 @@ end
 
 -- Eight fields at most of what is at rest: with a ninth Lua makes room for sixteen.
 function M.VirtualMachineImport(object)
-  local ref = object.spec and object.spec.sourceCluster or {}
   local status = object.status or {}
   return {
     uid = object.metadata.uid,
@@ -51,8 +57,7 @@ function M.VirtualMachineImport(object)
     target = target_of(object, status),
     settled = status.conditions ~= nil and #(status.recorded or {}) == 0
       and not marks.is_held(object),
-    source = M.source_id(ref.kind, set(ref.namespace) or object.metadata.namespace,
-      ref.name),
+    source = M.source_of(object),
   }
 end
 

@@ -5,7 +5,7 @@
 local json = require "host.json"
 
 local marks = require "base.marks"
-local quantity = require "policy.quantity"
+local quantity = require "base.quantity"
 
 local TEMPLATES = "harvesterhci.io/volumeClaimTemplates"
 local IMAGE_ID = "harvesterhci.io/imageId"

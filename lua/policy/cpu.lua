@@ -1,7 +1,7 @@
 --- policy.cpu: processors and memory, as the source has them.
 
 local finding = require "policy.finding"
-local quantity = require "policy.quantity"
+local quantity = require "base.quantity"
 
 local M = {}
 

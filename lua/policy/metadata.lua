@@ -7,7 +7,7 @@ local json = require "host.json"
 
 local marks = require "base.marks"
 local name = require "policy.name"
-local quantity = require "policy.quantity"
+local quantity = require "base.quantity"
 
 local GIB = 1024 * quantity.MIB
 local DESCRIPTION_MAX = 1024 -- bytes; it is a caption, and status has room for little

@@ -9,7 +9,7 @@ local devices = require "policy.devices"
 local firmware = require "policy.firmware"
 local guest = require "policy.guest"
 local metadata = require "policy.metadata"
-local quantity = require "policy.quantity"
+local quantity = require "base.quantity"
 
 -- Harvester's default-vm-termination-grace-period-seconds.
 local GRACE_SECONDS = 120

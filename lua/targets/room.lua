@@ -6,7 +6,7 @@
 -- Source: Kubernetes' quota evaluator of PersistentVolumeClaims; Longhorn's replica
 -- scheduler (IsSchedulableToDisk); KEP-1472.
 
-local quantity = require "targets.quantity"
+local quantity = require "base.quantity"
 
 local M = {}
 

@@ -19,25 +19,26 @@
 -- so is what cannot be reached (outage.lua). An outcome with `outage` goes on after one
 -- that is not over yet.
 
-local admit = require "flows.import.admit"
-local again = require "flows.import.again"
-local cleanup = require "flows.import.cleanup"
-local create = require "flows.import.create"
+local admit = require "flows.import.steps.admit"
+local again = require "flows.import.steps.again"
+local cleanup = require "flows.import.steps.cleanup"
+local create = require "flows.import.steps.create"
 local edits = require "flows.import.edits"
 local errors = require "host.error"
-local export = require "flows.import.export"
-local images = require "flows.import.images"
+local fetch = require "flows.import.steps.fetch"
+local images = require "flows.import.steps.images"
 local json = require "host.json"
-local last_look = require "flows.import.last_look"
+local last_look = require "flows.import.steps.last_look"
 local log = require "host.log"
 local marks = require "base.marks"
-local origin = require "flows.import.origin"
+local origin = require "base.origin"
 local outage = require "flows.import.outage"
-local power_off = require "flows.import.power_off"
-local preflight = require "flows.import.preflight"
-local sanitize = require "flows.import.sanitize"
+local power_off = require "flows.import.steps.power_off"
+local preflight = require "flows.import.steps.preflight"
+local retry = require "flows.import.retry"
+local sanitize = require "flows.import.steps.sanitize"
 local status = require "flows.import.status"
-local takeover = require "flows.import.takeover"
+local takeover = require "flows.import.steps.takeover"
 local time = require "host.time"
 
 local M = { kind = "VirtualMachineImport" }
@@ -46,10 +47,10 @@ local STEPS = {
   [""] = { preflight, sanitize },
   virtualMachineImportInvalid = { preflight, sanitize },
   virtualMachineImportValid = { admit },
-  sourceReady = { power_off, export },
-  disksExported = { export.refill, images, last_look, create },
-  diskImageSubmitted = { export.refill, images },
-  diskImageFailed = { export.refill, images },
+  sourceReady = { power_off, fetch },
+  disksExported = { fetch.refill, images, last_look, create },
+  diskImageSubmitted = { fetch.refill, images },
+  diskImageFailed = { fetch.refill, images },
   diskImagesReady = { last_look, create },
   virtualMachineCreated = { create },
 }
@@ -58,8 +59,6 @@ local STEPS = {
 local KEEPS_ATTEMPT = { diskImageSubmitted = true, diskImageFailed = true,
   diskImagesReady = true }
 
-local MAX_RETRIES = 5
-local RETRY_FIRST, RETRY_MOST = 5, 300 -- seconds
 local INVALID_AGAIN = 300              -- seconds
 local CLEAN_AGAIN = 10                 -- seconds
 local OLD_DEFINITION_AGAIN = 30        -- seconds
@@ -113,20 +112,16 @@ local function fail(import, ctx, err)
 end
 
 -- An attempt has failed: again, or for good.
-local function retry(import, ctx, err)
-  local attempt = (import.status and import.status.attempt or 0) + 1
-  local most = import.spec.maxRetries or ctx.options.max_retries or MAX_RETRIES
-  if err.final or ctx.is_final(err) or attempt > most then
+local function try_again(import, ctx, err)
+  local attempt = not err.final and not ctx.is_final(err)
+    and retry.next(import, ctx, err.after)
+  if not attempt then
     return fail(import, ctx, err)
   end
-  local first = ctx.options.retry_first or RETRY_FIRST
-  local after = err.after or math.min(first * 2 ^ (attempt - 1), RETRY_MOST)
-  local at = time.rfc3339(ctx.now() + after)
-  local message = ("%s; attempt %d of %d at %s"):format(err.message, attempt + 1,
-    most + 1, at)
-  ctx.writer:working(reason_of(err), message, { attempt = attempt, nextAttemptTime = at })
+  local message = ("%s; %s"):format(err.message, attempt.text)
+  ctx.writer:working(reason_of(err), message, attempt.fields)
   ctx.writer:event("Warning", reason_of(err), message)
-  return { after = after }
+  return { after = attempt.after }
 end
 
 -- The next state, written down with whatever belongs to it.
@@ -201,7 +196,7 @@ local function catch(import, ctx, err, took)
   local reason = outage.of(err, outage.ask(import, ctx))
   if not reason then
     outage.over(import, ctx)
-    return retry(import, ctx, err)
+    return try_again(import, ctx, err)
   end
   local outcome, given_up = outage.wait(import, ctx, reason, err, took)
   return outcome and settle(import, ctx, outcome) or fail(import, ctx, given_up)
@@ -366,6 +361,20 @@ local function say_old_definition(import, ctx, err)
   log.error(status.named(import, err.message))
   if ctx.repair_definitions then
     ctx.repair_definitions()
+  end
+end
+
+--- import.serve(key, env)                                               [waits]
+-- After a start: the image server answers again for the disks of an import whose images
+-- are being downloaded. Nothing is written.
+function M.serve(key, env)
+  local import, err = env.store:get(M.kind, key.namespace, key.name)
+  if not import then
+    return err.kind ~= "notfound" and error(err) or nil
+  end
+  local seen = import.status or {}
+  if seen.plan and seen.diskImportStatus then
+    images.serve(import, env)
   end
 end
 

@@ -8,7 +8,7 @@
 local digest = require "host.digest"
 local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
-local images = require "flows.import.images"
+local images = require "flows.import.steps.images"
 local json = require "host.json"
 local log = require "host.log"
 local status = require "flows.import.status"

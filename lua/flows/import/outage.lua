@@ -11,7 +11,7 @@
 
 local errors = require "host.error"
 local json = require "host.json"
-local origin = require "flows.import.origin"
+local origin = require "base.origin"
 local time = require "host.time"
 
 local M = {}

@@ -1,5 +1,5 @@
---- flows.import.pass_on: every disk of the machine, passed on to Harvester while it is
--- read: no scratch space at all (transferMode Stream).
+--- flows.import.steps.pass_on: every disk of the machine, passed on to Harvester while it
+-- is read: no scratch space at all (transferMode Stream).
 --
 -- One step, from the export's opening to its end: the routes are published, the images
 -- made, and each GET of Harvester reads the disk at the source anew, without us. The
@@ -8,15 +8,16 @@
 
 local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
-local exports = require "flows.import.exports"
-local images = require "flows.import.images"
+local exports = require "flows.import.export"
+local images = require "flows.import.steps.images"
 local moment = require "flows.import.moment"
-local origin = require "flows.import.origin"
+local origin = require "base.origin"
 local outage = require "flows.import.outage"
-local power_off = require "flows.import.power_off"
+local power_off = require "flows.import.steps.power_off"
+local progress = require "flows.import.progress"
 local size = require "flows.import.size"
 local task = require "host.task"
-local transfer = require "flows.import.transfer"
+local mode = require "flows.import.mode"
 local verified = require "flows.import.verified"
 
 local M = {}
@@ -83,7 +84,7 @@ local function spool(ctx, reason)
     error(errors.final(errors.new("unsupported", reason .. "; it would have to wait in "
       .. "scratch, and the controller runs without", { reason = "NoScratch" })))
   end
-  transfer.change(ctx, "Spool", reason)
+  mode.change(ctx, "Spool", reason)
   return { leave = true, after = 0 }
 end
 
@@ -125,7 +126,7 @@ local function report(ctx, job, states)
     whole[id] = states[id] and states[id].phase == "ready"
     running[id] = reads:progress().reading > 0 and reads or nil
   end
-  for _, text in ipairs { exports.describe(job.disks, running),
+  for _, text in ipairs { progress.describe(job.disks, running),
     images.describe({ disks = job.disks }, states) } do
     parts[#parts + 1] = text ~= "" and text or nil
   end
@@ -135,7 +136,7 @@ local function report(ctx, job, states)
   end
   ctx.writer:progress(#parts > 0 and table.concat(parts, "; ")
     or "waiting for Harvester to ask for the disks")
-  job.export:progress(exports.fraction(job.disks, running, whole))
+  job.export:progress(progress.fraction(job.disks, running, whole))
 end
 
 -- The export has ended well; what the source says it has sent is what came.
@@ -234,7 +235,7 @@ local function publish(import, ctx, job)
     end
     local reads = assert(ctx.target:publish_stream(disk, route, stream))
     job.reads[disk.id] = reads
-    exports.observe(ctx, "disk_started", import, disk, reads)
+    progress.observe(ctx, "disk_started", import, disk, reads)
   end
 end
 
@@ -243,7 +244,7 @@ local function let_go(import, ctx, job)
     local reads = job.reads[disk.id]
     if reads then
       local ready = images.is_ready(disk_status.of(import, disk))
-      exports.observe(ctx, "disk_ended", import, disk, reads, ready and {} or nil)
+      progress.observe(ctx, "disk_ended", import, disk, reads, ready and {} or nil)
       if not ready then -- who asks now waits for another export
         ctx.target:hold(disk, disk_status.of(import, disk).diskRoute)
       end

@@ -1,4 +1,4 @@
-local transfer = require "flows.import.transfer"
+local mode = require "flows.import.mode"
 
 local FINDING = { code = "SpaceMayRunOut" }
 
@@ -12,17 +12,17 @@ local function decide(opts)
       space_finding = function() return FINDING end,
     } },
   }
-  return transfer.decide({ spec = { transferMode = opts.wanted } }, ctx,
+  return mode.decide({ spec = { transferMode = opts.wanted } }, ctx,
     { can = { reread = opts.rereads ~= false } }, {})
 end
 
-describe("flows.import.transfer", function()
-  local function takes(mode, reason, opts)
+describe("flows.import.mode", function()
+  local function takes(expected, reason, opts)
     for _, wanted in ipairs { "", "Auto" } do
       opts.wanted = wanted ~= "" and wanted or nil
-      local way, finding = decide(opts)
-      assert.equal(mode, way.mode)
-      assert.truthy(way.reason:find(reason, 1, true), way.reason)
+      local transfer, finding = decide(opts)
+      assert.equal(expected, transfer.mode)
+      assert.truthy(transfer.reason:find(reason, 1, true), transfer.reason)
       assert.equal(opts.finding, finding)
     end
   end
@@ -42,17 +42,17 @@ describe("flows.import.transfer", function()
   end)
 
   it("takes what the import names, and warns of scratch that may not do", function()
-    local way, finding = decide({ wanted = "Spool", free = 10 })
-    assert.same({ mode = "Spool", reason = "spec.transferMode" }, way)
+    local transfer, finding = decide({ wanted = "Spool", free = 10 })
+    assert.same({ mode = "Spool", reason = "spec.transferMode" }, transfer)
     assert.equal(FINDING, finding)
-    way, finding = decide({ wanted = "Stream" })
-    assert.same({ mode = "Stream", reason = "spec.transferMode" }, way)
+    transfer, finding = decide({ wanted = "Stream" })
+    assert.same({ mode = "Stream", reason = "spec.transferMode" }, transfer)
     assert.is_nil(finding)
   end)
 
   it("refuses to pass on what is read but once", function()
-    local way, finding = decide({ wanted = "Stream", rereads = false })
-    assert.is_nil(way)
+    local transfer, finding = decide({ wanted = "Stream", rereads = false })
+    assert.is_nil(transfer)
     assert.equal("TransferModeUnsupported", finding.code)
     assert.equal("Blocks", finding.severity)
   end)
@@ -66,8 +66,8 @@ describe("flows.import.transfer", function()
     assert.equal("Stream", decide({ no_scratch = true, wanted = "Stream" }).mode)
     for _, opts in ipairs { { wanted = "Spool" }, { rereads = false } } do
       opts.no_scratch = true
-      local way, finding = decide(opts)
-      assert.is_nil(way)
+      local transfer, finding = decide(opts)
+      assert.is_nil(transfer)
       assert.equal("Blocks", finding.severity)
       assert.equal("NoScratch", finding.code)
     end
@@ -75,7 +75,7 @@ describe("flows.import.transfer", function()
 
   it("may be changed while it is Auto, and the source is read as often as need be", function()
     local function may(wanted, rereads)
-      return transfer.may_stream({ spec = { transferMode = wanted } },
+      return mode.may_stream({ spec = { transferMode = wanted } },
         { can = { reread = rereads } })
     end
     assert.is_true(may(nil, true))

@@ -1,10 +1,10 @@
 local conditions = require "kube.conditions"
-local create = require "flows.import.create"
+local create = require "flows.import.steps.create"
 local disk_status = require "flows.import.disk_status"
 local fake_source = require("support.source").new
 local json = require "host.json"
 local merge_patch = require "kube.merge_patch"
-local preflight = require "flows.import.preflight"
+local preflight = require "flows.import.steps.preflight"
 local sample = require "support.sample"
 
 local function disks(n)

@@ -1,56 +1,6 @@
---- flows.import.exports: what is done with a machine's export, whether its disks are
--- fetched or passed on.
-
-local cleanup = require "flows.import.cleanup"
+--- flows.import.progress: how far the disks are that are being read, and who is told.
 
 local M = {}
-
---- exports.open(import, ctx, source) -> export, to be closed | nil, err  [waits]
--- What it makes at the source stands in status.recorded; what it waits for in conditions.
-function M.open(import, ctx, source)
-  local machine = import.status.machine
-  ctx.writer:working("Exporting", "opening the export of " .. machine.name)
-  return source:export(machine, {
-    id = import.metadata.uid,
-    report = function(message)
-      ctx.writer:working("Exporting", message)
-    end,
-    recorded = import.status.recorded or {},
-    record = function(entry)
-      if entry.gone then
-        ctx.writer:forget(entry)
-      else
-        ctx.writer:remember(entry)
-      end
-    end,
-    waiting = function(message, until_time)
-      ctx.writer:working("SourceBusy", message, { nextAttemptTime = until_time })
-    end,
-  })
-end
-
---- exports.is_open(import) -> boolean
--- Did an interrupted run leave an export open at the source?
-function M.is_open(import)
-  for _, entry in ipairs(import.status.recorded or {}) do
-    if not cleanup.is_ours(entry) then
-      return true
-    end
-  end
-  return false
-end
-
---- exports.differs(digests, said) -> text | nil
--- Whether what came is what the source says it sent; nil where nobody says.
---
---   digests  {[algorithm] = hex} of what came, or nil
---   said     {algorithm, value}, or nil
-function M.differs(digests, said)
-  local have = digests and said and said.algorithm and digests[said.algorithm]
-  return have and said.value and have:lower() ~= said.value:lower()
-    and ("%s of what came is %s, the source says it sent %s"):format(said.algorithm, have,
-      said.value) or nil
-end
 
 local function human(bytes)
   if bytes >= 1e9 then
@@ -78,7 +28,7 @@ local function time_left(p, capacity)
   return left >= 1 and left < 1e7 and ", " .. span(math.ceil(left)) .. " left" or ""
 end
 
---- exports.describe(disks, running) -> text
+--- progress.describe(disks, running) -> text
 -- "disk 1/2 43 % of 10.7 GB, 1.2 GB at 118 MB/s, 4 min left", of all that are being read.
 --
 --   running  {[disk id] = something with progress() as host.disk's transfers have it}
@@ -97,7 +47,7 @@ function M.describe(disks, running)
   return table.concat(parts, "; ")
 end
 
---- exports.fraction(disks, running, whole) -> 0 to 1, of all disks together
+--- progress.fraction(disks, running, whole) -> 0 to 1, of all disks together
 function M.fraction(disks, running, whole)
   local passed, all = 0, 0
   for _, disk in ipairs(disks) do
@@ -111,7 +61,7 @@ function M.fraction(disks, running, whole)
   return all > 0 and passed / all or 0
 end
 
---- exports.observe(ctx, event, ...)
+--- progress.observe(ctx, event, ...)
 -- Tells who follows transfers (flows/init.lua), if somebody does.
 function M.observe(ctx, event, ...)
   local observer = ctx.observer

@@ -1,4 +1,5 @@
---- flows.import.last_look: the source is looked at once more before the machine is made.
+--- flows.import.steps.last_look: the source is looked at once more before the machine
+-- is made.
 --
 -- The copy must not run beside the machine it was copied from, and must not lack what
 -- that one has written since. In a cluster a source that runs is waited for: shut down
@@ -8,7 +9,7 @@
 
 local errors = require "host.error"
 local moment = require "flows.import.moment"
-local origin = require "flows.import.origin"
+local origin = require "base.origin"
 
 local M = {}
 

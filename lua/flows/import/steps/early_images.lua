@@ -1,4 +1,5 @@
---- flows.import.early_images: Harvester takes disks while they come (transferMode Spool).
+--- flows.import.steps.early_images: Harvester takes disks while they come (transferMode
+-- Spool).
 --
 -- An image is made when its disk has begun to come. The download gets what has come so
 -- far and waits for the rest, the end of which goes out when all is verified. Everything
@@ -6,7 +7,7 @@
 -- here, and then looks at the images.
 
 local disk_status = require "flows.import.disk_status"
-local images = require "flows.import.images"
+local images = require "flows.import.steps.images"
 
 local M = {}
 

@@ -1,11 +1,11 @@
---- flows.import.create: the volumes and the VirtualMachine, as the plan says.
+--- flows.import.steps.create: the volumes and the VirtualMachine, as the plan says.
 
 local claim = require "policy.claim"
 local conditions = require "kube.conditions"
 local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
 local image = require "policy.image"
-local images = require "flows.import.images"
+local images = require "flows.import.steps.images"
 local json = require "host.json"
 local recorded = require "policy.recorded"
 

@@ -1,4 +1,4 @@
---- flows.import.origin: which source an import names. Pure.
+--- base.origin: which source an import names. Pure.
 
 local M = {}
 

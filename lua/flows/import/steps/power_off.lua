@@ -1,4 +1,4 @@
---- flows.import.power_off: the source machine is off before its disks are read.
+--- flows.import.steps.power_off: the source machine is off before its disks are read.
 --
 -- Already off: nothing. forcePowerOff: at once. Else the guest is asked, again and again
 -- while the source cannot pass it on, and past the deadline the power is cut, which is
@@ -11,7 +11,7 @@ local conditions = require "kube.conditions"
 local errors = require "host.error"
 local log = require "host.log"
 local moment = require "flows.import.moment"
-local origin = require "flows.import.origin"
+local origin = require "base.origin"
 local status = require "flows.import.status"
 local task = require "host.task"
 

@@ -1,9 +1,9 @@
---- flows.import.cleanup: what an import made remotely goes, then the finalizer.
+--- flows.import.steps.cleanup: what an import made remotely goes, then the finalizer.
 
 local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
 local json = require "host.json"
-local origin = require "flows.import.origin"
+local origin = require "base.origin"
 local time = require "host.time"
 
 local M = {}

@@ -1,4 +1,5 @@
---- flows.import.preflight: everything that can be checked before the source is touched.
+--- flows.import.steps.preflight: everything that can be checked before the source is
+-- touched.
 --
 -- All findings at once, and the whole plan: later steps decide nothing any more.
 
@@ -6,11 +7,11 @@ local edits = require "flows.import.edits"
 local findings = require "flows.import.findings"
 local json = require "host.json"
 local merge_patch = require "kube.merge_patch"
-local origin = require "flows.import.origin"
+local origin = require "base.origin"
 local outage = require "flows.import.outage"
 local policy = require "policy.plan"
 local recorded = require "policy.recorded"
-local transfer = require "flows.import.transfer"
+local mode = require "flows.import.mode"
 
 local M = {}
 
@@ -152,9 +153,9 @@ local function check(import, ctx, source)
   append(found, { too_large("machine", machine, MOST_MACHINE) })
   plan = recorded.of(plan)
   append(found, { too_large("plan", plan, MOST_PLAN) })
-  local way, problem = transfer.decide(import, ctx, source, plan)
+  local transfer, problem = mode.decide(import, ctx, source, plan)
   append(found, { problem })
-  return found, machine, plan, way
+  return found, machine, plan, transfer
 end
 
 -- The source opened, or an outcome. One that does not exist may come yet, but nothing
@@ -209,7 +210,7 @@ local function rename_disks(import, ctx, plan)
 end
 
 -- asked: what the verdict is of; the spec may have been changed meanwhile.
-local function write(import, ctx, asked, found, machine, plan, way)
+local function write(import, ctx, asked, found, machine, plan, transfer)
   local how = { skip = import.spec.skipPreflightChecks, machine = machine }
   local list = findings.arrange(found, how)
   if plan and not findings.blocking(list) then -- a dry run takes nothing
@@ -229,7 +230,7 @@ local function write(import, ctx, asked, found, machine, plan, way)
       diskImportStatus = renamed,
       machine = kept("machine", machine),
       plan = kept("plan", plan),
-      transfer = kept("transfer", way),
+      transfer = kept("transfer", transfer),
       scriptGeneration = ctx.script_generation or json.null,
       plannedFrom = kept("plannedFrom", plan and asked.fields),
       observedGeneration = asked.generation,

@@ -1,4 +1,4 @@
---- flows.import.takeover: goes on with an import that an earlier controller began.
+--- flows.import.steps.takeover: goes on with an import that an earlier controller began.
 --
 -- It has no plan, and names of its own. The machine is planned now. An image that
 -- Harvester has whole is taken; any other, and any file in scratch, is given up: what an
@@ -7,7 +7,7 @@
 local conditions = require "kube.conditions"
 local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
-local preflight = require "flows.import.preflight"
+local preflight = require "flows.import.steps.preflight"
 
 local M = {}
 

@@ -1,4 +1,4 @@
---- flows.import.again: a finished import in a directory that is run again.
+--- flows.import.steps.again: a finished import in a directory that is run again.
 --
 -- It looks again: what can be decided anew without fetching (networks, buses, names
 -- here) is, and the manifests are written anew. What cannot is refused, and leaves all as
@@ -7,8 +7,8 @@
 
 local conditions = require "kube.conditions"
 local moment = require "flows.import.moment"
-local origin = require "flows.import.origin"
-local preflight = require "flows.import.preflight"
+local origin = require "base.origin"
+local preflight = require "flows.import.steps.preflight"
 
 local M = {}
 

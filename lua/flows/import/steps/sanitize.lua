@@ -1,4 +1,4 @@
---- flows.import.sanitize: the name the machine will have here, in status.
+--- flows.import.steps.sanitize: the name the machine will have here, in status.
 
 local M = {}
 

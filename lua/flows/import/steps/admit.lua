@@ -1,6 +1,6 @@
---- flows.import.admit: the source is ready, and there is a place under the limits.
+--- flows.import.steps.admit: the source is ready, and there is a place under the limits.
 
-local origin = require "flows.import.origin"
+local origin = require "base.origin"
 
 local M = {}
 

@@ -1,4 +1,4 @@
---- flows.import.transfer: do a machine's disks wait here for their download, or are they
+--- flows.import.mode: do a machine's disks wait here for their download, or are they
 -- passed on while they are read? Decided once, in preflight, and recorded with its reason
 -- in status.transfer.
 
@@ -36,10 +36,11 @@ local function without_scratch(wanted, rereads)
       (rereads and ", or use transferMode Auto" or "") }
 end
 
---- transfer.decide(import, ctx, source, plan) -> way | nil, finding     [waits]
+--- mode.decide(import, ctx, source, plan) -> transfer | nil, finding    [waits]
 --
---   way      {mode = "Spool" | "Stream", reason}, or nil where disks end in files
---   finding  what was asked for cannot be had, or may not end well
+--   transfer  status.transfer, {mode = "Spool" | "Stream", reason}; nil where disks end
+--             in files
+--   finding   what was asked for cannot be had, or may not end well
 function M.decide(import, ctx, source, plan)
   local wanted = import.spec.transferMode
   if not ctx.target.can.images then
@@ -65,7 +66,7 @@ function M.decide(import, ctx, source, plan)
   return by_room(ctx, plan)
 end
 
---- transfer.change(ctx, mode, reason)                                    [waits]
+--- mode.change(ctx, mode, reason)                                       [waits]
 -- What was decided has turned out to be impossible.
 function M.change(ctx, mode, reason)
   ctx.record({ transfer = { mode = mode, reason = reason } })
@@ -73,7 +74,7 @@ function M.change(ctx, mode, reason)
     ("the disks go on as transferMode %s: %s"):format(mode, reason))
 end
 
---- transfer.may_stream(import, source) -> boolean
+--- mode.may_stream(import, source) -> boolean
 -- Scratch has run out: may the disks be passed on instead?
 function M.may_stream(import, source)
   local wanted = import.spec.transferMode or ""
@@ -81,11 +82,11 @@ function M.may_stream(import, source)
     and source.can.reread == true
 end
 
---- transfer.is_streamed(import) -> boolean
+--- mode.is_streamed(import) -> boolean
 -- Are the disks passed on as they are read?
 function M.is_streamed(import)
-  local way = import.status and import.status.transfer
-  return way ~= nil and way.mode == STREAM
+  local transfer = import.status and import.status.transfer
+  return transfer ~= nil and transfer.mode == STREAM
 end
 
 return M

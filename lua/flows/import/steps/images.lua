@@ -1,11 +1,13 @@
---- flows.import.images: a VirtualMachineImage per disk; waits; submits failed ones again.
+--- flows.import.steps.images: a VirtualMachineImage per disk; waits; submits failed ones
+-- again.
 
 local conditions = require "kube.conditions"
 local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
 local image = require "policy.image"
+local mode = require "flows.import.mode"
+local retry = require "flows.import.retry"
 local time = require "host.time"
-local transfer = require "flows.import.transfer"
 
 local M = {}
 
@@ -13,8 +15,6 @@ local M = {}
 -- DataVolume are not watched: Harvester may not have CDI at all.
 local LOOK_EVERY, LOOK_EVERY_CDI = 60, 10
 local GONE_WITHIN = 5  -- seconds until a deletion is looked at again
-local MAX_RETRIES = 5
-local RETRY_FIRST, RETRY_MOST = 5, 300 -- seconds
 
 local KIND = "VirtualMachineImage"
 
@@ -181,21 +181,17 @@ end
 --
 --   texts  list: what went wrong
 function M.failed(import, ctx, texts)
-  local attempt = (import.status.attempt or 0) + 1
-  local most = import.spec.maxRetries or ctx.options.max_retries or MAX_RETRIES
   local text = table.concat(texts, "; ")
-  if attempt > most then
-    error(errors.new("io", ("%s; given up after %d attempts"):format(text, attempt),
+  local attempt, tried = retry.next(import, ctx)
+  if not attempt then
+    error(errors.new("io", ("%s; given up after %d attempts"):format(text, tried),
       { reason = "ImageFailed", final = true }))
   end
-  local first = ctx.options.retry_first or RETRY_FIRST
-  local after = math.min(first * 2 ^ (attempt - 1), RETRY_MOST)
-  local at = time.rfc3339(ctx.now() + after)
   return {
     state = "diskImageFailed",
-    after = after,
-    message = ("%s; attempt %d of %d at %s"):format(text, attempt + 1, most + 1, at),
-    fields = { attempt = attempt, nextAttemptTime = at },
+    after = attempt.after,
+    message = ("%s; %s"):format(text, attempt.text),
+    fields = attempt.fields,
   }
 end
 
@@ -225,7 +221,7 @@ end
 -- that was set back makes that no longer than it was meant to be.
 local function not_yet(import, ctx)
   local at = import.status.nextAttemptTime
-  local left = math.min(at and (time.parse(at) or 0) - ctx.now() or 0, RETRY_MOST)
+  local left = math.min(at and (time.parse(at) or 0) - ctx.now() or 0, retry.LONGEST)
   if left <= 0 then
     return nil
   end
@@ -307,22 +303,28 @@ function M.is_ready(entry)
   return conditions.is_true(entry.diskConditions, "VirtualMachineImageReady")
 end
 
---- images.publish(import, ctx)                                          [waits]
--- The image server answers for every disk whose image is not ready; for those that are
--- not here whole once they are being read. Again does no harm; needed after each start.
-function M.publish(import, ctx)
-  disk_status.ensure_routes(import, ctx)
+--- images.serve(import, ctx)
+-- The image server answers for every disk that has a route and whose image is not ready;
+-- for those that are not here whole once they are being read. Again does no harm.
+function M.serve(import, ctx)
   local plan = import.status.plan
   for _, disk in ipairs(plan.disks) do
     local entry = disk_status.of(import, disk)
     local wanted = entry.diskRoute and not M.is_ready(entry)
-    if wanted and not transfer.is_streamed(import)
+    if wanted and not mode.is_streamed(import)
       and ctx.target.disks:state(plan, disk) == "whole" then
       ctx.target:publish(plan, disk, entry.diskRoute)
     elseif wanted then
       ctx.target:hold(disk, entry.diskRoute)
     end
   end
+end
+
+--- images.publish(import, ctx)                                          [waits]
+-- Gives every disk a route, and serves them.
+function M.publish(import, ctx)
+  disk_status.ensure_routes(import, ctx)
+  M.serve(import, ctx)
 end
 
 --- images.verify(import, ctx)                                           [waits]
