@@ -29,7 +29,7 @@ def _guest_tree(work):
     guest, tree = os.path.join(work, "guest"), os.path.join(work, "tree")
     if os.path.isdir(tree):
         return tree
-    _run(os.path.join(TREE, "spec/e2e/guest/build"), guest)
+    _run(os.path.join(TREE, "spec/labs/guest/build"), guest)
     raw, part = os.path.join(guest, "root.raw"), os.path.join(work, "root.part")
     layout = subprocess.run(["sfdisk", "-l", "-o", "start,type", raw], check=True, text=True,
                             stdout=subprocess.PIPE).stdout

@@ -1,4 +1,4 @@
---- support.harvester: the strict stand-in for Harvester (spec/e2e/harvester), and what it
+--- support.harvester: the strict stand-in for Harvester (spec/labs/harvester), and what it
 -- has seen.
 
 local http = require "host.http"
@@ -9,7 +9,7 @@ local task = require "host.task"
 
 local M = {}
 
-local HERE = "spec/e2e/harvester/"
+local HERE = "spec/labs/harvester/"
 
 local methods = {}
 local mt = { __name = "support.harvester", __index = methods }

@@ -12,7 +12,7 @@ local program
 
 local function path()
   if not program then
-    local made = assert(process.run({ argv = { "spec/e2e/kube/build", "helm" },
+    local made = assert(process.run({ argv = { "spec/labs/kube/build", "helm" },
       inherit = true, timeout = 1200 }))
     assert(made.status == 0, made.stderr)
     program = made.stdout:gsub("%s+$", "") .. "/helm"

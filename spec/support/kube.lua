@@ -1,4 +1,4 @@
---- support.kube: a real API server (spec/e2e/kube) for a spec file: started once, asked
+--- support.kube: a real API server (spec/labs/kube) for a spec file: started once, asked
 -- with kubectl and with kube.client, stopped and hurt.
 
 local client = require "kube.client"
@@ -13,7 +13,7 @@ local task = require "host.task"
 
 local M = {}
 
-local HERE = "spec/e2e/kube/"
+local HERE = "spec/labs/kube/"
 
 local methods = {}
 local mt = { __name = "support.kube", __index = methods }

@@ -1,5 +1,5 @@
 --- support.lab: the real parts an end-to-end spec needs: the program under test and a
--- vSphere to import from (spec/e2e/vsim).
+-- vSphere to import from (spec/labs/vsim).
 
 local env = require "host.env"
 local file = require "host.file"
@@ -62,7 +62,7 @@ local simulator = {}
 local simulator_mt = { __index = simulator }
 
 --- sim:get(path) -> table, sim:post(path, body) -> table                [waits]
--- The control port of the simulator (spec/e2e/vsim/README.md).
+-- The control port of the simulator (spec/labs/vsim/README.md).
 function simulator:get(path)
   local answer = assert(http.request({ url = self.control .. path }))
   assert(answer.status == 200, answer.body)

@@ -1,4 +1,4 @@
---- support.openstack: the OpenStack of spec/e2e/openstack, as the specs see it.
+--- support.openstack: the OpenStack of spec/labs/openstack, as the specs see it.
 
 local env = require "host.env"
 local file = require "host.file"
@@ -82,7 +82,7 @@ function methods:start(server)
 end
 
 --- cloud:fault(fault), cloud:reset(), cloud:seen() -> state        [waits]
--- The proxy's control port (spec/e2e/openstack/services/proxy.py).
+-- The proxy's control port (spec/labs/openstack/services/proxy.py).
 function methods:fault(fault)
   exchange("POST", self.control .. "/faults", fault)
 end
@@ -180,7 +180,7 @@ function methods:import(folder, opts)
 end
 
 --- openstack.cloud() -> cloud                                           [waits]
--- The one that `spec/e2e/openstack/up BUILD/openstack` has started; its lab.json.
+-- The one that `spec/labs/openstack/up BUILD/openstack` has started; its lab.json.
 function M.cloud()
   local path = BUILD .. "/openstack/lab.json"
   local cloud = assert(json.decode(assert(file.read(path))))

@@ -101,7 +101,7 @@ describe("the addon", function()
     assert.equal(1, addon:metric(running,
       'vm_import_imports{state="virtualMachineRunning"}'))
     local checked = assert(process.run({ argv = { "sh", "-c",
-      'tool=$(spec/e2e/promtool) && "$tool" check metrics 2>&1' },
+      'tool=$(spec/labs/promtool) && "$tool" check metrics 2>&1' },
       stdin = running:get("/metrics").body, inherit = true }))
     assert.equal("", checked.stdout)
     assert.equal(0, checked.status)

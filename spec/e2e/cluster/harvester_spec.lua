@@ -2,7 +2,7 @@
 -- and carry out what an import makes; the stand-in has the rest: Longhorn, KubeVirt.
 --
 -- Runs in a network namespace in which the API server finds the webhook:
--- spec/e2e/harvester/real/alone COMMAND.
+-- spec/labs/harvester/real/alone COMMAND.
 
 local file = require "host.file"
 local http = require "host.http"

@@ -1,4 +1,4 @@
-module vm-import-controller/spec/e2e/kube/outside
+module vm-import-controller/spec/labs/kube/outside
 
 go 1.25.7
 

@@ -1,4 +1,4 @@
-module vm-import-controller/spec/e2e/harvester
+module vm-import-controller/spec/labs/harvester
 
 go 1.25.7
 

@@ -21,7 +21,7 @@ describe("what operators watch:", function()
   local promtool, seen, server
 
   setup(function()
-    local made = assert(process.run({ argv = { "spec/e2e/promtool" }, inherit = true,
+    local made = assert(process.run({ argv = { "spec/labs/promtool" }, inherit = true,
       timeout = 300 }))
     assert(made.status == 0, made.stderr)
     promtool = made.stdout:gsub("%s+$", "")

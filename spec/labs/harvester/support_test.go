@@ -33,7 +33,7 @@ var (
 
 func TestMain(m *testing.M) {
 	if control == "" {
-		fmt.Fprintln(os.Stderr, "run spec/e2e/harvester/selftest")
+		fmt.Fprintln(os.Stderr, "run spec/labs/harvester/selftest")
 		os.Exit(1)
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))

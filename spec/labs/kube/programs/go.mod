@@ -1,4 +1,4 @@
-module vm-import-controller/spec/e2e/kube/programs
+module vm-import-controller/spec/labs/kube/programs
 
 go 1.25.0
 

@@ -28,7 +28,7 @@ describe("a site", function()
 
   lazy_setup(function()
     folder = lab.folder()
-    local built = assert(process.run({ argv = { "spec/e2e/kube/build", "kubectl" },
+    local built = assert(process.run({ argv = { "spec/labs/kube/build", "kubectl" },
       inherit = true, timeout = 1200 }))
     kubectl_path = built.stdout:gsub("%s+$", "") .. "/kubectl"
   end)

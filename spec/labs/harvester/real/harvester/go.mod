@@ -1,4 +1,4 @@
-module vm-import-controller/spec/e2e/harvester/real/harvester
+module vm-import-controller/spec/labs/harvester/real/harvester
 
 go 1.26
 
