@@ -41,8 +41,8 @@ struct vic_stream {
     pthread_mutex_t lock; /* all below */
     struct reading *readings;
     bool stopped;
-    unsigned char prefix[VIC_IMAGE_PREFIX]; /* the disk's first bytes, as far as they were read */
-    size_t prefix_size;
+    unsigned char prefix[VIC_IMAGE_PREFIX]; /* the disk's first bytes ... */
+    size_t prefix_size;                     /* ... as far as they were read */
     struct vic_rate rate;
     struct vic_stream_progress progress;
 };

@@ -21,7 +21,7 @@ struct vic_stream_progress {
     struct vic_disk_progress now; /* of the read that is furthest, or the last one */
     unsigned reading;                 /* reads of the whole under way */
     unsigned reads, sound, failed;    /* begun; ended well; ended otherwise */
-    uint64_t received, passed; /* bytes of the streams and the disk, of all reads together */
+    uint64_t received, passed; /* of all reads: bytes of the streams, and of the disk */
     /* Of the last sound read: digests of the stream. */
     char digests[VIC_ALGORITHMS][VIC_DIGEST_HEX];
     /* Of the last read that failed; not of those that nobody wanted any more. */

@@ -221,8 +221,7 @@ static int on_record(struct vic_vmdk *v, struct vic_error *err)
 
     if (v->progress == AFTER_FOOTER && (size || vic_le32(v->sector + 12) || val))
         return vmdk_bad(v->at - VIC_SECTOR,
-                   "something else than the end mark follows the "
-                   "footer",
+                   "something else than the end mark follows the footer",
                    err);
     if (size)
         return on_grain(v, val, size, err);

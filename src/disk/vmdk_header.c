@@ -158,13 +158,11 @@ static int check_places(const unsigned char *s, struct vic_vmdk_header *h,
                    "impossible descriptor size in sectors:", h->descriptor_size);
     if (!in_head(h, h->descriptor, h->descriptor_size))
         return vmdk_header_bad(err, AT_DESCRIPTOR,
-                   "the descriptor lies outside of the overhead, at "
-                   "sector",
+                   "the descriptor lies outside of the overhead, at sector",
                    h->descriptor);
     if (h->tables_first && !in_head(h, h->directory, vic_vmdk_directory_sectors(h)))
         return vmdk_header_bad(err, AT_DIRECTORY,
-                   "the grain directory lies outside of the overhead, at "
-                   "sector",
+                   "the grain directory lies outside of the overhead, at sector",
                    h->directory);
     if (h->redundant && !in_head(h, h->redundant, vic_vmdk_directory_sectors(h)))
         return vmdk_header_bad(err, AT_REDUNDANT,

@@ -23,7 +23,7 @@ struct vic_imagebody {
     const char *if_range;    /* the request's If-Range, or NULL */
     /* Of an image: how to wait for its bytes. NULL: its bytes are not wanted. */
     const struct vic_image_waiter *waiter;
-    struct vic_drips *drips; /* then: whose ticks they go out by while there are no others */
+    struct vic_drips *drips; /* then: their ticks, for while there are no bytes */
     /* Gets the SHA-512 of a body that is the whole, with its last byte; NULL: none is
      * computed. Not touched after the answer was sent. */
     char *sha512;

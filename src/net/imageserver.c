@@ -51,7 +51,7 @@ struct vic_imageserver {
 struct exchange {
     struct vic_route_waiter waiter; /* of the connection that asks */
     const struct vic_route *route; /* what was asked for, or NULL */
-    struct MHD_Response *response; /* the image's, that waits for its first byte, or NULL */
+    struct MHD_Response *response;   /* the image's, waits for its first byte; or NULL */
     struct vic_image_reader *reader; /* then: who gives its bytes */
     unsigned status;               /* of the answer, 0: none yet */
     uint64_t length;               /* bytes of the answer */
