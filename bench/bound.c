@@ -18,9 +18,9 @@
 
 static struct vic_source *source_new(const char *where, struct vic_error *err)
 {
-    struct vic_http_source_opts opts = {
-        .url = where, .connect_timeout = 30, .idle_timeout = 60
-    };
+    struct vic_http_source_opts opts = { .url = where,
+                                         .connect_timeout = 30,
+                                         .idle_timeout = 60 };
 
     return strstr(where, "://") ? vic_http_source_new(&opts, err)
                                 : vic_file_source_new(where);

@@ -31,7 +31,7 @@ struct program {
     lua_State *L;
     uv_signal_t term, intr;
     uv_timer_t grace;
-    int signal;  /* the first one caught, or 0 */
+    int signal; /* the first one caught, or 0 */
     bool expired;
 };
 
@@ -93,7 +93,8 @@ static void find_lua(char *dir, size_t size)
         *slash = '\0';
     snprintf(main_lua, sizeof(main_lua), "%s/" VIC_LUA_FROM_PROGRAM "/main.lua", exe);
     if (access(main_lua, R_OK) == 0)
-        snprintf(dir, size, "%.*s", (int)(strlen(main_lua) - strlen("/main.lua")), main_lua);
+        snprintf(dir, size, "%.*s", (int)(strlen(main_lua) - strlen("/main.lua")),
+                 main_lua);
     else
         snprintf(dir, size, "%s", VIC_LUA_SOURCE);
 }

@@ -334,7 +334,8 @@ struct vic_child *vic_child_start(uv_loop_t *loop, const struct vic_child_opts *
     child_feed(child);
     uv_update_time(loop);
     if (opts->timeout > 0)
-        uv_timer_start(&child->timer, child_on_timeout, (uint64_t)(opts->timeout * 1000), 0);
+        uv_timer_start(&child->timer, child_on_timeout, (uint64_t)(opts->timeout * 1000),
+                       0);
     return child;
 }
 

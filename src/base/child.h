@@ -21,11 +21,11 @@ struct vic_child;
 struct vic_child_opts {
     char *const *argv;     /* ended by NULL; argv[0] is searched in PATH */
     char *const *launcher; /* what becomes argv's program, if not NULL */
-    char *const *env;  /* "NAME=value", ended by NULL, besides the few that a program
+    char *const *env;      /* "NAME=value", ended by NULL, besides the few that a program
                           needs (PATH, HOME, LANG ...); may be NULL */
-    bool inherit;      /* all of our environment instead of the few */
-    const char *cwd;   /* NULL: ours */
-    const char *input; /* copied; NULL: an empty one */
+    bool inherit;          /* all of our environment instead of the few */
+    const char *cwd;       /* NULL: ours */
+    const char *input;     /* copied; NULL: an empty one */
     size_t input_size;
     double timeout;    /* seconds; 0: no limit */
     size_t max_output; /* bytes of both outputs together */

@@ -9,15 +9,24 @@
 #include <string.h>
 
 static const char *const NAMES[] = {
-    [VIC_TIMEOUT] = "timeout",     [VIC_CONNECT] = "connect",
-    [VIC_DNS] = "dns",             [VIC_TLS] = "tls",
-    [VIC_HTTP] = "http",           [VIC_IO] = "io",
-    [VIC_FORMAT] = "format",       [VIC_EXIT] = "exit",
-    [VIC_CONFLICT] = "conflict",   [VIC_GONE] = "gone",
-    [VIC_INVALID] = "invalid",     [VIC_NOTFOUND] = "notfound",
-    [VIC_DENIED] = "denied",       [VIC_UNSUPPORTED] = "unsupported",
-    [VIC_CANCELLED] = "cancelled", [VIC_NOSPACE] = "nospace",
-    [VIC_BUSY] = "busy",           [VIC_INTERNAL] = "internal",
+    [VIC_TIMEOUT] = "timeout",
+    [VIC_CONNECT] = "connect",
+    [VIC_DNS] = "dns",
+    [VIC_TLS] = "tls",
+    [VIC_HTTP] = "http",
+    [VIC_IO] = "io",
+    [VIC_FORMAT] = "format",
+    [VIC_EXIT] = "exit",
+    [VIC_CONFLICT] = "conflict",
+    [VIC_GONE] = "gone",
+    [VIC_INVALID] = "invalid",
+    [VIC_NOTFOUND] = "notfound",
+    [VIC_DENIED] = "denied",
+    [VIC_UNSUPPORTED] = "unsupported",
+    [VIC_CANCELLED] = "cancelled",
+    [VIC_NOSPACE] = "nospace",
+    [VIC_BUSY] = "busy",
+    [VIC_INTERNAL] = "internal",
 };
 
 #define KINDS (sizeof(NAMES) / sizeof(NAMES[0]))

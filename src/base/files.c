@@ -119,8 +119,8 @@ int vic_file_read(const char *path, size_t most, const atomic_bool *stop, char *
     return -1;
 }
 
-int vic_file_part(const char *path, uint64_t offset, size_t most, char **data, size_t *size,
-                  struct vic_error *err)
+int vic_file_part(const char *path, uint64_t offset, size_t most, char **data,
+                  size_t *size, struct vic_error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     char *bytes = vic_alloc(most);
@@ -155,7 +155,8 @@ static int fresh_open(struct fresh *fresh, const char *path)
     size_t size = strlen(path) + sizeof("/..XXXXXX.new") + 1;
 
     fresh->temporary = vic_alloc(size);
-    snprintf(fresh->temporary, size, "%s/.%.200s.XXXXXX.new", folder, files_name_of(path));
+    snprintf(fresh->temporary, size, "%s/.%.200s.XXXXXX.new", folder,
+             files_name_of(path));
     fresh->named = false;
     fresh->fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
     free(folder);

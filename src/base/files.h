@@ -21,8 +21,8 @@ int vic_file_read(const char *path, size_t most, const atomic_bool *stop, char *
                   size_t *size, struct vic_error *err);
 
 /* `most` bytes of a file from `offset` on, or all that it has there. free() *data. */
-int vic_file_part(const char *path, uint64_t offset, size_t most, char **data, size_t *size,
-                  struct vic_error *err);
+int vic_file_part(const char *path, uint64_t offset, size_t most, char **data,
+                  size_t *size, struct vic_error *err);
 
 /* Puts a whole new file in the place of `path`, durably: whoever looks, also after a
  * power cut, finds all of the old or all of the new one. While it is made it has no

@@ -41,8 +41,8 @@ static int metrics_check_name(const struct vic_metric_opts *opts, struct vic_err
     static const char *const TAKEN[] = { "_bucket", "_sum", "_count" };
     size_t i;
 
-    if (!valid_name(opts->name, "_:") || strlen(opts->name) > NAME_MAX_SIZE
-        || strncmp(opts->name, "process_", 8) == 0)
+    if (!valid_name(opts->name, "_:") || strlen(opts->name) > NAME_MAX_SIZE ||
+        strncmp(opts->name, "process_", 8) == 0)
         return vic_error_set(err, VIC_INVALID, "metric %s: not a name", opts->name);
     if ((opts->kind == VIC_COUNTER) != ends_with(opts->name, "_total"))
         return vic_error_set(err, VIC_INVALID,
@@ -73,8 +73,8 @@ static int check_labels(const struct vic_metric_opts *opts, struct vic_error *er
     for (i = 0; i < opts->label_count; i++) {
         const char *label = opts->labels[i];
 
-        if (!valid_name(label, "_") || strncmp(label, "__", 2) == 0
-            || (opts->kind == VIC_HISTOGRAM && strcmp(label, "le") == 0))
+        if (!valid_name(label, "_") || strncmp(label, "__", 2) == 0 ||
+            (opts->kind == VIC_HISTOGRAM && strcmp(label, "le") == 0))
             return vic_error_set(err, VIC_INVALID, "metric %s: %s is no name of a label",
                                  opts->name, label);
         for (j = 0; j < i; j++)
@@ -93,8 +93,8 @@ static int check_bounds(const struct vic_metric_opts *opts, struct vic_error *er
         return vic_error_set(err, VIC_INVALID, "metric %s: a histogram has buckets",
                              opts->name);
     for (i = 0; i < opts->bound_count; i++)
-        if (!isfinite(opts->bounds[i])
-            || (i > 0 && opts->bounds[i] <= opts->bounds[i - 1]))
+        if (!isfinite(opts->bounds[i]) ||
+            (i > 0 && opts->bounds[i] <= opts->bounds[i - 1]))
             return vic_error_set(err, VIC_INVALID,
                                  "metric %s: buckets must be numbers that ascend",
                                  opts->name);
@@ -105,8 +105,8 @@ static bool metrics_same(const struct vic_metric *m, const struct vic_metric_opt
 {
     size_t i;
 
-    if (m->kind != opts->kind || m->label_count != opts->label_count
-        || m->bound_count != opts->bound_count || strcmp(m->help, opts->help) != 0)
+    if (m->kind != opts->kind || m->label_count != opts->label_count ||
+        m->bound_count != opts->bound_count || strcmp(m->help, opts->help) != 0)
         return false;
     for (i = 0; i < m->label_count; i++)
         if (strcmp(m->labels[i], opts->labels[i]) != 0)
@@ -200,8 +200,8 @@ struct vic_metric *vic_metric_register(const struct vic_metric_opts *opts,
     struct vic_metric **p = &registry.first;
     struct vic_metric *m;
 
-    if (metrics_check_name(opts, err) < 0 || check_help(opts, err) < 0
-        || check_labels(opts, err) < 0 || check_bounds(opts, err) < 0)
+    if (metrics_check_name(opts, err) < 0 || check_help(opts, err) < 0 ||
+        check_labels(opts, err) < 0 || check_bounds(opts, err) < 0)
         return NULL;
     pthread_mutex_lock(&registry.lock);
     while (*p && strcmp((*p)->name, opts->name) != 0)

@@ -112,7 +112,8 @@ void vic_metrics_process_text(struct vic_text *text)
           field(p, 21));
     gauge(text, "process_resident_memory_bytes", "Resident memory.",
           field(p, 22) * (double)sysconf(_SC_PAGESIZE));
-    gauge(text, "process_open_fds", "Open file descriptors.", metrics_process_open_files());
+    gauge(text, "process_open_fds", "Open file descriptors.",
+          metrics_process_open_files());
     getrlimit(RLIMIT_NOFILE, &files);
     gauge(text, "process_max_fds", "How many file descriptors may be open.",
           (double)files.rlim_cur);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-
 int vic_asked_init(struct vic_asked *a, const char *const *headers,
                    struct vic_renewal *renewal, struct vic_error *err)
 {

@@ -39,7 +39,8 @@ struct vic_feed {
 /* Under the lock: how many bytes the reader may have now. */
 static uint64_t available(const struct vic_feed *f)
 {
-    uint64_t limit = vic_least(f->ended ? f->size : f->held, vic_least(f->written, f->length));
+    uint64_t limit =
+        vic_least(f->ended ? f->size : f->held, vic_least(f->written, f->length));
 
     return f->read < limit ? limit - f->read : 0;
 }

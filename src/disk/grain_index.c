@@ -26,7 +26,7 @@ static uint64_t entry_of(const struct vic_piece *piece)
 }
 
 static int grain_index_put(const struct vic_grain_index *index, uint64_t number,
-               const uint64_t *entries, unsigned count, struct vic_error *err)
+                           const uint64_t *entries, unsigned count, struct vic_error *err)
 {
     size_t size = count * sizeof(*entries);
     off_t at = (off_t)(HEAD + number * sizeof(*entries));
@@ -66,8 +66,8 @@ int vic_grain_index_find(const struct vic_grain_index *index, uint64_t number,
                          struct vic_grain_place *place)
 {
     uint64_t entry = 0;
-    ssize_t n = pread(index->fd, &entry, sizeof(entry),
-                      (off_t)(HEAD + number * sizeof(entry)));
+    ssize_t n =
+        pread(index->fd, &entry, sizeof(entry), (off_t)(HEAD + number * sizeof(entry)));
 
     if (n != 0 && n != sizeof(entry)) /* 0: a hole at the end */
         return -1;
@@ -93,9 +93,9 @@ int vic_grain_index_load(struct vic_grain_index *index)
 {
     struct head head;
 
-    if (pread(index->fd, &head, sizeof(head), 0) != sizeof(head)
-        || memcmp(head.magic, MAGIC, sizeof(MAGIC)) != 0 || head.order != 1
-        || head.capacity != index->capacity || head.size == 0 || head.grain > 1u << 20)
+    if (pread(index->fd, &head, sizeof(head), 0) != sizeof(head) ||
+        memcmp(head.magic, MAGIC, sizeof(MAGIC)) != 0 || head.order != 1 ||
+        head.capacity != index->capacity || head.size == 0 || head.grain > 1u << 20)
         return -1;
     index->size = head.size;
     index->grain = head.grain;

@@ -20,13 +20,13 @@
 #include <strings.h>
 #include <time.h>
 
-#define BUFFER (512L * 1024)
-#define RESUMES 5         /* in a row that bring nothing */
+#define BUFFER       (512L * 1024)
+#define RESUMES      5    /* in a row that bring nothing */
 #define RESUME_PAUSE 1000 /* ms */
-#define RENEWALS 3        /* in a row that bring nothing */
+#define RENEWALS     3    /* in a row that bring nothing */
 #define RENEWAL_WAIT 60   /* s until new headers must be there */
 #define RENEWAL_LOOK 100  /* ms */
-#define REFUSED 401       /* of a header that is not taken any more */
+#define REFUSED      401  /* of a header that is not taken any more */
 
 struct http_source {
     struct vic_source source; /* first, so that a vic_source * is a http_source * */

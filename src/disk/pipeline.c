@@ -35,7 +35,7 @@ struct vic_pipeline {
     unsigned under_way; /* submitted and not yet back in the pool */
     uint64_t submitted; /* the number the next batch gets */
     uint64_t turn;      /* the number whose turn it is in the ordered stage */
-    bool over; /* no batch follows: the ordered stage ends */
+    bool over;          /* no batch follows: the ordered stage ends */
     bool failed;
     uint64_t failed_number; /* of the batch that *err is about */
     struct vic_error err;
@@ -53,7 +53,8 @@ struct vic_pipeline {
     atomic_uint_least64_t position;
 };
 
-static void pipeline_fail(struct vic_pipeline *p, uint64_t number, const struct vic_error *err)
+static void pipeline_fail(struct vic_pipeline *p, uint64_t number,
+                          const struct vic_error *err)
 {
     pthread_mutex_lock(&p->lock);
     if (!p->failed || number < p->failed_number) {
@@ -114,7 +115,8 @@ static void pipeline_put(struct vic_pipeline *p, struct vic_batch *batch)
 }
 
 /* On a worker thread: no Lua, nothing but the batch and what the lock guards. */
-static void pipeline_run(struct vic_batch *batch, struct libdeflate_decompressor *inflater)
+static void pipeline_run(struct vic_batch *batch,
+                         struct libdeflate_decompressor *inflater)
 {
     struct vic_pipeline *p = batch->owner;
     struct vic_error err;

@@ -105,7 +105,8 @@ static int check_end(struct vic_plain *plain, struct vic_error *err)
                              plain->at, SECTOR);
     if (plain->kind == VIC_PLAIN_DISK)
         return 0;
-    if (vic_trailer_check(batch->input + batch->used - VIC_TRAILER, plain->at, &disk, err))
+    if (vic_trailer_check(batch->input + batch->used - VIC_TRAILER, plain->at, &disk,
+                          err))
         return -1;
     if (disk == 0)
         return vic_error_set(err, VIC_FORMAT, "byte 0: a VHD's footer without a disk");

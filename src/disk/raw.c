@@ -26,7 +26,7 @@ struct vic_raw {
     char *part; /* path + ".part" */
     int fd;
     int direct; /* the same file past the page cache, or -1 */
-    bool any; /* content: the first bytes are not looked at */
+    bool any;   /* content: the first bytes are not looked at */
     bool committed;
     atomic_uint_least64_t written;
 };
@@ -81,7 +81,7 @@ static int raw_resize(struct vic_output *output, uint64_t capacity, struct vic_e
 
 /* Direct where place, size and address allow it: all but a disk's odd last bytes. */
 static int raw_write_all(struct vic_raw *raw, uint64_t offset, const unsigned char *data,
-                     size_t size, struct vic_error *err)
+                         size_t size, struct vic_error *err)
 {
     while (size) {
         bool direct = raw->direct >= 0 && offset % BLOCK == 0 && size >= BLOCK &&

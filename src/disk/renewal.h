@@ -21,8 +21,8 @@ void vic_renewal_unref(struct vic_renewal *renewal);
 void vic_renewal_set(struct vic_renewal *renewal, const char *const *list);
 
 /* `list` with the present ones behind it. *generation: how often they were set. */
-struct curl_slist *vic_renewal_append(struct vic_renewal *renewal, struct curl_slist *list,
-                                      unsigned *generation);
+struct curl_slist *vic_renewal_append(struct vic_renewal *renewal,
+                                      struct curl_slist *list, unsigned *generation);
 unsigned vic_renewal_generation(struct vic_renewal *renewal);
 
 /* A server does not take those of that generation; whether it is the present one. */

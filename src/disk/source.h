@@ -37,10 +37,10 @@ struct vic_source {
 };
 
 struct vic_http_source_opts {
-    const char *url;            /* http or https */
-    const char *const *headers; /* "Name: value", the last one NULL; or NULL */
+    const char *url;             /* http or https */
+    const char *const *headers;  /* "Name: value", the last one NULL; or NULL */
     struct vic_renewal *renewal; /* more of them, which may change meanwhile; or NULL */
-    const char *connect_to;     /* "host:port" to connect to instead; or NULL */
+    const char *connect_to;      /* "host:port" to connect to instead; or NULL */
     struct vic_tls_opts tls;
     bool resumable;         /* a broken answer goes on with a Range of what lacks */
     double connect_timeout; /* seconds */

@@ -125,9 +125,9 @@ static void load(struct vic_spool *s)
 
     s->shared.fd = open(s->names[VIC_SPOOL_STREAM], O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     index->fd = open(s->names[VIC_SPOOL_INDEX], O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (s->shared.fd >= 0 && index->fd >= 0 && vic_grain_index_load(index) == 0
-        && fstat(s->shared.fd, &st) == 0 && S_ISREG(st.st_mode)
-        && (uint64_t)st.st_size == index->size)
+    if (s->shared.fd >= 0 && index->fd >= 0 && vic_grain_index_load(index) == 0 &&
+        fstat(s->shared.fd, &st) == 0 && S_ISREG(st.st_mode) &&
+        (uint64_t)st.st_size == index->size)
         vic_spool_announce(s, s->image.size);
     else
         vic_spool_use(s, -1, -1);

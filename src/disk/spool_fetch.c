@@ -19,7 +19,7 @@
 
 /* A fetch. */
 struct fetch {
-    struct vic_sink sink;            /* the tap: what comes goes into the file */
+    struct vic_sink sink;             /* the tap: what comes goes into the file */
     struct vic_batch_watcher watcher; /* what is inflated goes into the index */
     struct vic_spool *spool;
     struct vic_stages *stages;
@@ -125,7 +125,8 @@ static int on_batch(struct vic_batch_watcher *watcher, const struct vic_batch *b
 }
 
 /* The files of a fetch: with what is there already, or empty. */
-static int fetch_open_files(struct vic_spool *s, int lock, bool resume, struct vic_error *err)
+static int fetch_open_files(struct vic_spool *s, int lock, bool resume,
+                            struct vic_error *err)
 {
     const char *path = s->names[VIC_SPOOL_INDEX_PART];
     int index = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -156,9 +157,9 @@ static int commit(struct vic_spool *s, uint64_t received, struct vic_error *err)
     if (!vic_part_file_is_at(s->shared.fd, s->names[VIC_SPOOL_STREAM_PART]))
         return vic_error_set(err, VIC_CONFLICT, "%s was replaced while it was written",
                              s->names[VIC_SPOOL_STREAM_PART]);
-    if (fdatasync(index->fd) || fdatasync(s->shared.fd)
-        || rename(s->names[VIC_SPOOL_INDEX_PART], s->names[VIC_SPOOL_INDEX])
-        || rename(s->names[VIC_SPOOL_STREAM_PART], s->names[VIC_SPOOL_STREAM]))
+    if (fdatasync(index->fd) || fdatasync(s->shared.fd) ||
+        rename(s->names[VIC_SPOOL_INDEX_PART], s->names[VIC_SPOOL_INDEX]) ||
+        rename(s->names[VIC_SPOOL_STREAM_PART], s->names[VIC_SPOOL_STREAM]))
         return vic_error_errno(err, errno, "keeping %s", s->names[VIC_SPOOL_STREAM]);
     unlink(s->names[VIC_SPOOL_ETAG]);
     return vic_part_file_sync_folder(s->names[VIC_SPOOL_STREAM], err);
@@ -174,8 +175,8 @@ static uint64_t find_part(struct vic_spool *s, char etag[VIC_SOURCE_ETAG])
     if (fd >= 0)
         close(fd);
     etag[n > 0 ? n : 0] = '\0';
-    if (n < 3 || strpbrk(etag, "\r\n") || lstat(s->names[VIC_SPOOL_STREAM_PART], &st) != 0
-        || !S_ISREG(st.st_mode))
+    if (n < 3 || strpbrk(etag, "\r\n") ||
+        lstat(s->names[VIC_SPOOL_STREAM_PART], &st) != 0 || !S_ISREG(st.st_mode))
         return 0;
     return (uint64_t)st.st_size;
 }
@@ -194,9 +195,9 @@ static void set_stages(struct vic_spool *s, struct vic_stages *stages)
 }
 
 /* Once, from the start or from what is there. */
-static int fetch_once(struct vic_spool *s, const struct vic_description *d,
-                      int lock, uint64_t stored, const char *etag,
-                      struct vic_disk_result *result, struct vic_error *err)
+static int fetch_once(struct vic_spool *s, const struct vic_description *d, int lock,
+                      uint64_t stored, const char *etag, struct vic_disk_result *result,
+                      struct vic_error *err)
 {
     struct fetch f = { .sink = { .write = tap_write, .end = tap_end },
                        .watcher = { on_batch },
@@ -222,8 +223,7 @@ static int fetch_once(struct vic_spool *s, const struct vic_description *d,
     result->received = f.at;
     result->written = f.at;
     for (i = 0; i < VIC_ALGORITHMS; i++)
-        strcpy(result->digests[i],
-               vic_stages_digest(f.stages, (enum vic_algorithm)i));
+        strcpy(result->digests[i], vic_stages_digest(f.stages, (enum vic_algorithm)i));
     vic_stages_free(f.stages);
     if (code == 0)
         code = commit(s, f.at, err);
@@ -250,9 +250,8 @@ static bool fetch_begin(struct vic_spool *s, const atomic_bool *cancelled)
 }
 
 /* From what is here on, if that is of any use. */
-static int fetch_locked(struct vic_spool *s, const struct vic_description *d,
-                        int lock, struct vic_disk_result *result,
-                        struct vic_error *err)
+static int fetch_locked(struct vic_spool *s, const struct vic_description *d, int lock,
+                        struct vic_disk_result *result, struct vic_error *err)
 {
     char etag[VIC_SOURCE_ETAG];
     uint64_t stored = d->file ? 0 : find_part(s, etag);

@@ -29,8 +29,8 @@ struct vic_spool_reader {
     struct vic_spool_reader *next; /* of those who wait */
     bool waiting, stopped;         /* under the shared lock */
     unsigned round;                /* in which it was opened */
-    uint64_t at, end; /* bytes of the disk */
-    uint64_t passed;  /* `at`, as others see it: under the shared lock */
+    uint64_t at, end;              /* bytes of the disk */
+    uint64_t passed;               /* `at`, as others see it: under the shared lock */
     struct libdeflate_decompressor *inflater;
     unsigned char *packed, *grain; /* buffers of two grains and of one */
     uint32_t grain_size;
@@ -178,9 +178,8 @@ static int fetch(struct vic_spool_reader *r, uint64_t number,
         return 0;
     if (vic_grain_index_find(&s->index, number, place))
         return -1;
-    return place->size == 0
-                   || pread(s->fd, r->packed, place->size, (off_t)place->at)
-                          == (ssize_t)place->size
+    return place->size == 0 || pread(s->fd, r->packed, place->size, (off_t)place->at) ==
+                                   (ssize_t)place->size
                ? 0
                : -1;
 }

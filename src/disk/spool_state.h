@@ -26,7 +26,7 @@ struct vic_spool {
     char *names[VIC_SPOOL_NAMES];
     struct vic_spool_shared shared;
 
-    pthread_mutex_t lock; /* all below */
+    pthread_mutex_t lock;      /* all below */
     struct vic_stages *stages; /* of the fetch under way, or NULL */
     bool fetching;
     const atomic_bool *cancelled; /* of the fetch under way: its caller's */

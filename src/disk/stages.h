@@ -50,8 +50,7 @@ int vic_stages_fail(struct vic_stages *stages, struct vic_error *err);
 /* Whether the pieces came ascending. After run. */
 bool vic_stages_in_order(const struct vic_stages *stages);
 
-void vic_stages_progress(struct vic_stages *stages,
-                         struct vic_disk_progress *progress);
+void vic_stages_progress(struct vic_stages *stages, struct vic_disk_progress *progress);
 
 /* HTTP status if that was the error, else 0. After run. */
 int vic_stages_status(const struct vic_stages *stages);

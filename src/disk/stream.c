@@ -171,8 +171,7 @@ static struct reading *reading_new(struct vic_stream *s, uint64_t length,
     r->stream = s;
     r->whole = length == s->image.size;
     r->feed = vic_feed_new(s->image.size, length, waiter);
-    r->stages = vic_stages_new(s->description, &vic_nowhere, vic_feed_sink(r->feed),
-                               err);
+    r->stages = vic_stages_new(s->description, &vic_nowhere, vic_feed_sink(r->feed), err);
     if (!r->stages) {
         reading_free(r);
         return NULL;
@@ -285,8 +284,7 @@ static void stream_free(struct vic_image *image)
     free(s);
 }
 
-struct vic_stream *vic_stream_new(const struct vic_description *d,
-                                  struct vic_error *err)
+struct vic_stream *vic_stream_new(const struct vic_description *d, struct vic_error *err)
 {
     struct vic_stream *s;
 

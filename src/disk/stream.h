@@ -18,9 +18,9 @@
 struct vic_stream;
 
 struct vic_stream_progress {
-    struct vic_disk_progress now; /* of the read that is furthest, or the last one */
-    unsigned reading;                 /* reads of the whole under way */
-    unsigned reads, sound, failed;    /* begun; ended well; ended otherwise */
+    struct vic_disk_progress now;  /* of the read that is furthest, or the last one */
+    unsigned reading;              /* reads of the whole under way */
+    unsigned reads, sound, failed; /* begun; ended well; ended otherwise */
     uint64_t received, passed; /* of all reads: bytes of the streams, and of the disk */
     /* Of the last sound read: digests of the stream. */
     char digests[VIC_ALGORITHMS][VIC_DIGEST_HEX];
@@ -31,8 +31,7 @@ struct vic_stream_progress {
 
 /* `d` is copied; its capacity is needed. NULL
  * (kind invalid): it cannot be read like that. */
-struct vic_stream *vic_stream_new(const struct vic_description *d,
-                                  struct vic_error *err);
+struct vic_stream *vic_stream_new(const struct vic_description *d, struct vic_error *err);
 
 /* For the image server; it holds one reference, the maker's. */
 struct vic_image *vic_stream_image(struct vic_stream *stream);

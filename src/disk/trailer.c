@@ -41,9 +41,9 @@ static int check_vhd(const unsigned char *footer, uint64_t size, struct vic_erro
     uint64_t at = size - VIC_TRAILER;
 
     if (be32(footer + AT_CHECKSUM) != vhd_checksum(footer))
-        return vic_error_set(err, VIC_FORMAT,
-                             "byte %" PRIu64 ": the footer of a VHD with a wrong checksum",
-                             at);
+        return vic_error_set(
+            err, VIC_FORMAT,
+            "byte %" PRIu64 ": the footer of a VHD with a wrong checksum", at);
     if (be32(footer + AT_TYPE) != TYPE_FIXED)
         return vic_error_set(err, VIC_FORMAT,
                              "byte %" PRIu64 ": the footer of a VHD of type %" PRIu32

@@ -94,8 +94,7 @@ static int conclude(struct vic_transfer *t, struct vic_error *err)
     t->result.received = progress.received;
     t->result.written = vic_raw_written(t->raw);
     for (i = 0; i < VIC_ALGORITHMS; i++)
-        strcpy(t->result.digests[i],
-               vic_stages_digest(t->stages, (enum vic_algorithm)i));
+        strcpy(t->result.digests[i], vic_stages_digest(t->stages, (enum vic_algorithm)i));
     if (digest_disk(t, err))
         return -1;
     if (vic_stages_stopped(t->stages))
@@ -122,13 +121,14 @@ static void *spool_run(void *arg)
 {
     struct vic_transfer *t = arg;
 
-    t->code = vic_spool_fetch(t->opts.spool, t->description, &t->cancelled,
-                              &t->result, &t->err);
+    t->code = vic_spool_fetch(t->opts.spool, t->description, &t->cancelled, &t->result,
+                              &t->err);
     t->opts.ended(t->opts.arg);
     return NULL;
 }
 
-static int transfer_begin(struct vic_transfer *t, void *(*run)(void *), struct vic_error *err)
+static int transfer_begin(struct vic_transfer *t, void *(*run)(void *),
+                          struct vic_error *err)
 {
     if (pthread_create(&t->thread, NULL, run, t) != 0)
         return vic_error_set(err, VIC_INTERNAL, "no thread for the transfer");

@@ -154,7 +154,8 @@ static int check_marker(const struct vic_vmdk *v, uint64_t val, uint64_t sectors
                         enum progress progress, uint64_t at, struct vic_error *err)
 {
     if (v->head.header.tables_first)
-        return vmdk_bad(at, "a marker of tables in a file whose tables are in its head", err);
+        return vmdk_bad(at, "a marker of tables in a file whose tables are in its head",
+                        err);
     if (v->progress != progress)
         return vmdk_bad(at, "a marker out of order", err);
     if (val != sectors)
@@ -221,8 +222,7 @@ static int on_record(struct vic_vmdk *v, struct vic_error *err)
 
     if (v->progress == AFTER_FOOTER && (size || vic_le32(v->sector + 12) || val))
         return vmdk_bad(v->at - VIC_SECTOR,
-                   "something else than the end mark follows the footer",
-                   err);
+                        "something else than the end mark follows the footer", err);
     if (size)
         return on_grain(v, val, size, err);
     return on_marker(v, val, vic_le32(v->sector + 12), err);

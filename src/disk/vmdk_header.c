@@ -62,7 +62,8 @@ uint64_t vic_vmdk_directory_sectors(const struct vic_vmdk_header *header)
     return (header->tables + VIC_DIRECTORY_ENTRIES - 1) / VIC_DIRECTORY_ENTRIES;
 }
 
-static int vmdk_header_bad(struct vic_error *err, unsigned at, const char *what, uint64_t value)
+static int vmdk_header_bad(struct vic_error *err, unsigned at, const char *what,
+                           uint64_t value)
 {
     return vic_error_set(err, VIC_FORMAT, "byte %u: %s %" PRIu64, at, what, value);
 }
@@ -96,9 +97,10 @@ static int check_kind(const unsigned char *s, struct vic_error *err)
                              AT_NEWLINES);
     if (vmdk_le16(s + AT_COMPRESSION) != 1)
         return vmdk_header_bad(err, AT_COMPRESSION, "unknown compression",
-                   vmdk_le16(s + AT_COMPRESSION));
+                               vmdk_le16(s + AT_COMPRESSION));
     if (s[AT_UNCLEAN])
-        return vmdk_header_bad(err, AT_UNCLEAN, "the VMDK was not closed cleanly:", s[AT_UNCLEAN]);
+        return vmdk_header_bad(err, AT_UNCLEAN,
+                               "the VMDK was not closed cleanly:", s[AT_UNCLEAN]);
     return 0;
 }
 
@@ -111,17 +113,19 @@ static int check_sizes(const unsigned char *s, struct vic_vmdk_header *h,
     h->capacity = vic_le64(s + AT_CAPACITY);
     h->grain = vic_le64(s + AT_GRAIN);
     if (h->capacity == 0 || h->capacity > CAPACITY_MAX)
-        return vmdk_header_bad(err, AT_CAPACITY, "impossible capacity in sectors:", h->capacity);
+        return vmdk_header_bad(err, AT_CAPACITY,
+                               "impossible capacity in sectors:", h->capacity);
     if (h->grain < 8 || h->grain > 2048 || (h->grain & (h->grain - 1)))
-        return vmdk_header_bad(err, AT_GRAIN, "impossible grain size in sectors:", h->grain);
+        return vmdk_header_bad(err, AT_GRAIN,
+                               "impossible grain size in sectors:", h->grain);
     if (vic_le32(s + AT_ENTRIES) != VIC_TABLE_ENTRIES)
         return vmdk_header_bad(err, AT_ENTRIES,
-                   "unknown size of grain tables:", vic_le32(s + AT_ENTRIES));
+                               "unknown size of grain tables:", vic_le32(s + AT_ENTRIES));
     grains = (h->capacity + h->grain - 1) / h->grain;
     h->tables = (grains + VIC_TABLE_ENTRIES - 1) / VIC_TABLE_ENTRIES;
     if (h->tables > TABLES_MAX)
-        return vmdk_header_bad(err, AT_GRAIN,
-                   "grains too small for the capacity, in sectors:", h->grain);
+        return vmdk_header_bad(
+            err, AT_GRAIN, "grains too small for the capacity, in sectors:", h->grain);
     return 0;
 }
 
@@ -152,23 +156,25 @@ static int check_places(const unsigned char *s, struct vic_vmdk_header *h,
             h->redundant = vic_le64(s + AT_REDUNDANT);
     }
     if (h->overhead < 2 || h->overhead > most)
-        return vmdk_header_bad(err, AT_OVERHEAD, "impossible overhead in sectors:", h->overhead);
+        return vmdk_header_bad(err, AT_OVERHEAD,
+                               "impossible overhead in sectors:", h->overhead);
     if (h->descriptor_size == 0 || h->descriptor_size > DESCRIPTOR_MAX)
-        return vmdk_header_bad(err, AT_DESCRIPTOR_SIZE,
-                   "impossible descriptor size in sectors:", h->descriptor_size);
+        return vmdk_header_bad(
+            err, AT_DESCRIPTOR_SIZE,
+            "impossible descriptor size in sectors:", h->descriptor_size);
     if (!in_head(h, h->descriptor, h->descriptor_size))
         return vmdk_header_bad(err, AT_DESCRIPTOR,
-                   "the descriptor lies outside of the overhead, at sector",
-                   h->descriptor);
+                               "the descriptor lies outside of the overhead, at sector",
+                               h->descriptor);
     if (h->tables_first && !in_head(h, h->directory, vic_vmdk_directory_sectors(h)))
-        return vmdk_header_bad(err, AT_DIRECTORY,
-                   "the grain directory lies outside of the overhead, at sector",
-                   h->directory);
+        return vmdk_header_bad(
+            err, AT_DIRECTORY,
+            "the grain directory lies outside of the overhead, at sector", h->directory);
     if (h->redundant && !in_head(h, h->redundant, vic_vmdk_directory_sectors(h)))
         return vmdk_header_bad(err, AT_REDUNDANT,
-                   "the second grain directory lies outside of the "
-                   "overhead, at sector",
-                   h->redundant);
+                               "the second grain directory lies outside of the "
+                               "overhead, at sector",
+                               h->redundant);
     return 0;
 }
 

@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int vmdk_overhead_on_header(struct vic_vmdk_overhead *head, const unsigned char *sector,
-                     uint64_t capacity, struct vic_error *err)
+static int vmdk_overhead_on_header(struct vic_vmdk_overhead *head,
+                                   const unsigned char *sector, uint64_t capacity,
+                                   struct vic_error *err)
 {
     struct vic_vmdk_header *h = &head->header;
 
@@ -72,8 +73,8 @@ void vic_vmdk_overhead_fini(struct vic_vmdk_overhead *head)
 }
 
 int vic_vmdk_overhead_sector(struct vic_vmdk_overhead *head, uint64_t number,
-                         const unsigned char sector[VIC_SECTOR], uint64_t capacity,
-                         struct vic_error *err)
+                             const unsigned char sector[VIC_SECTOR], uint64_t capacity,
+                             struct vic_error *err)
 {
     const struct vic_vmdk_header *h = &head->header;
 

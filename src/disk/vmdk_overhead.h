@@ -21,7 +21,7 @@ void vic_vmdk_overhead_fini(struct vic_vmdk_overhead *head);
 /* Takes sector `number`: 1 if it was the last, 0 if more follow, or -1. `capacity` is
  * what the disk must have, in bytes, or 0. */
 int vic_vmdk_overhead_sector(struct vic_vmdk_overhead *head, uint64_t number,
-                         const unsigned char sector[VIC_SECTOR], uint64_t capacity,
-                         struct vic_error *err);
+                             const unsigned char sector[VIC_SECTOR], uint64_t capacity,
+                             struct vic_error *err);
 
 #endif

@@ -127,8 +127,9 @@ static int l_disk_transfer(lua_State *L)
     opts.spool = lua_isnil(L, -1) ? NULL : vic_spool_check(L, -1);
     luaL_argcheck(L, !opts.output != !opts.spool, 1,
                   "either option 'output' or 'spool' is needed");
-    luaL_argcheck(L, !opts.spool || (opts.stream.format == VIC_DISK_VMDK && opts.stream.capacity), 1,
-                  "a spool is of a vmdk, and needs option 'capacity'");
+    luaL_argcheck(
+        L, !opts.spool || (opts.stream.format == VIC_DISK_VMDK && opts.stream.capacity),
+        1, "a spool is of a vmdk, and needs option 'capacity'");
     box = lua_newuserdatauv(L, sizeof(*box), 0);
     *box = NULL;
     luaL_setmetatable(L, TRANSFER_TYPE);
@@ -320,12 +321,9 @@ static void register_transfer(lua_State *L)
 int vic_open_disk(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "headers", vic_l_disk_headers },
-        { "magic", l_disk_magic },
-        { "spool", vic_l_disk_spool },
-        { "stream", vic_l_disk_stream },
-        { "transfer", l_disk_transfer },
-        { NULL, NULL },
+        { "headers", vic_l_disk_headers }, { "magic", l_disk_magic },
+        { "spool", vic_l_disk_spool },     { "stream", vic_l_disk_stream },
+        { "transfer", l_disk_transfer },   { NULL, NULL },
     };
 
     register_transfer(L);

@@ -41,7 +41,8 @@ int vic_l_disk_stream(lua_State *L)
 
     vic_disk_options(L, 1, &opts);
     luaL_argcheck(L, opts.stream.capacity > 0, 1, "option 'capacity' is needed");
-    luaL_argcheck(L, opts.stream.format != VIC_DISK_STREAM, 1, "a format that is decoded here");
+    luaL_argcheck(L, opts.stream.format != VIC_DISK_STREAM, 1,
+                  "a format that is decoded here");
     box = lua_newuserdatauv(L, sizeof(*box), 0);
     *box = NULL;
     luaL_setmetatable(L, STREAM_TYPE);

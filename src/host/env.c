@@ -141,9 +141,9 @@ static int l_env_columns(lua_State *L)
 {
     struct winsize size;
 
-    if ((ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0
-         || ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0)
-        && size.ws_col > 0)
+    if ((ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ||
+         ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0) &&
+        size.ws_col > 0)
         lua_pushinteger(L, size.ws_col);
     else
         lua_pushinteger(L, COLUMNS);
@@ -165,10 +165,14 @@ static int l_env_trim_memory(lua_State *L)
 int vic_open_env(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "get", l_env_get },         { "args", l_env_args },
-        { "version", l_env_version }, { "stdout", l_env_stdout },
-        { "stderr", l_env_stderr },   { "is_terminal", l_env_is_terminal },
-        { "columns", l_env_columns }, { "trim_memory", l_env_trim_memory },
+        { "get", l_env_get },
+        { "args", l_env_args },
+        { "version", l_env_version },
+        { "stdout", l_env_stdout },
+        { "stderr", l_env_stderr },
+        { "is_terminal", l_env_is_terminal },
+        { "columns", l_env_columns },
+        { "trim_memory", l_env_trim_memory },
         { NULL, NULL },
     };
 

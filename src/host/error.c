@@ -130,11 +130,8 @@ static int l_error_of(lua_State *L)
 int vic_open_error(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "new", l_error_new },
-        { "wrap", l_error_wrap },
-        { "final", l_error_final },
-        { "of", l_error_of },
-        { NULL, NULL },
+        { "new", l_error_new }, { "wrap", l_error_wrap }, { "final", l_error_final },
+        { "of", l_error_of },   { NULL, NULL },
     };
 
     luaL_newlib(L, functions);

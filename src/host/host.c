@@ -14,8 +14,7 @@ static const luaL_Reg MODULES[] = {
     { "host.metrics", vic_open_metrics }, { "host.process", vic_open_process },
     { "host.sandbox", vic_open_sandbox }, { "host.task", vic_open_task },
     { "host.time", vic_open_time },       { "host.xml", vic_open_xml },
-    { "host.yaml", vic_open_yaml },
-    { NULL, NULL },
+    { "host.yaml", vic_open_yaml },       { NULL, NULL },
 };
 
 void vic_host_register(lua_State *L)

@@ -144,11 +144,8 @@ static int l_log_debug(lua_State *L)
 int vic_open_log(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "debug", l_log_debug },
-        { "info", l_log_info },
-        { "warn", l_log_warn },
-        { "error", l_log_error },
-        { NULL, NULL },
+        { "debug", l_log_debug }, { "info", l_log_info }, { "warn", l_log_warn },
+        { "error", l_log_error }, { NULL, NULL },
     };
 
     luaL_newlib(L, functions);

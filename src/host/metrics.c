@@ -246,12 +246,9 @@ int vic_open_metrics(lua_State *L)
         { NULL, NULL },
     };
     static const luaL_Reg functions[] = {
-        { "counter", l_metrics_counter },
-        { "gauge", l_metrics_gauge },
-        { "histogram", l_metrics_histogram },
-        { "serve", vic_l_metrics_serve },
-        { "text", l_metrics_text },
-        { NULL, NULL },
+        { "counter", l_metrics_counter },     { "gauge", l_metrics_gauge },
+        { "histogram", l_metrics_histogram }, { "serve", vic_l_metrics_serve },
+        { "text", l_metrics_text },           { NULL, NULL },
     };
 
     luaL_newmetatable(L, METRIC_TYPE);

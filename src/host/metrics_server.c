@@ -121,7 +121,8 @@ static int l_metrics_server_ready(lua_State *L)
  */
 static int l_metrics_server_port(lua_State *L)
 {
-    lua_pushinteger(L, vic_listen_port(vic_statusserver_socket(metrics_server_check(L)->status)));
+    lua_pushinteger(
+        L, vic_listen_port(vic_statusserver_socket(metrics_server_check(L)->status)));
     return 1;
 }
 

@@ -54,8 +54,7 @@ static int l_task_sleep(lua_State *L)
     double seconds = luaL_checknumber(L, 1);
 
     luaL_argcheck(L, seconds >= 0, 1, "seconds must not be negative");
-    return vic_sync_wait(L, push_sync(L, SIGNAL_TYPE, 0), seconds,
-                         sleep_result);
+    return vic_sync_wait(L, push_sync(L, SIGNAL_TYPE, 0), seconds, sleep_result);
 }
 
 static struct vic_sync *check_sync(lua_State *L, const char *type)

@@ -136,16 +136,16 @@ static int days_in(int year, int month)
 static bool take_date_time(const char **s, struct tm *tm)
 {
     memset(tm, 0, sizeof(*tm));
-    if (!take_digits(s, 4, &tm->tm_year) || !take_one_of(s, "-")
-        || !take_digits(s, 2, &tm->tm_mon) || !take_one_of(s, "-")
-        || !take_digits(s, 2, &tm->tm_mday) || !take_one_of(s, "Tt")
-        || !take_digits(s, 2, &tm->tm_hour) || !take_one_of(s, ":")
-        || !take_digits(s, 2, &tm->tm_min) || !take_one_of(s, ":")
-        || !take_digits(s, 2, &tm->tm_sec))
+    if (!take_digits(s, 4, &tm->tm_year) || !take_one_of(s, "-") ||
+        !take_digits(s, 2, &tm->tm_mon) || !take_one_of(s, "-") ||
+        !take_digits(s, 2, &tm->tm_mday) || !take_one_of(s, "Tt") ||
+        !take_digits(s, 2, &tm->tm_hour) || !take_one_of(s, ":") ||
+        !take_digits(s, 2, &tm->tm_min) || !take_one_of(s, ":") ||
+        !take_digits(s, 2, &tm->tm_sec))
         return false;
-    if (tm->tm_mon < 1 || tm->tm_mon > 12 || tm->tm_mday < 1
-        || tm->tm_mday > days_in(tm->tm_year, tm->tm_mon) || tm->tm_hour > 23
-        || tm->tm_min > 59 || tm->tm_sec > 60)
+    if (tm->tm_mon < 1 || tm->tm_mon > 12 || tm->tm_mday < 1 ||
+        tm->tm_mday > days_in(tm->tm_year, tm->tm_mon) || tm->tm_hour > 23 ||
+        tm->tm_min > 59 || tm->tm_sec > 60)
         return false;
     tm->tm_year -= 1900;
     tm->tm_mon -= 1;
@@ -178,8 +178,8 @@ static bool take_offset(const char **s, int *offset)
     *offset = 0;
     if (take_one_of(s, "Zz"))
         return true;
-    if (!take_one_of(s, "+-") || !take_digits(s, 2, &hours) || !take_one_of(s, ":")
-        || !take_digits(s, 2, &minutes) || hours > 23 || minutes > 59)
+    if (!take_one_of(s, "+-") || !take_digits(s, 2, &hours) || !take_one_of(s, ":") ||
+        !take_digits(s, 2, &minutes) || hours > 23 || minutes > 59)
         return false;
     *offset = sign * (3600 * hours + 60 * minutes);
     return true;
@@ -202,8 +202,8 @@ static int l_time_parse(lua_State *L)
     int offset;
     long long seconds;
 
-    if (len > LONGEST_TIME || !take_date_time(&s, &tm) || !take_fraction(&s, &fraction)
-        || !take_offset(&s, &offset) || s != text + len)
+    if (len > LONGEST_TIME || !take_date_time(&s, &tm) || !take_fraction(&s, &fraction) ||
+        !take_offset(&s, &offset) || s != text + len)
         return vic_fail(L, "format", "\"%.64s\" is not a time by RFC 3339", text);
     seconds = (long long)timegm(&tm) - offset;
     if (fraction > 0)

@@ -213,9 +213,12 @@ static int l_xml_escape(lua_State *L)
 int vic_open_xml(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "parse", l_xml_parse },           { "child", l_xml_child },
-        { "children", l_xml_children },     { "child_text", l_xml_child_text },
-        { "type", l_xml_type },             { "escape", l_xml_escape },
+        { "parse", l_xml_parse },
+        { "child", l_xml_child },
+        { "children", l_xml_children },
+        { "child_text", l_xml_child_text },
+        { "type", l_xml_type },
+        { "escape", l_xml_escape },
         { NULL, NULL },
     };
 

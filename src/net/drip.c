@@ -28,7 +28,7 @@ struct drip {
 
 struct vic_drips {
     pthread_t clock;
-    double every; /* seconds */
+    double every;         /* seconds */
     pthread_mutex_t lock; /* all below, and what the readers say of waiting */
     pthread_cond_t changed;
     struct drip *waiting;
@@ -82,8 +82,8 @@ static void *run_clock(void *arg)
             continue;
         }
         until = vic_clock_timespec(vic_now() + drips->every);
-        while (!drips->stop
-               && pthread_cond_timedwait(&drips->changed, &drips->lock, &until) == 0)
+        while (!drips->stop &&
+               pthread_cond_timedwait(&drips->changed, &drips->lock, &until) == 0)
             ;
         tick(drips);
     }

@@ -112,8 +112,8 @@ static struct MHD_Response *body_response(struct body *body,
         body->sum = EVP_MD_CTX_new();
         EVP_DigestInit_ex(body->sum, EVP_sha512(), NULL);
     }
-    return MHD_create_response_from_callback(wanted->length, BLOCK, imagebody_on_read, body,
-                                             on_free);
+    return MHD_create_response_from_callback(wanted->length, BLOCK, imagebody_on_read,
+                                             body, on_free);
 }
 
 /* By sendfile, unless that would pull holes through the page cache, or somebody wants
@@ -124,8 +124,8 @@ static struct MHD_Response *file_response(int fd, const struct vic_imagebody *wa
     struct vic_sparse file = { .fd = fd, .size = wanted->size };
     struct body *body;
 
-    if (!vic_sparse_has_holes(&file)
-        && !(wanted->sha512 && wanted->length == wanted->size))
+    if (!vic_sparse_has_holes(&file) &&
+        !(wanted->sha512 && wanted->length == wanted->size))
         return MHD_create_response_from_fd_at_offset64(wanted->length, fd, first);
     body = vic_alloc(sizeof(*body));
     body->file = file;
@@ -221,8 +221,8 @@ static struct MHD_Response *from_image(struct vic_imagebody *body)
     uint64_t first;
     enum vic_range_kind kind = choose(body, etag, &first);
 
-    if (!random
-        && (kind != VIC_RANGE_PART || first > 0 || body->length > VIC_IMAGE_PREFIX)) {
+    if (!random &&
+        (kind != VIC_RANGE_PART || first > 0 || body->length > VIC_IMAGE_PREFIX)) {
         kind = VIC_RANGE_WHOLE;
         body->status = MHD_HTTP_OK;
         body->length = body->size;

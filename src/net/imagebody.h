@@ -18,9 +18,9 @@ struct vic_imagebody {
     /* A regular file, or an image, or neither: for a HEAD. They outlive the answer. */
     const char *file;
     struct vic_image *image;
-    uint64_t size;           /* bytes it must have */
-    const char *range;       /* the request's Range, or NULL */
-    const char *if_range;    /* the request's If-Range, or NULL */
+    uint64_t size;        /* bytes it must have */
+    const char *range;    /* the request's Range, or NULL */
+    const char *if_range; /* the request's If-Range, or NULL */
     /* Of an image: how to wait for its bytes. NULL: its bytes are not wanted. */
     const struct vic_image_waiter *waiter;
     struct vic_drips *drips; /* then: their ticks, for while there are no bytes */

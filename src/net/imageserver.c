@@ -32,8 +32,8 @@
 #define WAIT 50
 /* Seconds between two bytes while there are none: of the 4 that Longhorn waits up to 1.9.1
  * (Harvester 1.6.0), HEAD apart, a quarter. */
-#define TICK 1
-#define RETRY_AFTER     "10"
+#define TICK        1
+#define RETRY_AFTER "10"
 
 struct vic_imageserver {
     struct MHD_Daemon *daemon;
@@ -49,12 +49,12 @@ struct vic_imageserver {
 
 /* One request, from its first line to the answer's last byte. */
 struct exchange {
-    struct vic_route_waiter waiter; /* of the connection that asks */
-    const struct vic_route *route; /* what was asked for, or NULL */
+    struct vic_route_waiter waiter;  /* of the connection that asks */
+    const struct vic_route *route;   /* what was asked for, or NULL */
     struct MHD_Response *response;   /* the image's, waits for its first byte; or NULL */
     struct vic_image_reader *reader; /* then: who gives its bytes */
-    unsigned status;               /* of the answer, 0: none yet */
-    uint64_t length;               /* bytes of the answer */
+    unsigned status;                 /* of the answer, 0: none yet */
+    uint64_t length;                 /* bytes of the answer */
     char sha512[VIC_IMAGEBODY_SUM];
 };
 
@@ -118,9 +118,8 @@ static enum MHD_Result send_begun(struct vic_imageserver *s, struct exchange *x)
 /* Sends what the route x->route names. */
 static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
 {
-    const struct vic_image_waiter waiter = {
-        imageserver_suspend, imageserver_resume, x->waiter.connection
-    };
+    const struct vic_image_waiter waiter = { imageserver_suspend, imageserver_resume,
+                                             x->waiter.connection };
     struct vic_open_reader *entry = vic_open_reader_new(s->readers);
     struct vic_imagebody body = {
         .file = x->route->file,
@@ -135,9 +134,10 @@ static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
     struct MHD_Response *response;
 
     if (!x->waiter.head) {
-        body.range = MHD_lookup_connection_value(x->waiter.connection, MHD_HEADER_KIND, "Range");
-        body.if_range =
-            MHD_lookup_connection_value(x->waiter.connection, MHD_HEADER_KIND, "If-Range");
+        body.range =
+            MHD_lookup_connection_value(x->waiter.connection, MHD_HEADER_KIND, "Range");
+        body.if_range = MHD_lookup_connection_value(x->waiter.connection, MHD_HEADER_KIND,
+                                                    "If-Range");
     }
     response = vic_imagebody_response(&body);
     if (body.reader)
@@ -145,7 +145,8 @@ static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
     else
         vic_open_reader_close(entry);
     if (!response) {
-        vic_log(VIC_LOG_WARN, "image server: %s: %s", imageserver_name_of(x->route), strerror(errno));
+        vic_log(VIC_LOG_WARN, "image server: %s: %s", imageserver_name_of(x->route),
+                strerror(errno));
         return send_status(s, x->waiter.connection, MHD_HTTP_SERVICE_UNAVAILABLE);
     }
     x->status = body.status;
@@ -156,7 +157,7 @@ static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
 }
 
 static enum MHD_Result imageserver_answer(struct vic_imageserver *s, struct exchange *x,
-                              const char *path)
+                                          const char *path)
 {
     struct MHD_Response *redirect;
 
@@ -164,7 +165,8 @@ static enum MHD_Result imageserver_answer(struct vic_imageserver *s, struct exch
         return send_begun(s, x);
     redirect = vic_stand_by_response(&s->stand_by, path);
     if (redirect) /* 307: the method stays */
-        return send_answer(s, x->waiter.connection, MHD_HTTP_TEMPORARY_REDIRECT, redirect);
+        return send_answer(s, x->waiter.connection, MHD_HTTP_TEMPORARY_REDIRECT,
+                           redirect);
     switch (vic_routes_ask(s->routes, &x->waiter, path, &x->route)) {
     case VIC_ROUTE_FOUND:
         return send_image(s, x);
@@ -177,10 +179,11 @@ static enum MHD_Result imageserver_answer(struct vic_imageserver *s, struct exch
     }
 }
 
-static enum MHD_Result imageserver_on_request(void *cls, struct MHD_Connection *connection,
-                                  const char *url, const char *method,
-                                  const char *version, const char *upload,
-                                  size_t *upload_size, void **state)
+static enum MHD_Result imageserver_on_request(void *cls,
+                                              struct MHD_Connection *connection,
+                                              const char *url, const char *method,
+                                              const char *version, const char *upload,
+                                              size_t *upload_size, void **state)
 {
     struct vic_imageserver *s = cls;
     struct exchange *x = *state;
@@ -215,8 +218,9 @@ static struct vic_route_stats count(struct vic_imageserver *s, const struct exch
     if (x->waiter.head)
         return done;
     vic_log(whole ? VIC_LOG_INFO : VIC_LOG_DEBUG,
-            "image server: %s: %" PRIu64 " of %" PRIu64 " bytes %s", imageserver_name_of(x->route),
-            x->length, x->route->size, complete ? "sent" : "broken off");
+            "image server: %s: %" PRIu64 " of %" PRIu64 " bytes %s",
+            imageserver_name_of(x->route), x->length, x->route->size,
+            complete ? "sent" : "broken off");
     if (complete) {
         done.bytes = x->length;
         done.full_reads = whole;
@@ -264,10 +268,11 @@ static struct MHD_Daemon *start_daemon(struct vic_imageserver *s,
     /* The connections are shared out among the threads, one each at least. */
     return MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-        imageserver_on_request, s, MHD_OPTION_LISTEN_SOCKET, s->socket, MHD_OPTION_THREAD_POOL_SIZE,
-        most < THREADS ? most : (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT, most,
-        MHD_OPTION_CONNECTION_TIMEOUT, idle, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-        MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_END);
+        imageserver_on_request, s, MHD_OPTION_LISTEN_SOCKET, s->socket,
+        MHD_OPTION_THREAD_POOL_SIZE, most < THREADS ? most : (unsigned)THREADS,
+        MHD_OPTION_CONNECTION_LIMIT, most, MHD_OPTION_CONNECTION_TIMEOUT, idle,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_UNESCAPE_CALLBACK,
+        leave_escaped, NULL, MHD_OPTION_END);
 }
 
 static void register_metrics(struct vic_imageserver *s)

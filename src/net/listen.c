@@ -42,8 +42,8 @@ static int open_socket(const struct sockaddr_storage *address, bool dual)
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (address->ss_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only));
-    if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0
-        && listen(fd, SOMAXCONN) == 0)
+    if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 &&
+        listen(fd, SOMAXCONN) == 0)
         return fd;
     number = errno;
     close(fd);

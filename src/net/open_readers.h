@@ -24,7 +24,8 @@ void vic_open_readers_stop(struct vic_open_readers *readers);
 struct vic_open_reader *vic_open_reader_new(struct vic_open_readers *readers);
 
 /* From now on until vic_open_reader_close() the reader may be stopped. */
-void vic_open_reader_begin(struct vic_open_reader *entry, struct vic_image_reader *reader);
+void vic_open_reader_begin(struct vic_open_reader *entry,
+                           struct vic_image_reader *reader);
 
 /* Before its reader, if it has one, is closed. Takes a struct vic_open_reader *. */
 void vic_open_reader_close(void *entry);

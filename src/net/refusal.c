@@ -97,8 +97,9 @@ static void refusal_look(X509_STORE_CTX *refused, X509_STORE *store, struct foun
 {
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 
-    if (ctx && X509_STORE_CTX_init(ctx, store, X509_STORE_CTX_get0_cert(refused),
-                                   X509_STORE_CTX_get0_untrusted(refused)) == 1 &&
+    if (ctx &&
+        X509_STORE_CTX_init(ctx, store, X509_STORE_CTX_get0_cert(refused),
+                            X509_STORE_CTX_get0_untrusted(refused)) == 1 &&
         X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(ctx),
                                X509_STORE_CTX_get0_param(refused)) == 1) {
         X509_STORE_CTX_set_app_data(ctx, found);

@@ -11,9 +11,9 @@
 
 /* Who asked, and where what he demands stands. */
 struct vic_refusal {
-    const char *host;             /* that was asked for */
-    X509_STORE *given;            /* of the CA that was given; NULL: the system's counted */
-    const char *ca_field;         /* where a CA can be given; "": nowhere */
+    const char *host;     /* that was asked for */
+    X509_STORE *given;    /* of the CA that was given; NULL: the system's counted */
+    const char *ca_field; /* where a CA can be given; "": nowhere */
     const char *thumbprint_field; /* where a thumbprint can; "": nowhere */
 };
 

@@ -84,8 +84,8 @@ static void drop(struct vic_routes *routes, struct node *n)
 }
 
 /* Under the lock: is there anything to wait for? */
-static bool routes_must_wait(const struct vic_routes *routes, const struct vic_route_waiter *w,
-                      const char *path)
+static bool routes_must_wait(const struct vic_routes *routes,
+                             const struct vic_route_waiter *w, const char *path)
 {
     const struct node *n = routes_find(routes, path);
 
@@ -174,8 +174,8 @@ void vic_routes_free(struct vic_routes *routes)
 
 static bool is_same(const struct vic_route *a, const struct vic_route *b)
 {
-    return a->size == b->size && a->image == b->image && !a->file == !b->file
-           && (!a->file || strcmp(a->file, b->file) == 0);
+    return a->size == b->size && a->image == b->image && !a->file == !b->file &&
+           (!a->file || strcmp(a->file, b->file) == 0);
 }
 
 void vic_routes_put(struct vic_routes *routes, const struct vic_route *route)
@@ -230,8 +230,8 @@ void vic_routes_complete(struct vic_routes *routes)
 }
 
 /* Under the lock. Something may come that answers it. */
-static enum vic_routes_answer routes_wait_for(struct vic_routes *routes,
-                                       struct vic_route_waiter *w, const char *path)
+static enum vic_routes_answer
+routes_wait_for(struct vic_routes *routes, struct vic_route_waiter *w, const char *path)
 {
     if (w->deadline == 0)
         w->deadline = vic_now() + routes->opts.wait;
@@ -245,8 +245,9 @@ static enum vic_routes_answer routes_wait_for(struct vic_routes *routes,
     return VIC_ROUTE_WAIT;
 }
 
-enum vic_routes_answer vic_routes_ask(struct vic_routes *routes, struct vic_route_waiter *w,
-                                      const char *path, const struct vic_route **route)
+enum vic_routes_answer vic_routes_ask(struct vic_routes *routes,
+                                      struct vic_route_waiter *w, const char *path,
+                                      const struct vic_route **route)
 {
     enum vic_routes_answer answer = VIC_ROUTE_FOUND;
     struct node *n;

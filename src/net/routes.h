@@ -75,8 +75,9 @@ void vic_routes_clear(struct vic_routes *routes);
 void vic_routes_complete(struct vic_routes *routes);
 
 /* Sets *route if it is found; vic_routes_release() follows. */
-enum vic_routes_answer vic_routes_ask(struct vic_routes *routes, struct vic_route_waiter *w,
-                                      const char *path, const struct vic_route **route);
+enum vic_routes_answer vic_routes_ask(struct vic_routes *routes,
+                                      struct vic_route_waiter *w, const char *path,
+                                      const struct vic_route **route);
 
 /* Adds what was done with it; `active` does not matter, an empty sum changes nothing. */
 void vic_routes_release(struct vic_routes *routes, const struct vic_route *route,

@@ -31,8 +31,8 @@ struct vic_statusserver {
 };
 
 /* Takes the text. */
-static enum MHD_Result statusserver_answer(struct MHD_Connection *connection, unsigned status,
-                              struct vic_text *text)
+static enum MHD_Result statusserver_answer(struct MHD_Connection *connection,
+                                           unsigned status, struct vic_text *text)
 {
     struct MHD_Response *response =
         MHD_create_response_from_buffer(text->size, text->data, MHD_RESPMEM_MUST_FREE);
@@ -75,10 +75,11 @@ static unsigned readyz(struct vic_statusserver *s, struct vic_text *text)
     return status;
 }
 
-static enum MHD_Result statusserver_on_request(void *cls, struct MHD_Connection *connection,
-                                  const char *url, const char *method,
-                                  const char *version, const char *upload,
-                                  size_t *upload_size, void **state)
+static enum MHD_Result statusserver_on_request(void *cls,
+                                               struct MHD_Connection *connection,
+                                               const char *url, const char *method,
+                                               const char *version, const char *upload,
+                                               size_t *upload_size, void **state)
 {
     static char begun;
     struct vic_statusserver *s = cls;
@@ -129,11 +130,11 @@ struct vic_statusserver *vic_statusserver_start(const struct vic_statusserver_op
     s->reason = vic_strdup("starting");
     pthread_mutex_init(&s->lock, NULL);
     vic_statusserver_tick(s);
-    s->daemon =
-        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, statusserver_on_request, s,
-                         MHD_OPTION_LISTEN_SOCKET, socket, MHD_OPTION_CONNECTION_LIMIT,
-                         (unsigned)MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-                         (unsigned)IDLE_TIMEOUT, MHD_OPTION_END);
+    s->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL,
+                                 statusserver_on_request, s, MHD_OPTION_LISTEN_SOCKET,
+                                 socket, MHD_OPTION_CONNECTION_LIMIT,
+                                 (unsigned)MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+                                 (unsigned)IDLE_TIMEOUT, MHD_OPTION_END);
     if (!s->daemon) {
         vic_error_errno(err, errno, "starting the status server");
         fini(s);

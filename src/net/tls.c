@@ -116,7 +116,8 @@ static void peer_read(struct vic_tls_peer *peer, const X509 *cert)
     vic_certificate_fingerprint(cert, EVP_sha256(), peer->sha256, sizeof(peer->sha256));
     vic_certificate_fingerprint(cert, EVP_sha1(), peer->sha1, sizeof(peer->sha1));
     vic_certificate_name(X509_get_issuer_name(cert), peer->issuer, sizeof(peer->issuer));
-    vic_certificate_name(X509_get_subject_name(cert), peer->subject, sizeof(peer->subject));
+    vic_certificate_name(X509_get_subject_name(cert), peer->subject,
+                         sizeof(peer->subject));
 }
 
 static bool pin_matches(const struct vic_tls *tls, const X509 *cert)

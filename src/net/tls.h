@@ -25,7 +25,7 @@ struct vic_tls_opts {
     const char *ca;         /* PEM, one certificate or more; NULL or "": the system's */
     const char *thumbprint; /* SHA-256 or SHA-1 of the leaf in hex; wins over `ca` */
     bool learn;             /* with neither of them: accept whoever answers */
-    const char *ca_field;   /* for messages: where a CA, and a thumbprint, may be given: */
+    const char *ca_field; /* for messages: where a CA, and a thumbprint, may be given: */
     const char *thumbprint_field; /* "caCert in the Secret"; NULL: nowhere */
 };
 
@@ -36,7 +36,7 @@ struct vic_tls_peer {
     char issuer[256]; /* RFC 2253, ASCII */
     char subject[256];
     char reason[600]; /* why it is not trusted and what to do; "" if it is */
-    bool trusted;    /* by CA and name, or by the thumbprint */
+    bool trusted;     /* by CA and name, or by the thumbprint */
 };
 
 /* Copies what it needs of `opts`. NULL (kind invalid) if the CA is no PEM or the

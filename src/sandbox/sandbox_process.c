@@ -35,8 +35,8 @@ struct vic_sandbox {
     bool writing;
     char *request; /* being written */
     double deadline;
-    double had;        /* seconds of a processor, before it was asked */
-    uint64_t gives_up; /* by the loop's clock */
+    double had;               /* seconds of a processor, before it was asked */
+    uint64_t gives_up;        /* by the loop's clock */
     vic_sandbox_answer *done; /* who waits for an answer, or NULL */
     void *arg;
     struct vic_text input;
@@ -73,7 +73,7 @@ static void sandbox_kill(struct vic_sandbox *s)
 }
 
 static void sandbox_answer(struct vic_sandbox *s, const char *data, size_t size,
-                   const struct vic_error *err)
+                           const struct vic_error *err)
 {
     vic_sandbox_answer *done = s->done;
 
@@ -115,9 +115,10 @@ static void on_deadline(uv_timer_t *timer)
         return;
     }
     if (left > 0)
-        vic_error_set(&err, VIC_BUSY, "it has not ended within %g s, in which this machine "
-                      "gave it %.2g s of a processor", s->deadline * PATIENCE,
-                      s->deadline - left);
+        vic_error_set(&err, VIC_BUSY,
+                      "it has not ended within %g s, in which this machine "
+                      "gave it %.2g s of a processor",
+                      s->deadline * PATIENCE, s->deadline - left);
     else
         vic_error_set(&err, VIC_TIMEOUT, "it has not ended within %g s", s->deadline);
     sandbox_fail(s, &err);

@@ -93,7 +93,8 @@ static void read_one(lua_State *L, const struct vic_option *option, void *field)
     }
 }
 
-static const struct vic_option *options_find(const struct vic_option *list, const char *name)
+static const struct vic_option *options_find(const struct vic_option *list,
+                                             const char *name)
 {
     for (; list->name; list++)
         if (strcmp(list->name, name) == 0)

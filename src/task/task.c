@@ -16,8 +16,8 @@
 
 struct vic_task {
     lua_State *co;
-    int ref;                 /* of co in the registry */
-    int results;             /* values on top of co once it has returned */
+    int ref;     /* of co in the registry */
+    int results; /* values on top of co once it has returned */
     unsigned refs;
     unsigned goodbyes;       /* not yet settled ones */
     struct vic_task *parent; /* whose goodbye this is */
@@ -32,11 +32,11 @@ struct vic_task {
 
 static struct {
     lua_State *L;
-    uv_idle_t idle;            /* active while somebody is ready */
-    struct vic_task *ready;    /* a list, first to last */
-    struct vic_task *all;      /* not settled */
-    struct vic_task *current;  /* runs now */
-    struct vic_task *closing;  /* its closing values run now */
+    uv_idle_t idle;           /* active while somebody is ready */
+    struct vic_task *ready;   /* a list, first to last */
+    struct vic_task *all;     /* not settled */
+    struct vic_task *current; /* runs now */
+    struct vic_task *closing; /* its closing values run now */
 } sched;
 
 static struct vic_task *task_of(lua_State *co)
@@ -50,8 +50,8 @@ static void task_report(struct vic_task *t)
     if (t->ok || t->observed || !lua_istable(t->co, -1))
         return;
     lua_getfield(t->co, -1, "kind");
-    if (lua_tostring(t->co, -1)
-        && vic_error_kind_of(lua_tostring(t->co, -1)) != VIC_CANCELLED) {
+    if (lua_tostring(t->co, -1) &&
+        vic_error_kind_of(lua_tostring(t->co, -1)) != VIC_CANCELLED) {
         lua_getfield(t->co, -2, "message");
         lua_getfield(t->co, -3, "traceback");
         vic_log(VIC_LOG_ERROR, "a task failed: %s %s", luaL_tolstring(t->co, -2, NULL),

@@ -26,20 +26,21 @@ static void write_newline(const struct writer *w, int depth)
 }
 
 static void json_write_word(struct vic_walk *walk, const char *word,
-                       const struct vic_path *path)
+                            const struct vic_path *path)
 {
     (void)path;
     vic_text_puts(((struct writer *)walk)->out, word);
 }
 
 static void json_write_string(struct vic_walk *walk, const char *s, size_t len, bool key,
-                         const struct vic_path *path)
+                              const struct vic_path *path)
 {
     (void)key, (void)path;
     vic_text_json(((struct writer *)walk)->out, s, len, SIZE_MAX);
 }
 
-static void json_write_number(struct vic_walk *walk, int index, const struct vic_path *path)
+static void json_write_number(struct vic_walk *walk, int index,
+                              const struct vic_path *path)
 {
     struct vic_text *out = ((struct writer *)walk)->out;
     double number = lua_tonumber(walk->L, index);
@@ -57,7 +58,7 @@ static void json_write_number(struct vic_walk *walk, int index, const struct vic
 }
 
 static void json_write_open(struct vic_walk *walk, bool list, int depth,
-                       const struct vic_path *path)
+                            const struct vic_path *path)
 {
     (void)depth, (void)path;
     vic_text_char(((struct writer *)walk)->out, list ? '[' : '{');
@@ -80,7 +81,7 @@ static void write_colon(struct vic_walk *walk)
 }
 
 static void json_write_close(struct vic_walk *walk, bool list, long long count, int depth,
-                        const struct vic_path *path)
+                             const struct vic_path *path)
 {
     struct writer *w = (struct writer *)walk;
 

@@ -175,7 +175,8 @@ static bool underscores_between_digits(const char *text)
     size_t i;
 
     for (i = 1; text[i]; i++)
-        if (text[i] == '_' && !(scalar_is_digit(text[i - 1]) && scalar_is_digit(text[i + 1])))
+        if (text[i] == '_' &&
+            !(scalar_is_digit(text[i - 1]) && scalar_is_digit(text[i + 1])))
             return false;
     return true;
 }

@@ -50,8 +50,8 @@ const char *vic_xml_check(const char *text, size_t len, size_t *at)
 
     while ((s = memchr(s, '<', (size_t)(end - s)))) {
         *at = (size_t)(s - text);
-        if (skip_between(&s, end, "<?", "?>") || skip_between(&s, end, "<!--", "-->")
-            || skip_between(&s, end, "<![CDATA[", "]]>"))
+        if (skip_between(&s, end, "<?", "?>") || skip_between(&s, end, "<!--", "-->") ||
+            skip_between(&s, end, "<![CDATA[", "]]>"))
             continue;
         if (end - s > 1 && s[1] == '!')
             return "a DOCTYPE is not taken";

@@ -81,7 +81,7 @@ static bool xml_fail_at(struct reader *r, int line, int column, const char *reas
 static bool xml_fail(struct reader *r, const char *reason)
 {
     return xml_fail_at(r, xmlTextReaderGetParserLineNumber(r->xml),
-                   xmlTextReaderGetParserColumnNumber(r->xml), reason);
+                       xmlTextReaderGetParserColumnNumber(r->xml), reason);
 }
 
 /* Called by libxml2: no Lua. Warnings pass. */
@@ -94,7 +94,7 @@ static void on_error(void *data, xml_error_ptr error)
         return;
     if (error->code == XML_ERR_DOCUMENT_END) {
         xml_fail_at(data, error->line, error->int2,
-                "the document ends inside an element, or goes on after the root");
+                    "the document ends inside an element, or goes on after the root");
         return;
     }
     snprintf(reason, sizeof(reason), "%s", error->message ? error->message : "not XML");
@@ -247,7 +247,8 @@ static bool xml_read_node(struct reader *r)
 }
 
 /* Fails at the byte `at` of the text. */
-static bool xml_fail_byte(struct reader *r, const char *text, size_t at, const char *reason)
+static bool xml_fail_byte(struct reader *r, const char *text, size_t at,
+                          const char *reason)
 {
     int line = 1;
     int column = 1;
@@ -287,9 +288,10 @@ static bool xml_read_all(struct reader *r, const char *text, size_t len)
 {
     int more;
 
-    r->xml = xmlReaderForMemory(text, (int)len, NULL, "UTF-8",
-                                XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING
-                                    | XML_PARSE_IGNORE_ENC | XML_PARSE_COMPACT);
+    r->xml =
+        xmlReaderForMemory(text, (int)len, NULL, "UTF-8",
+                           XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
+                               XML_PARSE_IGNORE_ENC | XML_PARSE_COMPACT);
     if (!r->xml)
         luaL_error(r->L, "out of memory");
     xmlTextReaderSetStructuredErrorHandler(r->xml, on_error, r);

@@ -57,7 +57,7 @@ struct vic_yaml_events *vic_yaml_open(lua_State *L, const char *text, size_t len
 
 /* Always false. Lines and columns count from 0. */
 static bool yaml_events_fail_at(struct vic_yaml_events *y, size_t line, size_t column,
-                    const char *reason)
+                                const char *reason)
 {
     vic_error_set(y->err, VIC_FORMAT, "%s:%zu:%zu: %s", y->what, line + 1, column + 1,
                   reason);
@@ -72,7 +72,8 @@ bool vic_yaml_fail(struct vic_yaml_events *y, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(reason, sizeof(reason), fmt, ap);
     va_end(ap);
-    return yaml_events_fail_at(y, y->event.start_mark.line, y->event.start_mark.column, reason);
+    return yaml_events_fail_at(y, y->event.start_mark.line, y->event.start_mark.column,
+                               reason);
 }
 
 /* A byte that the lowest layer of libyaml refuses; it knows only the offset. */
@@ -194,12 +195,12 @@ bool vic_yaml_is_merge(const struct vic_yaml_events *y)
 {
     const yaml_event_t *e = &y->event;
 
-    if (e->type != YAML_SCALAR_EVENT || e->data.scalar.length != 2
-        || memcmp(e->data.scalar.value, "<<", 2) != 0)
+    if (e->type != YAML_SCALAR_EVENT || e->data.scalar.length != 2 ||
+        memcmp(e->data.scalar.value, "<<", 2) != 0)
         return false;
-    return e->data.scalar.plain_implicit
-           || (e->data.scalar.tag
-               && strcmp((const char *)e->data.scalar.tag, TAG_PREFIX "merge") == 0);
+    return e->data.scalar.plain_implicit ||
+           (e->data.scalar.tag &&
+            strcmp((const char *)e->data.scalar.tag, TAG_PREFIX "merge") == 0);
 }
 
 const char *vic_yaml_anchor(const struct vic_yaml_events *y)

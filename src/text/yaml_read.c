@@ -317,7 +317,7 @@ static bool read_unanchored(struct reader *r, int depth)
         if (depth >= VIC_VALUE_DEPTH)
             return vic_yaml_fail(r->y, "nested deeper than %d", VIC_VALUE_DEPTH);
         return r->y->event.type == YAML_SEQUENCE_START_EVENT ? yaml_read_list(r, depth)
-                                                          : yaml_read_map(r, depth);
+                                                             : yaml_read_map(r, depth);
     }
 }
 

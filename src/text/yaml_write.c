@@ -22,7 +22,7 @@
 
 struct writer {
     struct vic_walk walk; /* first, so that a walk * is a writer * */
-    bool open; /* emitter is to be deleted */
+    bool open;            /* emitter is to be deleted */
     yaml_emitter_t emitter;
     struct vic_text out;
 };
@@ -99,8 +99,8 @@ static bool literal(const char *s, size_t len)
 
     if (len < 2 || !memchr(s, '\n', len - 1))
         return false;
-    if (*s == ' ' || *s == '\n' || s[len - 1] == ' '
-        || (s[len - 1] == '\n' && s[len - 2] == '\n'))
+    if (*s == ' ' || *s == '\n' || s[len - 1] == ' ' ||
+        (s[len - 1] == '\n' && s[len - 2] == '\n'))
         return false;
     for (i = 0; i < len; i++) {
         if ((unsigned char)s[i] >= 0x7f || ((unsigned char)s[i] < 0x20 && s[i] != '\n'))
@@ -112,7 +112,7 @@ static bool literal(const char *s, size_t len)
 }
 
 static void yaml_write_string(struct vic_walk *walk, const char *s, size_t len, bool key,
-                         const struct vic_path *path)
+                              const struct vic_path *path)
 {
     yaml_scalar_style_t style = YAML_DOUBLE_QUOTED_SCALAR_STYLE;
 
@@ -126,14 +126,15 @@ static void yaml_write_string(struct vic_walk *walk, const char *s, size_t len, 
 }
 
 static void yaml_write_word(struct vic_walk *walk, const char *word,
-                       const struct vic_path *path)
+                            const struct vic_path *path)
 {
     write_scalar((struct writer *)walk, word, strlen(word), YAML_PLAIN_SCALAR_STYLE,
                  path);
 }
 
 /* YAML 1.1 wants a dot in a float: 1e+20 becomes 1.0e+20. */
-static void yaml_write_number(struct vic_walk *walk, int index, const struct vic_path *path)
+static void yaml_write_number(struct vic_walk *walk, int index,
+                              const struct vic_path *path)
 {
     struct vic_text digits = { 0 };
     char out[64];
@@ -172,7 +173,7 @@ static int rank(const char *key)
 }
 
 static void yaml_write_open(struct vic_walk *walk, bool list, int depth,
-                       const struct vic_path *path)
+                            const struct vic_path *path)
 {
     yaml_event_t event;
     int made = list ? yaml_sequence_start_event_initialize(&event, NULL, NULL, 1,
@@ -185,7 +186,7 @@ static void yaml_write_open(struct vic_walk *walk, bool list, int depth,
 }
 
 static void yaml_write_close(struct vic_walk *walk, bool list, long long count, int depth,
-                        const struct vic_path *path)
+                             const struct vic_path *path)
 {
     yaml_event_t event;
     int made = list ? yaml_sequence_end_event_initialize(&event)
