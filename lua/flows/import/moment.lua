@@ -48,7 +48,7 @@ function M.discard(import, ctx)
   end
   images.discard(import, ctx)
   disk_status.change(import, ctx, function(entry)
-    entry.digests, entry.VirtualMachineImage = nil, nil
+    entry.digests, entry.VirtualMachineImage, entry.lastError = nil, nil, nil
   end)
   ctx.record({ sourceStamp = json.null })
 end

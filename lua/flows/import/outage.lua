@@ -1,4 +1,5 @@
 --- flows.import.outage: what cannot be reached is waited for; that is nobody's failure.
+-- So is what others have taken away, and have to bring back (needed.lua).
 --
 -- The one place that says of an err whether it is an outage. Where the err itself cannot
 -- tell, the source is asked: one that lets us log in afterwards is no outage, and what
@@ -21,6 +22,8 @@ local TRY = 300            -- seconds of one try that count at most
 local GIVE_UP = 24 * 3600  -- seconds
 
 M.SOURCE, M.HARVESTER = "SourceUnreachable", "HarvesterUnreachable"
+
+local ENDED = { [M.SOURCE] = "SourceReached", [M.HARVESTER] = "HarvesterReached" }
 
 -- A server, or what stands before it, that says it cannot answer now.
 local AWAY = { [429] = true, [502] = true, [503] = true, [504] = true }
@@ -78,11 +81,14 @@ local function look(err, ask)
 end
 
 --- outage.of(err, ask) -> reason | nil                                  [waits]
--- Whether `err` says that somebody cannot be reached, and who: M.SOURCE or M.HARVESTER.
+-- Whether `err` says that somebody cannot be reached, and who: M.SOURCE or M.HARVESTER;
+-- or that something is missing.
 -- The same err is looked into once.
 --
---   err  .api   it is of a call to the cluster's API server
---        .disk  it is of a disk's bytes, whose id this is
+--   err  .api     it is of a call to the cluster's API server
+--        .disk    it is of a disk's bytes, whose id this is
+--        .outage  the reason, where who threw it has looked; .retry_most: seconds between
+--                 two tries then
 --   ask  function () -> true | false, err: whether one can log in at the source now
 function M.of(err, ask)
   if err.outage == nil then
@@ -139,7 +145,7 @@ end
 local function pause(ctx, entry, err, left)
   local first = ctx.options.retry_first or FIRST
   local back_off = math.min(first * 2 ^ math.min(entry.tries - 1, 20),
-    ctx.options.retry_most or MOST)
+    ctx.options.retry_most or err.retry_most or MOST)
   return math.max(1, math.ceil(math.min(math.max(back_off, err.after or 0), left)))
 end
 
@@ -173,8 +179,8 @@ function M.over(import, ctx)
   local before = import.status and import.status.outage
   if before then
     ctx.record({ outage = json.null })
-    ctx.writer:event("Normal", before.reason == M.SOURCE and "SourceReached"
-      or "HarvesterReached", ("reached again; it was not since %s"):format(before.since))
+    ctx.writer:event("Normal", ENDED[before.reason] or "Found", ("what was waited for "
+      .. "since %s is there (%s)"):format(before.since, before.reason))
   end
 end
 

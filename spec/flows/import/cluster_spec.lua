@@ -1,61 +1,17 @@
 -- The steps of an import into a cluster, on an in-memory one.
 
-local cluster = require "support.cluster"
 local conditions = require "kube.conditions"
 local errors = require "host.error"
-local fake_source = require("support.source").new
 local flow = require "flows.import"
-local harvester = require "targets.harvester"
+local in_cluster = require "support.in_cluster"
 local json = require "host.json"
 local pace = require "support.pace"
 local task = require "host.task"
 
-local KEY = { namespace = "default", name = "web" }
-
--- Raw files that are there at once.
-local function fake_disks()
-  local disks = { whole = {}, fetched = 0, changed = task.signal() }
-  function disks:path(_, disk) return "/scratch/" .. disk.name .. ".raw" end
-  function disks:state(_, disk) return self.whole[disk.id] end
-  function disks:writer_of() return nil end
-  function disks:remove(_, disk) self.whole[disk.id] = nil end
-  function disks:image(plan, disk) return { file = self:path(plan, disk) } end
-  function disks:comes() return self.coming ~= nil end
-  function disks.space_finding() end
-  function disks.room() return disks.free or 1 << 40, 1 end
-  function disks:put(_, disk)
-    self.fetched = self.fetched + 1
-    local transfer = setmetatable({}, { __close = function() end })
-    function transfer.progress()
-      return { position = disks.coming and 1 or 0, received = 0, rate = 0 }
-    end
-    function transfer.wait()
-      task.sleep(0)
-      while disks.coming do
-        disks.changed:wait()
-      end
-      if disks.full then
-        return nil, errors.new("nospace", "scratch is full")
-      elseif disks.problem then
-        return nil, disks.problem
-      end
-      disks.whole[disk.id] = "whole"
-      return { capacity = disk.capacity_bytes, received = 1,
-        digests = disks.digests or {} }
-    end
-    return transfer
-  end
-  return disks
-end
-
-local function fake_server()
-  local server = { routes = {} }
-  function server:publish(route, entry) self.routes[route] = entry end
-  function server:forget(route) self.routes[route] = nil end
-  function server:hold(route, size) self.routes[route] = { held = size } end
-  function server.stats() return server.sent end
-  return server
-end
+local KEY = in_cluster.KEY
+local world, run, state = in_cluster.world, in_cluster.run, in_cluster.state
+local import_of, images = in_cluster.import, in_cluster.images
+local set_image, all_imported = in_cluster.set_image, in_cluster.all_imported
 
 local function count(map)
   local n = 0
@@ -63,89 +19,6 @@ local function count(map)
     n = n + 1
   end
   return n
-end
-
-local function world(opts)
-  opts = opts or {}
-  local w = { clock = 1.8e9, store = cluster.new(), source = fake_source(opts),
-    server = fake_server(),
-    disks = fake_disks() }
-  w.target = harvester.new({ client = w.store, server = w.server,
-    base_url = "http://svc:8080", scratch = "/scratch" })
-  w.target.disks = w.disks
-  w.disks.digests = opts.digests
-  w.env = {
-    store = w.store, target = w.target,
-    open_source = function() return w.source end,
-    hook = function(_, _, builtin) return builtin end,
-    now = function() return w.clock end,
-    options = { poll = 0.001 },
-    is_final = function() return false end,
-  }
-  w.store:create("StorageClass", {
-    metadata = { name = "longhorn", annotations = {
-      ["storageclass.kubernetes.io/is-default-class"] = "true" } },
-    provisioner = opts.provisioner or "driver.longhorn.io",
-    parameters = opts.engine and { dataEngine = opts.engine } or nil,
-  })
-  w.store:create("NetworkAttachmentDefinition", {
-    metadata = { name = "vlan1", namespace = "default" } })
-  w.store:create("VmwareSource", { metadata = { name = "vc", namespace = "default" }, spec = {} })
-  w.store:patch("VmwareSource", "default", "vc", { status = { status = "clusterReady" } },
-    { status = true })
-  local spec = {
-    virtualMachineName = "web 01",
-    networkMapping = json.array({
-      { sourceNetwork = "VM Network", destinationNetwork = opts.network or "default/vlan1" } }),
-    sourceCluster = { kind = "VmwareSource", name = "vc", namespace = "default" },
-  }
-  for key, value in pairs(opts.spec or {}) do
-    spec[key] = value
-  end
-  w.store:create("VirtualMachineImport", {
-    apiVersion = "migration.harvesterhci.io/v1beta1",
-    metadata = { name = "web", namespace = "default", uid = "1a2b3c4d-0000" },
-    spec = spec,
-  })
-  return w
-end
-
-local function import_of(w)
-  return assert(w.store:get("VirtualMachineImport", "default", "web"))
-end
-
-local function state(w)
-  return import_of(w).status.importStatus
-end
-
--- Reconciles until something has to be waited for, or nothing is left to do.
-local function run(w)
-  local result
-  for _ = 1, 30 do
-    result = flow.reconcile(KEY, w.env)
-    if not result or result.after > 0 then
-      return result
-    end
-  end
-  error("still going on in state " .. tostring(state(w)))
-end
-
-local function images(w)
-  return w.store:list("VirtualMachineImage", "default")
-end
-
-local function set_image(w, name, status)
-  assert(w.store:patch("VirtualMachineImage", "default", name, { status = status },
-    { status = true }))
-end
-
-local function all_imported(w)
-  for _, image in ipairs(images(w)) do
-    set_image(w, image.metadata.name, {
-      size = 1000, virtualSize = 3 * 2 ^ 20 // 1 | 0, storageClassName = "lh-x",
-      conditions = json.array({ { type = "Imported", status = "True" } }),
-    })
-  end
 end
 
 describe("flows.import in a cluster", function()

@@ -7,12 +7,13 @@ local errors = require "host.error"
 local image = require "policy.image"
 local images = require "flows.import.steps.images"
 local json = require "host.json"
+local needed = require "flows.import.needed"
 local recorded = require "policy.recorded"
 
 local M = {}
 
 local LOOK_EVERY = 60 -- seconds, besides what the machine's own changes bring
-local AGAIN = 10      -- seconds, of what brings no change to us: a copy, a network
+local AGAIN = 10      -- seconds, of what brings no change to us: a copy
 
 -- What a directory holds: claims and, where somebody will serve them, images.
 local function manifests(import, ctx)
@@ -93,32 +94,8 @@ local function hand_over(import, ctx)
   return { state = "virtualMachineCreated", fields = { recorded = json.array({}) } }
 end
 
--- What the source calls it.
-local function name_of(import, nic)
-  for _, other in ipairs((import.status.machine or {}).nics or {}) do
-    if other.id == nic.id then
-      return other.name
-    end
-  end
-  return nic.name
-end
-
--- An outcome: a network of the machine was deleted since it was planned. That is nobody's
--- failure, and nothing has to be made anew for it.
-local function wait_for_network(import, ctx)
-  local plan = import.status.plan
-  local nic = ctx.target:missing_network(plan)
-  return nic and { wait = "NetworkGone", after = AGAIN,
-    message = ("the network %s, for \"%s\" of %s, does not exist any more: create the "
-      .. "NetworkAttachmentDefinition again; the images of all disks are kept until then")
-      :format(nic.network, name_of(import, nic), plan.name) }
-end
-
 local function make(import, ctx)
-  local early = wait_for_network(import, ctx)
-  if early then
-    return early
-  end
+  needed.check_networks(import, ctx)
   local plan, volumes = import.status.plan, {}
   local states, problem = image_states(import, ctx)
   if not states then
@@ -127,12 +104,12 @@ local function make(import, ctx)
   for i, disk in ipairs(plan.disks) do
     volumes[i] = volume(import, disk, states[disk.id])
     ctx.writer:remember({ kind = volumes[i].kind, name = disk.name, diskID = disk.id })
-    assert(ctx.target:put(volumes[i], import))
+    needed.put(import, ctx, volumes[i])
   end
   local machine = recorded.virtual_machine(plan)
   claim.annotate(machine, volumes)
   ctx.writer:remember({ kind = "VirtualMachine", name = plan.name })
-  assert(ctx.target:put(machine, import))
+  needed.put(import, ctx, machine)
   return hand_over(import, ctx)
 end
 

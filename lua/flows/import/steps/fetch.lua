@@ -16,6 +16,7 @@ local origin = require "base.origin"
 local outage = require "flows.import.outage"
 local pass_on = require "flows.import.steps.pass_on"
 local power_off = require "flows.import.steps.power_off"
+local same_error = require "flows.import.same_error"
 local progress = require "flows.import.progress"
 local size = require "flows.import.size"
 local task = require "host.task"
@@ -96,16 +97,6 @@ local function fetch_once(import, ctx, job, disk)
   return result, err
 end
 
--- What two fetches found wrong at the same byte is what the source has: no other fetch
--- and no other attempt brings anything else.
-local function judge(err, before)
-  if before and err.kind == "format" and err.message == before.message then
-    return errors.final(errors.new("format", err.message
-      .. "; it was fetched twice, and both times it was just so"))
-  end
-  return err
-end
-
 -- What came of a disk is kept until the source says what it has sent, which may be in
 -- another run.
 local function keep_digests(import, ctx, disk, digests)
@@ -123,7 +114,6 @@ end
 local function fetch(import, ctx, job, disk)
   local permit <close> = assert(job.places:acquire())
   assert(permit)
-  local before
   for try = 1, DISK_TRIES do
     local result, err = fetch_once(import, ctx, job, disk)
     if result then
@@ -132,8 +122,7 @@ local function fetch(import, ctx, job, disk)
       return
     end
     check_free(import, ctx, { disk })
-    err = judge(err, before)
-    before = err
+    err = same_error.judge(import, ctx, disk, err)
     if try == DISK_TRIES or not AGAIN[err.kind] or err.final or err.tried
       or job.export:lost() then
       local problem = errors.wrap(job.export:lost() or err, ("disk %s of %s"):format(
@@ -184,13 +173,15 @@ local function compare(import, ctx, job, sent)
       if ctx.target.can.images then
         images.give_up(import, ctx, disk)
       end
-      problem = problem or ("disk %s of %s: %s"):format(disk.id,
-        import.status.machine.name, text)
+      local err = same_error.judge(import, ctx, disk, errors.new("format", text))
+      problem = problem or errors.wrap(err, ("disk %s of %s"):format(disk.id,
+        import.status.machine.name))
     end
   end
   if problem then
-    error(errors.new("format", problem))
+    error(problem)
   end
+  same_error.forget(import, ctx)
   verified.compare(import, ctx, job.streams, sent)
 end
 

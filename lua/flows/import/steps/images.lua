@@ -5,6 +5,7 @@ local conditions = require "kube.conditions"
 local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
 local image = require "policy.image"
+local needed = require "flows.import.needed"
 local mode = require "flows.import.mode"
 local retry = require "flows.import.retry"
 local time = require "host.time"
@@ -38,11 +39,11 @@ function M.submit(import, ctx, disk)
   local plan = import.status.plan
   local manifest = image.build(disk, plan, {
     url = ctx.target:image_url(disk_status.of(import, disk).diskRoute),
-    backend = assert(ctx.target:backend(disk.storage_class)),
+    backend = needed.backend(import, ctx, disk),
     owner = owner(import),
   })
   ctx.writer:remember({ kind = KIND, name = manifest.metadata.name, diskID = disk.id })
-  local made = assert(ctx.target:put(manifest, import))
+  local made = needed.put(import, ctx, manifest)
   if made.spec.url ~= manifest.spec.url then
     ctx.target:delete(KIND, plan.namespace, manifest.metadata.name, import)
     error(errors.new("busy", ("VirtualMachineImage %s is of an earlier attempt: it is "

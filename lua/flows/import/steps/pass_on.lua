@@ -15,6 +15,7 @@ local origin = require "base.origin"
 local outage = require "flows.import.outage"
 local power_off = require "flows.import.steps.power_off"
 local progress = require "flows.import.progress"
+local same_error = require "flows.import.same_error"
 local size = require "flows.import.size"
 local task = require "host.task"
 local mode = require "flows.import.mode"
@@ -89,16 +90,17 @@ local function spool(ctx, reason)
 end
 
 -- An image that has failed because its disk could not be read any more has not failed
--- when the source is away: that is thrown.
+-- when the source is away, and is the last one when the disk was just so before: either
+-- is thrown.
 local function check_source(import, ctx, job, states)
   for _, disk in ipairs(job.disks) do
     local state, reads = states[disk.id], job.reads[disk.id]
     local err = state and state.phase == "failed" and reads and reads:progress().error
     if err then
-      err = errors.wrap(err, ("disk %s of %s"):format(disk.id,
-        import.status.machine.name))
+      err = errors.wrap(same_error.judge(import, ctx, disk, err),
+        ("disk %s of %s"):format(disk.id, import.status.machine.name))
       err.disk = disk.id
-      if outage.of(err, outage.ask(import, ctx)) then
+      if err.final or outage.of(err, outage.ask(import, ctx)) then
         error(err)
       end
     end
@@ -143,17 +145,22 @@ end
 local function complete(import, ctx, job)
   moment.check(import, ctx, job.source)
   local sent = assert(job.export:complete())
-  local texts = {}
+  local texts, last = {}, nil
   for _, disk in ipairs(job.disks) do
     local text = exports.differs(disk_status.of(import, disk).digests, sent[disk.id])
     if text then
       images.give_up(import, ctx, disk)
+      local err = same_error.judge(import, ctx, disk, errors.new("format", text))
+      last = last or err.final and errors.wrap(err, "disk " .. disk.id)
       texts[#texts + 1] = ("disk %s: %s: the image was deleted"):format(disk.id, text)
     end
   end
-  if #texts > 0 then
+  if last then
+    error(last)
+  elseif #texts > 0 then
     return images.failed(import, ctx, texts)
   end
+  same_error.forget(import, ctx)
   verified.compare(import, ctx, job.streams, sent)
   ctx.writer:condition("VMExported", "True", "Exported",
     ("all %d disks were passed on whole"):format(#job.disks))
