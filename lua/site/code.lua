@@ -9,6 +9,7 @@
 --   hash     string   of the names and texts; "builtin": nothing is replaced
 --   names    list     of the scripts, sorted
 --   sources  list of {kind, plural, module}: kinds of source that its providers add
+--   unused   list of the scripts that replace no module and that no module has required
 --   users    integer  who holds it: hold()
 --   current  boolean  it is in force, as far as whoever swaps says so
 
@@ -122,6 +123,7 @@ end
 local function globals_of(self)
   local globals = {
     require = function(name)
+      self.required[name] = true
       return self:require(name)
     end,
   }
@@ -174,6 +176,22 @@ local function run(self, problems)
   end
 end
 
+-- A name that is misspelt, or of a module that has another name now.
+local function unused_of(self)
+  local used = {}
+  for _, source in ipairs(self.sources) do
+    used[source.module] = true
+  end
+  local unused = {}
+  for _, name in ipairs(sorted_keys(self.chunks)) do
+    if not used[name] and not self.required[name]
+      and not package.searchpath(name, package.path) then
+      unused[#unused + 1] = self.scripts[name]
+    end
+  end
+  return unused
+end
+
 --- code.load(texts, hash) -> generation | nil, err
 -- Looks at a set of modules as a whole; puts nothing into force.
 --
@@ -185,6 +203,7 @@ function M.load(texts, hash)
     hash = hash,
     names = sorted_keys(texts),
     sources = {},
+    required = {}, -- module -> true: another one asked for it
     users = 0,
     current = false,
     chunks = {},  -- module -> compiled script
@@ -202,6 +221,7 @@ function M.load(texts, hash)
   if #problems > 0 then
     return refused(problems)
   end
+  self.unused = unused_of(self)
   return self
 end
 
@@ -239,7 +259,7 @@ function methods:hold()
 end
 
 --- code.builtin: the generation in which nothing is replaced.
-M.builtin = setmetatable({ hash = "builtin", names = {}, sources = {}, users = 0,
-  current = true }, mt)
+M.builtin = setmetatable({ hash = "builtin", names = {}, sources = {}, unused = {},
+  users = 0, current = true }, mt)
 
 return M

@@ -151,7 +151,12 @@ function methods:load(texts)
   end
   if not its_code then
     return nil, err
-  elseif not next(given.site) then
+  end
+  for _, name in ipairs(its_code.unused) do
+    table.insert(given.ignored, { name = name, reason = "this version has no module of "
+      .. "that name, and no other module has required it" })
+  end
+  if not next(given.site) then
     return generation_of(M.hash(given.all), given.names, given.ignored, its_code)
   end
   local set

@@ -53,6 +53,16 @@ describe("code.load", function()
     assert.equal("x-y", made.name)
   end)
 
+  it("knows the modules that replace none and that none requires", function()
+    local generation = assert(load({
+      ["policy.nmae.lua"] = "return {}",
+      ["policy.power.lua"] = edited("policy.power", "return M", "require('policy.ours')\nreturn M"),
+      ["policy.ours.lua"] = "return {}",
+    }))
+    assert.same({ "policy.nmae.lua" }, generation.unused)
+    assert.same({}, code.builtin.unused)
+  end)
+
   it("has the flows of every kind", function()
     local generation = assert(load({ ["policy.x.lua"] = "return {}" }))
     for _, kind in ipairs { "VmwareSource", "OpenstackSource", "VirtualMachineImport" } do

@@ -295,6 +295,15 @@ describe("scripts", function()
     assert.equal(require("site.code").builtin, generation.code)
   end)
 
+  it("says which code replaces nothing, and takes the rest", function()
+    local taking <close> = scripts.new({ allow_code = true })
+    local generation = assert(taking:use({ ["a.lua"] = names_it("x"),
+      ["flows.import.images.lua"] = "return {}" }))
+    assert.equal("flows.import.images.lua", generation.ignored[1].name)
+    assert.truthy(generation.ignored[1].reason:find("no module of that name", 1, true))
+    assert.is_nil(generation.ignored[2])
+  end)
+
   it("has the same hash for the same names and texts, and no other", function()
     local hash = scripts.hash({ a = "1", b = "2" })
     assert.equal(hash, scripts.hash({ b = "2", a = "1" }))

@@ -1,7 +1,8 @@
 --- flows.import: the life of a VirtualMachineImport.
 --
 -- importStatus is the checkpoint: each value names the steps that come next. A step
--- does idempotent things and says how it went on; only this file writes importStatus.
+-- does idempotent things and says how it went on; importStatus is written by what is
+-- made of that (flows.import.outcome) alone.
 --
 -- A step is `run(import, ctx)` and returns
 --
@@ -22,6 +23,7 @@
 local admit = require "flows.import.steps.admit"
 local again = require "flows.import.steps.again"
 local cleanup = require "flows.import.steps.cleanup"
+local conditions = require "kube.conditions"
 local create = require "flows.import.steps.create"
 local edits = require "flows.import.edits"
 local errors = require "host.error"
@@ -33,9 +35,9 @@ local log = require "host.log"
 local marks = require "base.marks"
 local origin = require "base.origin"
 local outage = require "flows.import.outage"
+local outcomes = require "flows.import.outcome"
 local power_off = require "flows.import.steps.power_off"
 local preflight = require "flows.import.steps.preflight"
-local retry = require "flows.import.retry"
 local sanitize = require "flows.import.steps.sanitize"
 local status = require "flows.import.status"
 local takeover = require "flows.import.steps.takeover"
@@ -55,23 +57,7 @@ local STEPS = {
   virtualMachineCreated = { create },
 }
 
--- Attempts at its images count across these.
-local KEEPS_ATTEMPT = { diskImageSubmitted = true, diskImageFailed = true,
-  diskImagesReady = true }
-
-local INVALID_AGAIN = 300              -- seconds
-local CLEAN_AGAIN = 10                 -- seconds
-local OLD_DEFINITION_AGAIN = 30        -- seconds
-
-local MESSAGES = {
-  virtualMachineImportValid = "checked and planned",
-  sourceReady = "the source is ready, and there is a place for the import",
-  disksExported = "all disks are here",
-  diskImageSubmitted = "an image of each disk is submitted",
-  diskImageFailed = "an image has failed",
-  diskImagesReady = "the images of all disks are ready",
-  virtualMachineCreated = "the machine is created",
-}
+local OLD_DEFINITION_AGAIN = 30 -- seconds
 
 -- What a step gets: the environment, and this import's writer.
 local function context(writer, env)
@@ -84,122 +70,6 @@ local function context(writer, env)
       writer:report(fields)
     end,
   }, { __index = env })
-end
-
-local function upper(text)
-  return (text:gsub("^%l", string.upper))
-end
-
-local function reason_of(err)
-  return (upper(err.reason or err.code or err.kind):gsub("[^%w_]", ""))
-end
-
--- The end of an import that did not succeed. What it made goes, now or later.
-local function fail(import, ctx, err)
-  local clean, why = cleanup.run(import, ctx)
-  local reason, off = reason_of(err), power_off.stays_off(import)
-  local message = off and err.message .. "; " .. off or err.message
-  ctx.writer:stalled(reason, message, {
-    importStatus = "VMMigrationFailed",
-    observedGeneration = import.metadata.generation,
-  })
-  ctx.writer:event("Warning", reason, message)
-  ctx.writer:release()
-  if not clean then
-    ctx.writer:event("Warning", "CleaningUp", why.message)
-  end
-  return not clean and { after = CLEAN_AGAIN } or nil
-end
-
--- An attempt has failed: again, or for good.
-local function try_again(import, ctx, err)
-  local attempt = not err.final and not ctx.is_final(err)
-    and retry.next(import, ctx, err.after)
-  if not attempt then
-    return fail(import, ctx, err)
-  end
-  local message = ("%s; %s"):format(err.message, attempt.text)
-  ctx.writer:working(reason_of(err), message, attempt.fields)
-  ctx.writer:event("Warning", reason_of(err), message)
-  return { after = attempt.after }
-end
-
--- The next state, written down with whatever belongs to it.
-local function advance(import, ctx, outcome)
-  local before, state = import.status and import.status.importStatus or "", outcome.state
-  local message = outcome.message or MESSAGES[state] or ""
-  local fields = {
-    importStatus = state,
-    attempt = KEEPS_ATTEMPT[state] and KEEPS_ATTEMPT[before] and import.status.attempt
-      or json.null,
-    nextAttemptTime = json.null,
-  }
-  for key, value in pairs(outcome.fields or {}) do
-    fields[key] = value
-  end
-  ctx.writer:working(upper(state), message, fields)
-  ctx.writer:event(state == "diskImageFailed" and "Warning" or "Normal", upper(state),
-    message)
-  return { after = outcome.after or 0 }
-end
-
-local function finish(import, ctx, outcome)
-  local message = outcome.message or ""
-  ctx.writer:release() -- who sees the end sees it clean
-  ctx.writer:finished(outcome.done, message, {
-    importStatus = outcome.state or import.status.importStatus,
-    observedGeneration = import.metadata.generation,
-  })
-  ctx.writer:event("Normal", outcome.done, message)
-  return nil
-end
-
-local function invalid(import, ctx, outcome)
-  ctx.writer:stalled(outcome.invalid, outcome.message, {
-    importStatus = "virtualMachineImportInvalid",
-    observedGeneration = import.metadata.generation,
-    attempt = json.null, -- those before it came to no verdict; this is one
-    nextAttemptTime = time.rfc3339(ctx.now() + INVALID_AGAIN),
-  })
-  ctx.writer:event("Warning", outcome.invalid, outcome.message)
-  return { after = INVALID_AGAIN }
-end
-
--- What a step returned, written down.
-local function settle(import, ctx, outcome)
-  if type(outcome) == "string" then
-    return advance(import, ctx, { state = outcome })
-  elseif outcome.leave then
-    return outcome.after and { after = outcome.after }
-  elseif outcome.done then
-    return finish(import, ctx, outcome)
-  elseif outcome.invalid then
-    return invalid(import, ctx, outcome)
-  elseif outcome.rest then
-    ctx.writer:resting(outcome.rest, outcome.message)
-    return nil
-  elseif outcome.state then
-    return advance(import, ctx, outcome)
-  end
-  local fields = outcome.fields or {}
-  fields.nextAttemptTime = time.rfc3339(ctx.now() + outcome.after)
-  ctx.writer:working(outcome.wait, outcome.message, fields)
-  return { after = outcome.after }
-end
-
--- What a step has thrown: waited for, tried again, or the end.
-local function catch(import, ctx, err, took)
-  if err.waits then
-    return settle(import, ctx, { wait = err.waits, message = err.message,
-      after = err.after })
-  end
-  local reason = outage.of(err, outage.ask(import, ctx))
-  if not reason then
-    outage.over(import, ctx)
-    return try_again(import, ctx, err)
-  end
-  local outcome, given_up = outage.wait(import, ctx, reason, err, took)
-  return outcome and settle(import, ctx, outcome) or fail(import, ctx, given_up)
 end
 
 local function walk(import, ctx, steps)
@@ -280,13 +150,7 @@ local function due_taken_over(import, state)
 end
 
 local function is_done(import)
-  local conditions = import.status and import.status.conditions
-  for _, condition in ipairs(conditions or {}) do
-    if condition.type == "Ready" then
-      return condition.status == "True"
-    end
-  end
-  return false
+  return conditions.is_true(import.status and import.status.conditions, "Ready")
 end
 
 -- The steps due now, or nil: this state is an end.
@@ -334,7 +198,7 @@ local function take(import, ctx, steps)
   -- For a step that goes on: the next state, written down before it returns.
   ctx.advance = function(state)
     if import.status.importStatus ~= state then
-      advance(import, ctx, { state = state })
+      outcomes.advance(import, ctx, { state = state })
     end
   end
   local began = time.monotonic()
@@ -344,11 +208,11 @@ local function take(import, ctx, steps)
     if type(outcome) == "string" or not outcome.outage then
       outage.over(import, ctx)
     end
-    result = settle(import, ctx, outcome)
+    result = outcomes.settle(import, ctx, outcome)
   elseif cannot_be_written(outcome) then
     error(outcome)
   else
-    result = catch(import, ctx, outcome, time.monotonic() - began)
+    result = outcomes.catch(import, ctx, outcome, time.monotonic() - began)
   end
   ctx.writer:release()
   return result
