@@ -154,4 +154,13 @@ function M.all_imported(w)
   end
 end
 
+--- in_cluster.count(map) -> integer
+function M.count(map)
+  local n = 0
+  for _ in pairs(map) do
+    n = n + 1
+  end
+  return n
+end
+
 return M
