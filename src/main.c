@@ -4,6 +4,7 @@
  * The first SIGTERM or SIGINT cancels all tasks and waits for their goodbyes
  * (leases aborted, sessions logged out), at most GRACE seconds; the second one
  * ends the process at once. A command that has called task.on_stop() is told instead.
+ * SIGUSR1 writes to the log what every task is doing.
  */
 #include "confine.h"
 #include "env.h"
@@ -11,6 +12,7 @@
 #include "host.h"
 #include "sandbox_child.h"
 #include "task.h"
+#include "task_list.h"
 #include "task_sync.h"
 
 #include <curl/curl.h>
@@ -29,7 +31,7 @@
 
 struct program {
     lua_State *L;
-    uv_signal_t term, intr;
+    uv_signal_t term, intr, usr1;
     uv_timer_t grace;
     int signal; /* the first one caught, or 0 */
     bool expired;
@@ -60,6 +62,13 @@ static void on_signal(uv_signal_t *handle, int number)
         vic_task_cancel_all();
 }
 
+static void on_question(uv_signal_t *handle, int number)
+{
+    (void)handle;
+    (void)number;
+    vic_task_list_log();
+}
+
 static void signals_start(struct program *p)
 {
     uv_loop_t *loop = uv_default_loop();
@@ -68,9 +77,11 @@ static void signals_start(struct program *p)
     uv_timer_init(loop, &p->grace);
     uv_signal_init(loop, &p->term);
     uv_signal_init(loop, &p->intr);
+    uv_signal_init(loop, &p->usr1);
     p->grace.data = p->term.data = p->intr.data = p;
     uv_signal_start(&p->term, on_signal, SIGTERM);
     uv_signal_start(&p->intr, on_signal, SIGINT);
+    uv_signal_start(&p->usr1, on_question, SIGUSR1);
 }
 
 static void signals_stop(struct program *p)
@@ -78,6 +89,7 @@ static void signals_stop(struct program *p)
     uv_close((uv_handle_t *)&p->grace, NULL);
     uv_close((uv_handle_t *)&p->term, NULL);
     uv_close((uv_handle_t *)&p->intr, NULL);
+    uv_close((uv_handle_t *)&p->usr1, NULL);
 }
 
 /* The folder of our Lua files: beside the installed program, or in the source tree. */
@@ -140,7 +152,7 @@ static struct vic_task *main_task(lua_State *L, const char *dir, int argc, char 
     luaL_checkstack(L, argc, "too many arguments");
     for (i = 1; i < argc; i++)
         lua_pushstring(L, argv[i]);
-    return vic_task_spawn(L, argc - 1);
+    return vic_task_spawn(L, "main", argc - 1);
 }
 
 /* What the first task returned, as an exit code. */

@@ -224,7 +224,7 @@ static int l_transfer_wait(lua_State *L)
     lua_settop(L, 1);
     if (!d->transfer)
         return push_result(L, d);
-    return vic_sync_wait(L, d->ended, -1, wait_result);
+    return vic_sync_wait(L, d->ended, -1, "a disk's transfer", wait_result);
 }
 
 /*

@@ -83,6 +83,7 @@ struct vic_file_job *vic_file_job_new(lua_State *L, const struct vic_file_opts *
         file->opts = *opts;
     file->box = box;
     vic_job_box(box, &file->job);
+    vic_wait_what(&file->job.wait, "file %s", path);
     return file;
 }
 

@@ -70,6 +70,7 @@ static int request(lua_State *L, const struct vic_http_pool *pool, int index)
     call->request = vic_request_start(pool->multi, &opts, &err);
     if (!call->request)
         return vic_fail_error(L, &err);
+    vic_request_what(call->request, call->wait.what, sizeof(call->wait.what));
     return vic_wait_for(L, box, http_call_result);
 }
 

@@ -129,6 +129,8 @@ static int lines_wait_for(lua_State *L, struct vic_wait **box, lua_KFunction k)
 
     waiting->stream->waiting = waiting;
     waiting->stream->reading = true;
+    vic_request_what(waiting->stream->request, waiting->wait.what,
+                     sizeof(waiting->wait.what));
     return vic_wait_for(L, box, k);
 }
 

@@ -9,6 +9,8 @@
 #include "listen.h"
 #include "options.h"
 #include "statusserver.h"
+#include "task_list.h"
+#include "text.h"
 
 #include <lauxlib.h>
 #include <stddef.h>
@@ -20,9 +22,11 @@
 #define STALL           30.0 /* seconds */
 #define TICKS_PER_STALL 6    /* how often the loop says that it runs */
 
-/* A started server; freed when the timer is closed. */
+/* A started server; freed when its handles are closed. */
 struct server {
     uv_timer_t timer;
+    uv_async_t asked; /* for the list of tasks */
+    unsigned handles;
     struct vic_statusserver *status;
 };
 
@@ -49,33 +53,69 @@ static void on_tick(uv_timer_t *timer)
     vic_statusserver_tick(((struct server *)timer->data)->status);
 }
 
-static void metrics_server_on_closed(uv_handle_t *timer)
+/* Somebody has asked for the list of tasks. */
+static void on_asked(uv_async_t *asked)
 {
-    free(timer->data);
+    struct server *server = asked->data;
+    struct vic_text text = { 0 };
+
+    vic_task_list_text(&text);
+    vic_statusserver_tasks(server->status, text.data, text.size);
+    vic_text_fini(&text);
 }
 
-/* The loop says that it runs; it need not run for that. */
-static struct server *start_ticking(struct vic_statusserver *status, double stall)
+/* On the server's thread. */
+static void ask_loop(void *arg)
+{
+    uv_async_send(&((struct server *)arg)->asked);
+}
+
+static void metrics_server_on_closed(uv_handle_t *handle)
+{
+    struct server *server = handle->data;
+
+    if (--server->handles == 0)
+        free(server);
+}
+
+/* Its handles; the loop need not run for them. */
+static struct server *server_new(void)
 {
     struct server *server = vic_alloc(sizeof(*server));
+
+    uv_timer_init(uv_default_loop(), &server->timer);
+    uv_async_init(uv_default_loop(), &server->asked, on_asked);
+    server->handles = 2;
+    server->timer.data = server->asked.data = server;
+    uv_unref((uv_handle_t *)&server->timer);
+    uv_unref((uv_handle_t *)&server->asked);
+    return server;
+}
+
+static void server_free(struct server *server)
+{
+    uv_close((uv_handle_t *)&server->timer, metrics_server_on_closed);
+    uv_close((uv_handle_t *)&server->asked, metrics_server_on_closed);
+}
+
+/* The loop says that it runs. */
+static void start_ticking(struct server *server, double stall)
+{
     uint64_t every = (uint64_t)((stall > 0 ? stall : STALL) * 1000 / TICKS_PER_STALL);
 
-    server->status = status;
-    uv_timer_init(uv_default_loop(), &server->timer);
-    server->timer.data = server;
-    uv_unref((uv_handle_t *)&server->timer);
     uv_timer_start(&server->timer, on_tick, every, every > 0 ? every : 1);
-    return server;
 }
 
 /*
  * metrics.serve(opts?) -> server, to be closed | nil, err
  * GET /metrics; /healthz: 200 while the event loop runs; /readyz: 200 once server:ready
- * says so. A thread of its own answers: nothing that happens in Lua delays it.
+ * says so. A thread of its own answers: nothing that happens in Lua delays it. With
+ * debug_tasks also /debug/tasks: what task.list() has, as text; that waits for the loop.
  *
  *   opts.host   string   numeric address                      (default: all addresses)
  *   opts.port   integer  0: any free one                                   (default 0)
  *   opts.stall  seconds  the loop may stand still before /healthz is 503  (default 30)
+ *   opts.debug_tasks  boolean  (default false)
  *   err         invalid: no address; io, denied: it cannot listen there
  */
 int vic_l_metrics_serve(lua_State *L)
@@ -84,19 +124,26 @@ int vic_l_metrics_serve(lua_State *L)
         { "host", VIC_OPTION_STRING, offsetof(struct vic_statusserver_opts, host) },
         { "port", VIC_OPTION_PORT, offsetof(struct vic_statusserver_opts, port) },
         { "stall", VIC_OPTION_SECONDS, offsetof(struct vic_statusserver_opts, stall) },
+        { "debug_tasks", VIC_OPTION_OTHER, 0 },
         { NULL, VIC_OPTION_OTHER, 0 },
     };
     struct vic_statusserver_opts opts = { .stall = STALL };
-    struct vic_statusserver *status;
     struct server **box;
+    struct server *server;
     struct vic_error err;
 
     vic_options_read(L, 1, LIST, &opts);
+    if (lua_istable(L, 1) && lua_getfield(L, 1, "debug_tasks") && lua_toboolean(L, -1))
+        opts.ask_tasks = ask_loop;
     box = metrics_server_push(L);
-    status = vic_statusserver_start(&opts, &err);
-    if (!status)
+    opts.arg = server = server_new();
+    server->status = vic_statusserver_start(&opts, &err);
+    if (!server->status) {
+        server_free(server);
         return vic_fail_error(L, &err);
-    *box = start_ticking(status, opts.stall);
+    }
+    start_ticking(server, opts.stall);
+    *box = server;
     return 1;
 }
 
@@ -149,7 +196,7 @@ static int l_metrics_server_close(lua_State *L)
     if (!server)
         return 0;
     vic_statusserver_stop(server->status);
-    uv_close((uv_handle_t *)&server->timer, metrics_server_on_closed);
+    server_free(server);
     return 0;
 }
 

@@ -288,6 +288,7 @@ static int l_process_run(lua_State *L)
     child_opts.arg = run;
     child_opts.heard = run_heard;
     child_opts.done = run_done;
+    vic_wait_what(&run->wait, "process %s", run->argv[0]);
     run->child = vic_child_start(uv_default_loop(), &child_opts);
     return vic_wait_for(L, box, run_result);
 }

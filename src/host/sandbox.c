@@ -124,6 +124,7 @@ static int l_child_call(lua_State *L)
     call->wait.cancel = sandbox_call_cancel;
     call->wait.free = sandbox_call_free;
     call->sandbox = s;
+    vic_wait_what(&call->wait, "site script");
     if (vic_sandbox_ask(s, request, size, deadline, call_answered, call))
         return vic_fail(L, "exit", "its process has ended");
     return vic_wait_for(L, box, sandbox_call_result);

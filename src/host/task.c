@@ -5,9 +5,13 @@
 #include "host.h"
 #include "sync.h"
 #include "task.h"
+#include "task_list.h"
 #include "task_sync.h"
+#include "wait.h"
 
 #include <lauxlib.h>
+
+#include <stdio.h>
 
 #define HANDLE_TYPE "host.task"
 
@@ -28,22 +32,25 @@ static struct vic_task **push_handle(lua_State *L)
 
 static int spawn(lua_State *L, bool goodbye)
 {
-    int nargs = lua_gettop(L) - 1;
+    int first = lua_type(L, 1) == LUA_TSTRING ? 2 : 1; /* of function and arguments */
+    int nargs = lua_gettop(L) - first;
     struct vic_task **box;
 
-    luaL_checktype(L, 1, LUA_TFUNCTION);
+    luaL_checktype(L, first, LUA_TFUNCTION);
     box = push_handle(L);
-    lua_insert(L, 1);
-    *box = vic_task_spawn(L, nargs);
+    lua_insert(L, first);
+    *box = vic_task_spawn(L, first > 1 ? lua_tostring(L, 1) : NULL, nargs);
     if (goodbye)
         vic_task_say_goodbye(*box);
     return 1;
 }
 
 /*
- * task.spawn(f, ...) -> task
+ * task.spawn(name?, f, ...) -> task
  * Runs f(...) as a task of its own. From a closing value of a task that is being
  * cancelled it is a goodbye.
+ *
+ *   name  string  what it does, for who looks at the list    (default: where f is defined)
  */
 static int l_task_spawn(lua_State *L)
 {
@@ -51,7 +58,7 @@ static int l_task_spawn(lua_State *L)
 }
 
 /*
- * task.goodbye(f, ...) -> task
+ * task.goodbye(name?, f, ...) -> task
  * Runs f(...) as a task that whoever cancels or joins the current one waits for,
  * and that exit lets finish. For what a `__close` has to say over the network.
  */
@@ -88,6 +95,14 @@ static int l_task_label(lua_State *L)
     return 1;
 }
 
+static int wait_for_end(lua_State *L, struct vic_task *t, double timeout, lua_KFunction k)
+{
+    char what[VIC_WAIT_WHAT];
+
+    snprintf(what, sizeof(what), "the end of %s", vic_task_name(t));
+    return vic_sync_wait(L, vic_task_end(t), timeout, what, k);
+}
+
 static int cancel_result(lua_State *L, int status, lua_KContext ctx)
 {
     (void)status;
@@ -113,7 +128,7 @@ static int l_task_cancel(lua_State *L)
     vic_task_cancel(t);
     vic_task_observe(t);
     if (!vic_task_settled(t) && t != vic_task_current() && timeout != 0)
-        return vic_sync_wait(L, vic_task_end(t), timeout, cancel_result);
+        return wait_for_end(L, t, timeout, cancel_result);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -155,7 +170,7 @@ static int l_task_join(lua_State *L)
     vic_task_observe(t);
     if (vic_task_settled(t))
         return join_push(L, t);
-    return vic_sync_wait(L, vic_task_end(t), timeout, join_result);
+    return wait_for_end(L, t, timeout, join_result);
 }
 
 /*
@@ -190,6 +205,43 @@ static int l_task_gc(lua_State *L)
     return 0;
 }
 
+static void push_view(void *arg, const struct vic_task_view *view)
+{
+    lua_State *L = arg;
+
+    luaL_checkstack(L, 4, "the list of tasks");
+    lua_createtable(L, 0, 5);
+    lua_pushstring(L, view->name);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, view->label);
+    lua_setfield(L, -2, "label");
+    lua_pushstring(L, view->doing);
+    lua_setfield(L, -2, "doing");
+    lua_pushnumber(L, view->seconds);
+    lua_setfield(L, -2, "seconds");
+    lua_pushstring(L, view->traceback);
+    lua_setfield(L, -2, "traceback");
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+/*
+ * task.list() -> list
+ * Every task, the oldest first. SIGUSR1 writes the same to the log.
+ *
+ *   name       string   as spawn was told, or "FILE:LINE" of its function
+ *   label      string   for whom it works, or nil
+ *   doing      string   "runs", "can go on", "waits for WHAT", "has ended, but for goodbyes"
+ *   seconds    number   since when
+ *   traceback  string   where in Lua; "" if it has ended
+ */
+static int l_task_list(lua_State *L)
+{
+    lua_settop(L, 0);
+    lua_newtable(L);
+    vic_task_each(push_view, L);
+    return 1;
+}
+
 int vic_open_task(lua_State *L)
 {
     static const luaL_Reg methods[] = {
@@ -199,11 +251,9 @@ int vic_open_task(lua_State *L)
         { NULL, NULL },
     };
     static const luaL_Reg functions[] = {
-        { "spawn", l_task_spawn },
-        { "goodbye", l_task_goodbye },
-        { "current", l_task_current },
-        { "label", l_task_label },
-        { NULL, NULL },
+        { "spawn", l_task_spawn },     { "goodbye", l_task_goodbye },
+        { "current", l_task_current }, { "label", l_task_label },
+        { "list", l_task_list },       { NULL, NULL },
     };
 
     luaL_newmetatable(L, HANDLE_TYPE);

@@ -54,7 +54,7 @@ static int l_task_sleep(lua_State *L)
     double seconds = luaL_checknumber(L, 1);
 
     luaL_argcheck(L, seconds >= 0, 1, "seconds must not be negative");
-    return vic_sync_wait(L, push_sync(L, SIGNAL_TYPE, 0), seconds, sleep_result);
+    return vic_sync_wait(L, push_sync(L, SIGNAL_TYPE, 0), seconds, "sleep", sleep_result);
 }
 
 static struct vic_sync *check_sync(lua_State *L, const char *type)
@@ -140,7 +140,7 @@ static int l_semaphore_acquire(lua_State *L)
 
     if (!vic_sync_take(s)) {
         lua_pop(L, 1);
-        return vic_sync_wait(L, s, timeout, semaphore_result);
+        return vic_sync_wait(L, s, timeout, "a permit", semaphore_result);
     }
     vic_sync_ref(s);
     *permit = s;
@@ -211,7 +211,7 @@ static int l_signal_wait(lua_State *L)
 {
     struct vic_sync *s = check_sync(L, SIGNAL_TYPE);
 
-    return vic_sync_wait(L, s, vic_sync_timeout(L, 2), signal_result);
+    return vic_sync_wait(L, s, vic_sync_timeout(L, 2), "a signal", signal_result);
 }
 
 /* A metatable `type` with these methods, and `end` as its __gc (and __close). */

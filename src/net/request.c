@@ -50,6 +50,11 @@ static void request_note(struct vic_request *r, const struct vic_error *err)
     vic_error_set(&r->error, err->kind, "%s: %.500s", what, err->message);
 }
 
+void vic_request_what(const struct vic_request *r, char *what, size_t size)
+{
+    vic_failure_what(r->ask.method, r->ask.url, what, size);
+}
+
 /* ---- the end ---- */
 
 static void on_gone(void *arg)

@@ -56,6 +56,9 @@ void vic_request_cancel(struct vic_request *request);
 /* After on_bytes said 1. It may be called from in here. */
 void vic_request_resume(struct vic_request *request);
 
+/* "GET https://host/path", for people. */
+void vic_request_what(const struct vic_request *request, char *what, size_t size);
+
 /* What came, once the head is there. */
 const struct vic_answer *vic_request_answer(const struct vic_request *request);
 

@@ -1,3 +1,7 @@
+/*
+ * statusserver: see statusserver.h. Who asks for /debug/tasks is suspended until the loop
+ * has given the text; libmicrohttpd then calls on_request again.
+ */
 #include "statusserver.h"
 
 #include "alloc.h"
@@ -19,6 +23,17 @@
 #define STALL           30 /* seconds */
 #define MAX_CONNECTIONS 32
 #define IDLE_TIMEOUT    30 /* seconds */
+#define MOST_ASKERS     4  /* a loop that stands still must not use up the connections */
+
+/* What MHD keeps for a request of which nothing more is known. */
+static char BEGUN;
+
+/* A request for /debug/tasks. */
+struct asker {
+    struct MHD_Connection *connection;
+    struct asker *next; /* of those who wait */
+    struct vic_text text;
+};
 
 struct vic_statusserver {
     struct MHD_Daemon *daemon;
@@ -28,6 +43,11 @@ struct vic_statusserver {
     pthread_mutex_t lock;  /* all below */
     bool ready;
     char *reason;
+    void (*ask_tasks)(void *arg);
+    void *arg;
+    struct asker *askers;
+    unsigned asker_count;
+    bool stopping;
 };
 
 /* Takes the text. */
@@ -75,13 +95,52 @@ static unsigned readyz(struct vic_statusserver *s, struct vic_text *text)
     return status;
 }
 
+/* Waits for the loop. False: it cannot. */
+static bool asker_begin(struct vic_statusserver *s, struct MHD_Connection *connection,
+                        void **state)
+{
+    struct asker *asker;
+    bool may;
+
+    pthread_mutex_lock(&s->lock);
+    may = !s->stopping && s->asker_count < MOST_ASKERS;
+    if (may) {
+        *state = asker = vic_alloc(sizeof(*asker));
+        asker->connection = connection;
+        asker->next = s->askers;
+        s->askers = asker;
+        s->asker_count++;
+        MHD_suspend_connection(connection);
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (may)
+        s->ask_tasks(s->arg);
+    return may;
+}
+
+/* The loop has answered, or the server stops. */
+static enum MHD_Result asker_answer(struct MHD_Connection *connection,
+                                    struct asker *asker)
+{
+    struct vic_text text = asker->text;
+
+    memset(&asker->text, 0, sizeof(asker->text));
+    return statusserver_answer(
+        connection, text.data ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, &text);
+}
+
+static void asker_free(struct asker *asker)
+{
+    vic_text_fini(&asker->text);
+    free(asker);
+}
+
 static enum MHD_Result statusserver_on_request(void *cls,
                                                struct MHD_Connection *connection,
                                                const char *url, const char *method,
                                                const char *version, const char *upload,
                                                size_t *upload_size, void **state)
 {
-    static char begun;
     struct vic_statusserver *s = cls;
     struct vic_text text = { 0 };
     unsigned status = MHD_HTTP_OK;
@@ -92,11 +151,18 @@ static enum MHD_Result statusserver_on_request(void *cls,
         return statusserver_answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, &text);
     }
     if (!*state || *upload_size > 0) { /* libmicrohttpd wants answers after the body */
-        *state = &begun;
+        *state = &BEGUN;
         *upload_size = 0;
         return MHD_YES;
     }
-    if (strcmp(url, "/healthz") == 0) {
+    if (*state != &BEGUN)
+        return asker_answer(connection, *state);
+    if (s->ask_tasks && strcmp(url, "/debug/tasks") == 0) {
+        if (asker_begin(s, connection, state))
+            return MHD_YES;
+        vic_text_puts(&text, "others wait for the event loop already\n");
+        status = MHD_HTTP_SERVICE_UNAVAILABLE;
+    } else if (strcmp(url, "/healthz") == 0) {
         status = healthz(s, &text);
     } else if (strcmp(url, "/readyz") == 0) {
         status = readyz(s, &text);
@@ -107,6 +173,15 @@ static enum MHD_Result statusserver_on_request(void *cls,
         status = MHD_HTTP_NOT_FOUND;
     }
     return statusserver_answer(connection, status, &text);
+}
+
+static void on_completed(void *cls, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code)
+{
+    (void)cls, (void)connection, (void)code;
+    if (*state && *state != &BEGUN)
+        asker_free(*state);
+    *state = NULL;
 }
 
 static void fini(struct vic_statusserver *s)
@@ -128,13 +203,16 @@ struct vic_statusserver *vic_statusserver_start(const struct vic_statusserver_op
     s->socket = socket;
     s->stall = opts->stall > 0 ? opts->stall : STALL;
     s->reason = vic_strdup("starting");
+    s->ask_tasks = opts->ask_tasks;
+    s->arg = opts->arg;
     pthread_mutex_init(&s->lock, NULL);
     vic_statusserver_tick(s);
-    s->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL,
-                                 statusserver_on_request, s, MHD_OPTION_LISTEN_SOCKET,
-                                 socket, MHD_OPTION_CONNECTION_LIMIT,
-                                 (unsigned)MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-                                 (unsigned)IDLE_TIMEOUT, MHD_OPTION_END);
+    s->daemon =
+        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0,
+                         NULL, NULL, statusserver_on_request, s, MHD_OPTION_LISTEN_SOCKET,
+                         socket, MHD_OPTION_CONNECTION_LIMIT, (unsigned)MAX_CONNECTIONS,
+                         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT,
+                         MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
     if (!s->daemon) {
         vic_error_errno(err, errno, "starting the status server");
         fini(s);
@@ -147,6 +225,11 @@ void vic_statusserver_stop(struct vic_statusserver *s)
 {
     if (!s)
         return;
+    /* No connection may be suspended when the daemon stops, or become so. */
+    pthread_mutex_lock(&s->lock);
+    s->stopping = true;
+    pthread_mutex_unlock(&s->lock);
+    vic_statusserver_tasks(s, "", 0);
     MHD_stop_daemon(s->daemon);
     fini(s);
 }
@@ -159,6 +242,21 @@ int vic_statusserver_socket(const struct vic_statusserver *s)
 void vic_statusserver_tick(struct vic_statusserver *s)
 {
     atomic_store(&s->ticked, vic_now());
+}
+
+void vic_statusserver_tasks(struct vic_statusserver *s, const char *text, size_t size)
+{
+    struct asker *asker, *next;
+
+    pthread_mutex_lock(&s->lock);
+    for (asker = s->askers; asker; asker = next) {
+        next = asker->next;
+        vic_text_add(&asker->text, text, size);
+        MHD_resume_connection(asker->connection); /* it may be gone from now on */
+    }
+    s->askers = NULL;
+    s->asker_count = 0;
+    pthread_mutex_unlock(&s->lock);
 }
 
 void vic_statusserver_ready(struct vic_statusserver *s, bool ready, const char *reason)

@@ -1,6 +1,6 @@
 /*
  * statusserver: GET /healthz, /readyz and /metrics, answered by a thread of its own, so
- * that they are answered whatever the loop does.
+ * that they are answered whatever the loop does. /debug/tasks alone waits for the loop.
  *
  * Every function may be called from any thread.
  */
@@ -8,6 +8,7 @@
 #define VIC_STATUSSERVER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct vic_error;
@@ -17,6 +18,10 @@ struct vic_statusserver_opts {
     const char *host; /* numeric address; NULL: all */
     uint16_t port;    /* 0: any free one */
     double stall;     /* seconds without a tick, after which it is not healthy; 0: 30 */
+    /* Somebody wants /debug/tasks: vic_statusserver_tasks() has to follow. On a thread of
+     * the server's. NULL: nobody is told. */
+    void (*ask_tasks)(void *arg);
+    void *arg;
 };
 
 /* NULL: *err says why. It begins healthy and not ready. */
@@ -30,6 +35,9 @@ int vic_statusserver_socket(const struct vic_statusserver *s);
 
 /* Whoever must not stall is alive. */
 void vic_statusserver_tick(struct vic_statusserver *s);
+
+/* Answers those who wait for /debug/tasks; the text is copied. */
+void vic_statusserver_tasks(struct vic_statusserver *s, const char *text, size_t size);
 
 /* What /readyz says; `reason` is why it is not ready. */
 void vic_statusserver_ready(struct vic_statusserver *s, bool ready, const char *reason);

@@ -27,7 +27,8 @@ struct vic_job {
     void (*free)(struct vic_job *job);
 };
 
-/* Hands `job`, whose three functions are set, to the box, which frees it from now on. */
+/* Hands `job`, whose three functions are set, to the box, which frees it from now on. What
+ * it does is put into job->wait.what by whoever makes it. */
 void vic_job_box(struct vic_wait **box, struct vic_job *job);
 
 /* Use as `return vic_job_start(...)`: nil, err, or what push() says. */

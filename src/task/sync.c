@@ -141,7 +141,8 @@ static void waiter_free(struct vic_wait *wait)
     uv_close((uv_handle_t *)&w->timer, waiter_closed);
 }
 
-int vic_sync_wait(lua_State *L, struct vic_sync *s, double timeout, lua_KFunction k)
+int vic_sync_wait(lua_State *L, struct vic_sync *s, double timeout, const char *what,
+                  lua_KFunction k)
 {
     struct vic_wait **box = vic_wait_box(L);
     struct vic_waiter *w = vic_alloc(sizeof(*w));
@@ -149,6 +150,7 @@ int vic_sync_wait(lua_State *L, struct vic_sync *s, double timeout, lua_KFunctio
     *box = &w->wait;
     w->wait.cancel = waiter_cancel;
     w->wait.free = waiter_free;
+    vic_wait_what(&w->wait, "%s", what);
     w->sync = s;
     vic_sync_ref(s);
     uv_timer_init(uv_default_loop(), &w->timer);

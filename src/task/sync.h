@@ -30,9 +30,10 @@ void vic_sync_give(struct vic_sync *s);
 
 unsigned vic_sync_available(const struct vic_sync *s);
 
-/* Suspends the caller until woken or `timeout` seconds are over (negative: never).
- * The context of `k` is the struct vic_waiter *. Use as `return vic_sync_wait(...)`. */
-int vic_sync_wait(lua_State *L, struct vic_sync *s, double timeout, lua_KFunction k);
+/* Suspends the caller until woken or `timeout` seconds are over (negative: never); `what`
+ * is for people, as in struct vic_wait. The context of `k` is the struct vic_waiter *. Use as `return vic_sync_wait(...)`. */
+int vic_sync_wait(lua_State *L, struct vic_sync *s, double timeout, const char *what,
+                  lua_KFunction k);
 
 /* In `k`: false: time is up. A waiter that was given a permit owns it from now on. */
 bool vic_waiter_woken(struct vic_waiter *w);

@@ -4,31 +4,18 @@
 #include "task.h"
 
 #include "alloc.h"
+#include "clock.h"
 #include "error.h"
 #include "fail.h"
 #include "log.h"
 #include "sync.h"
+#include "task_state.h"
 #include "wait.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <uv.h>
-
-struct vic_task {
-    lua_State *co;
-    int ref;     /* of co in the registry */
-    int results; /* values on top of co once it has returned */
-    unsigned refs;
-    unsigned goodbyes;       /* not yet settled ones */
-    struct vic_task *parent; /* whose goodbye this is */
-    struct vic_task *next_ready;
-    struct vic_task *prev, *next; /* all that are not settled */
-    struct vic_sync *settled;     /* wakes who waits for the end */
-    char *label;                  /* for whom it works, or NULL */
-    bool started, queued, waiting, cancel, done, ok, is_settled;
-    bool is_goodbye; /* exit does not cancel it */
-    bool observed;   /* somebody asked for the result */
-};
 
 static struct {
     lua_State *L;
@@ -67,6 +54,7 @@ void vic_task_unref(struct vic_task *t)
         task_report(t);
     luaL_unref(sched.L, LUA_REGISTRYINDEX, t->ref);
     vic_sync_unref(t->settled);
+    free(t->name);
     free(t->label);
     free(t);
 }
@@ -82,6 +70,7 @@ static void task_queue(struct vic_task *t)
     *p = t;
     t->next_ready = NULL;
     t->queued = true;
+    t->since = vic_now();
     t->refs++;
 }
 
@@ -154,6 +143,8 @@ static void task_run(struct vic_task *t)
 
     if (t->done)
         return;
+    t->wait = NULL;
+    t->since = vic_now();
     if (!t->cancel) {
         sched.current = t;
         t->waiting = false;
@@ -171,6 +162,7 @@ static void task_run(struct vic_task *t)
     else
         task_unwind(t, status);
     t->done = true;
+    t->since = vic_now();
     task_settle(t);
 }
 
@@ -236,12 +228,25 @@ const char *vic_task_label(void)
     return t ? t->label : NULL;
 }
 
-struct vic_task *vic_task_spawn(lua_State *L, int nargs)
+/* "FILE:LINE" of the function below its `nargs` arguments; to be freed. */
+static char *task_place(lua_State *L, int nargs)
+{
+    lua_Debug where;
+    char place[LUA_IDSIZE + 16];
+
+    lua_pushvalue(L, -nargs - 1);
+    lua_getinfo(L, ">S", &where);
+    snprintf(place, sizeof(place), "%s:%d", where.short_src, where.linedefined);
+    return vic_strdup(place);
+}
+
+struct vic_task *vic_task_spawn(lua_State *L, const char *name, int nargs)
 {
     struct vic_task *t = vic_alloc(sizeof(*t));
     const char *label = vic_task_label();
 
     lua_checkstack(L, 2);
+    t->name = name ? vic_strdup(name) : task_place(L, nargs);
     t->co = lua_newthread(L);
     *(struct vic_task **)lua_getextraspace(t->co) = t;
     t->ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -269,13 +274,15 @@ static void task_ready(lua_State *co)
 }
 
 /* It is about to yield. */
-static void task_waits(lua_State *co)
+static void task_waits(lua_State *co, const struct vic_wait *w)
 {
     if (!sched.current || sched.current->co != co || sched.closing) {
         luaL_error(co, "attempt to wait outside a task");
         return;
     }
     sched.current->waiting = true;
+    sched.current->wait = w;
+    sched.current->since = vic_now();
 }
 
 void vic_task_cancel(struct vic_task *t)
@@ -322,6 +329,21 @@ bool vic_task_results(struct vic_task *t, lua_State *L, int *n)
 struct vic_task *vic_task_current(void)
 {
     return sched.current;
+}
+
+const char *vic_task_name(const struct vic_task *t)
+{
+    return t->name;
+}
+
+lua_State *vic_task_state(void)
+{
+    return sched.L;
+}
+
+struct vic_task *vic_task_latest(void)
+{
+    return sched.all;
 }
 
 void vic_task_ref(struct vic_task *t)

@@ -24,14 +24,16 @@ void vic_task_init(lua_State *L);
 /* Closes the ready list; nothing runs after this. */
 void vic_task_fini(void);
 
-/* A new task from a function and its `nargs` arguments on top, which are popped.
- * The caller owns the reference. */
-struct vic_task *vic_task_spawn(lua_State *L, int nargs);
+/* A new task from a function and its `nargs` arguments on top, which are popped; `name` is
+ * for people, NULL: where the function is. The caller owns the reference. */
+struct vic_task *vic_task_spawn(lua_State *L, const char *name, int nargs);
 void vic_task_ref(struct vic_task *t);
 void vic_task_unref(struct vic_task *t);
 
 /* The task that runs now, or NULL. */
 struct vic_task *vic_task_current(void);
+
+const char *vic_task_name(const struct vic_task *t);
 
 /* For whom the running task works, and all that it spawns from now on; NULL: nobody. */
 void vic_task_set_label(const char *label);

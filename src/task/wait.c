@@ -5,6 +5,9 @@
 
 #include <lauxlib.h>
 
+#include <stdarg.h>
+#include <stdio.h>
+
 #define BOX_TYPE "vic.wait"
 
 static const struct vic_wait_scheduler *wait_scheduler;
@@ -51,11 +54,20 @@ struct vic_wait **vic_wait_box(lua_State *L)
     return box;
 }
 
+void vic_wait_what(struct vic_wait *w, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(w->what, sizeof(w->what), fmt, ap);
+    va_end(ap);
+}
+
 int vic_wait_for(lua_State *L, struct vic_wait **box, lua_KFunction k)
 {
     (*box)->co = L;
     (*box)->pending = true;
-    wait_scheduler->waits(L);
+    wait_scheduler->waits(L, *box);
     return lua_yieldk(L, 0, (lua_KContext)*box, k);
 }
 

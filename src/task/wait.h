@@ -17,17 +17,21 @@
 #include <lua.h>
 #include <stdbool.h>
 
+#define VIC_WAIT_WHAT 128
+
 struct vic_wait {
     lua_State *co;                      /* who waits; NULL: nobody any more */
     bool pending;                       /* the loop or a thread still holds this */
     void (*cancel)(struct vic_wait *w); /* hurry up; nothing may follow it. May be NULL,
                                            may itself call vic_wait_done() */
     void (*free)(struct vic_wait *w);
+    char what[VIC_WAIT_WHAT]; /* what is waited for, in a few words, for people */
 };
 
 /* Who resumes coroutines. */
 struct vic_wait_scheduler {
-    void (*waits)(lua_State *co); /* it is about to yield; throws where none can wait */
+    /* It is about to yield; throws where none can wait. `w` lives until it goes on. */
+    void (*waits)(lua_State *co, const struct vic_wait *w);
     void (*ready)(lua_State *co); /* it can go on */
 };
 
@@ -37,6 +41,10 @@ void vic_wait_init(lua_State *L, const struct vic_wait_scheduler *scheduler);
 /* Pushes an empty box that is closed when the calling C function returns,
  * fails or is cancelled. Create it before anything that needs freeing. */
 struct vic_wait **vic_wait_box(lua_State *L);
+
+/* Sets w->what; what is too long is cut. No secrets. */
+void vic_wait_what(struct vic_wait *w, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Suspends the caller until vic_wait_done(*box). Use as `return vic_wait_for(...)`;
  * the results are whatever `k` returns. Throws where no task can wait. */
