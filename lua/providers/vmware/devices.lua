@@ -47,7 +47,8 @@ local function integer(node, name)
   return math.tointeger(tonumber(xml.child_text(node, name) or ""))
 end
 
-local function label(node)
+--- devices.label(node) -> text: as people see it, "CD/DVD drive 1"
+function M.label(node)
   local info = xml.child(node, "deviceInfo")
   return info and xml.child_text(info, "label")
     or "device " .. (xml.child_text(node, "key") or "?")
@@ -126,7 +127,7 @@ local function disk(node, by_key, order, visible)
   local file = backing and xml.child_text(backing, "fileName") or ""
   return {
     id = key,
-    name = label(node),
+    name = M.label(node),
     capacity_bytes = capacity(node),
     bus = controller and controller.bus or "scsi",
     controller = controller
@@ -191,7 +192,7 @@ local function nic(node, networks, addresses)
   local mac = xml.child_text(node, "macAddress")
   return {
     id = key,
-    name = label(node),
+    name = M.label(node),
     mac = mac and mac ~= "" and mac:lower() or nil,
     network = network_of(node, networks),
     model = NICS[class] or class,
@@ -208,7 +209,7 @@ local function special(list)
     local kind = SPECIAL[xml.type(node)]
     if kind then
       found[kind] = found[kind] or {}
-      table.insert(found[kind], label(node))
+      table.insert(found[kind], M.label(node))
     end
   end
   return found

@@ -178,7 +178,7 @@ end
 --
 --   spec  table  the import's: forcePowerOff
 function methods:preflight(machine, spec)
-  return preflight.findings(self.session, machine.id, spec)
+  return preflight.findings(self.session, machine.id, spec, self.waits)
 end
 
 --- source:power_state(id) -> "on" | "off" | "suspended" | nil, err      [waits]

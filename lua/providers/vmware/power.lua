@@ -1,11 +1,11 @@
 --- providers.vmware.power: the power of a virtual machine, and the tasks that change it.
 
 local errors = require "host.error"
-local faults = require "providers.vmware.faults"
 local properties = require "providers.vmware.properties"
 local session_of = require "providers.vmware.session"
 local soap = require "providers.vmware.soap"
 local task = require "host.task"
+local tasks = require "providers.vmware.tasks"
 local time = require "host.time"
 local xml = require "host.xml"
 
@@ -31,35 +31,6 @@ function M.state(session, id)
     return nil, errors.new("denied", "the account may not see the machine's power state")
   end
   return state
-end
-
--- Waits for a task of vSphere; true, or nil and its error.
-local function finish(session, ref, opts)
-  local deadline = time.monotonic() + opts.task_timeout
-  while true do
-    local props, err = properties.one(session, ref, { "info" })
-    if not props then
-      return nil, err
-    end
-    local info = props.info
-    local state = info and xml.child_text(info, "state")
-    if state == "success" then
-      return true
-    end
-    if state == "error" then
-      local fault = xml.child(info, "error")
-      local name = xml.child_text(info, "name") or ref.value
-      if not fault then
-        return nil, errors.new("http", name .. ": the task failed without a reason")
-      end
-      return nil, faults.of_method(name, fault)
-    end
-    if time.monotonic() >= deadline then
-      return nil, errors.new("timeout", ("task %s has not ended after %g s")
-        :format(ref.value, opts.task_timeout))
-    end
-    task.sleep(opts.poll)
-  end
 end
 
 -- An err that means: it was off already.
@@ -109,7 +80,8 @@ function M.off(session, id, opts)
   local reply, err = session:call("PowerOffVM_Task", { _this = machine(id) })
   local ok = false
   if reply then
-    ok, err = finish(session, session_of.reference(xml.child(reply, "returnval")), opts)
+    local ref = session_of.reference(xml.child(reply, "returnval"))
+    ok, err = tasks.wait(session, ref, opts)
   end
   if ok or already_off(err) or gets_off(session, id, err, opts) then
     return true

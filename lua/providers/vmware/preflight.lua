@@ -3,12 +3,13 @@
 -- Reads the machine's state afresh and changes nothing. All findings at once.
 
 local errors = require "host.error"
+local media = require "providers.vmware.media"
 local properties = require "providers.vmware.properties"
 local xml = require "host.xml"
 
 local PROPERTIES = {
-  "disabledMethod", "guest.toolsRunningStatus", "runtime.connectionState",
-  "runtime.powerState", "runtime.question",
+  "config.hardware.device", "disabledMethod", "guest.toolsRunningStatus",
+  "runtime.connectionState", "runtime.powerState", "runtime.question",
 }
 local EXPORT_PRIVILEGE = "VApp.Export"
 local POWER_PRIVILEGE = "VirtualMachine.Interact.PowerOff"
@@ -36,6 +37,7 @@ local function read(session, id)
     tools = text("guest.toolsRunningStatus") == "guestToolsRunning",
     question = question and (xml.child_text(question, "text") or "unreadable"),
     disabled = disabled,
+    media = media.of(props["config.hardware.device"]),
   }
 end
 
@@ -104,27 +106,51 @@ local function check_privileges(session, id, state, say)
   return true
 end
 
---- preflight.findings(session, id, spec) -> findings | nil, err         [waits]
+-- One that is out of reach now has been said to be, by its host.
+local function check_media(session, state, opts, say)
+  for _, medium in ipairs(state.connection == "inaccessible" and {} or state.media) do
+    local there, err = media.is_there(session, medium, opts)
+    if err and err.kind ~= "denied" then
+      return nil, err
+    elseif err then
+      say(medium.drive, "MediaNotChecked", "Informs", ("whether the file %s exists was "
+        .. "not looked up, and vSphere exports no machine that lacks one: %s"):format(
+        medium.file, err.message), "grant Datastore.Browse in vSphere, or detach it")
+    elseif there == false then
+      say(medium.drive, "MediaMissing", medium.connected and "Blocks" or "Warns",
+        ("the file %s does not exist any more, and vSphere exports no machine that lacks "
+        .. "one"):format(medium.file), "bring it back, or detach it in vSphere")
+    end
+  end
+  return true
+end
+
+--- preflight.findings(session, id, spec, opts) -> findings | nil, err   [waits]
 --
 --   id        string  value of the machine's reference
 --   spec      table   the import's spec; forcePowerOff is looked at
+--   opts      table   poll, task_timeout seconds, of a look into a datastore
 --   findings  list    {code, severity, subject, message, action}
 --   err       gone    the machine does not exist any more
-function M.findings(session, id, spec)
+function M.findings(session, id, spec, opts)
   local state, err = read(session, id)
   if not state then
     return nil, errors.wrap(err, "looking at the machine's state")
   end
   local findings = {}
-  local function say(code, severity, message, action)
-    findings[#findings + 1] = {
-      code = code, severity = severity, subject = "machine",
-      message = message, action = action,
-    }
+  local function say_of(subject, code, severity, message, action)
+    findings[#findings + 1] = { code = code, severity = severity, subject = subject,
+      message = message, action = action }
+  end
+  local function say(...)
+    say_of("machine", ...)
   end
   check_power(state, spec, say)
   check_state(state, say)
   local ok, why = check_privileges(session, id, state, say)
+  if ok then
+    ok, why = check_media(session, state, opts, say_of)
+  end
   if not ok then
     return nil, why
   end

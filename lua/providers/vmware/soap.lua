@@ -32,6 +32,7 @@ local REPEATABLE = {
   QueryEvents = true,
   RetrievePropertiesEx = true,
   RetrieveServiceContent = true,
+  SearchDatastore_Task = true,
 }
 -- What changes something there: sent by who leads, and by nobody else.
 local MUTATES = {

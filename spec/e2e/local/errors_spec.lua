@@ -19,6 +19,10 @@ local SCENARIO = {
       { name = "running", folder = "Prod", power = "on", tools = "notRunning", disks = SMALL },
       { name = "large", folder = "Prod",
         disks = { { pattern = "random", seed = 2, capacity = "24MiB" } } },
+      { name = "iso-gone", folder = "Prod", power = "on", tools = "running", disks = SMALL,
+        cdrom = "[datastore1] iso/tools.iso" },
+      { name = "iso-here", folder = "Prod", disks = SMALL,
+        cdrom = "[datastore1] machine0/machine0.vmx" }, -- any file that is there
     } },
     { path = "Europe/DC1" },
   },
@@ -151,8 +155,9 @@ describe("import, when something is wrong:", function()
 
   it("a running machine without tools is not touched, and the field is named", function()
     has(fails("running"), "spec.forcePowerOff: true")
+    local is_on = { running = true, ["iso-gone"] = true }
     for _, machine in ipairs(sim:get("/state").machines) do
-      assert.equal(machine.name == "running" and "poweredOn" or "poweredOff", machine.power)
+      assert.equal(is_on[machine.name] and "poweredOn" or "poweredOff", machine.power)
     end
   end)
 
@@ -170,6 +175,15 @@ describe("import, when something is wrong:", function()
     assert(mounted)
     f()
   end
+
+  it("a machine whose attached ISO is gone is not touched, and the file is named", function()
+    local line = fails("iso-gone")
+    has(line, "CD/DVD drive 1: the file [datastore1] iso/tools.iso does not exist any more")
+    has(line, "detach it in vSphere")
+    local calls = sim:get("/state").calls
+    assert.is_nil(calls.ShutdownGuest or calls.ExportVm)
+    assert.equal(0, import("iso-here").status)
+  end)
 
   it("a full folder ends the import, and keeps nothing half-made", function()
     local out = folder.path .. "/small"

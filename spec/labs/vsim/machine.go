@@ -196,6 +196,9 @@ func (m *machine) addDevices(at *site, dir string) error {
 		return err
 	}
 	devices = append(devices, nics...)
+	if m.spec.CDROM != "" {
+		devices = append(devices, m.cdrom())
+	}
 	if m.spec.TPM {
 		devices = append(devices, &types.VirtualTPM{VirtualDevice: types.VirtualDevice{
 			Key: 11000, ControllerKey: 100, DeviceInfo: &types.Description{
@@ -205,6 +208,20 @@ func (m *machine) addDevices(at *site, dir string) error {
 	m.vm.Summary.Config.NumVirtualDisks = int32(len(disks))
 	m.vm.Summary.Config.NumEthernetCards = int32(len(nics))
 	return nil
+}
+
+// cdrom is a connected drive with an ISO of the machine's datastore.
+func (m *machine) cdrom() types.BaseVirtualDevice {
+	unit := int32(0)
+	iso := &types.VirtualCdromIsoBackingInfo{}
+	iso.FileName = m.spec.CDROM
+	if ds := m.vm.Datastore; len(ds) > 0 {
+		iso.Datastore = &ds[0]
+	}
+	return &types.VirtualCdrom{VirtualDevice: types.VirtualDevice{
+		Key: 3002, ControllerKey: 201, UnitNumber: &unit, Backing: iso,
+		DeviceInfo:  &types.Description{Label: "CD/DVD drive 1", Summary: "ISO " + iso.FileName},
+		Connectable: &types.VirtualDeviceConnectInfo{StartConnected: true, Status: "ok"}}}
 }
 
 func (m *machine) nics(at *site) ([]types.BaseVirtualDevice, error) {

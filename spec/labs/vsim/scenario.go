@@ -54,6 +54,7 @@ type machineSpec struct {
 	Annotation     string      `json:"annotation"`
 	Template       bool        `json:"template"`
 	DiskUUID       bool        `json:"diskUuid"` // the guest sees its disks' UUIDs
+	CDROM          string      `json:"cdrom"`    // path of a datastore, there or not
 	Snapshots      []string    `json:"snapshots"`
 	Disks          []diskSpec  `json:"disks"`
 	NICs           []nicSpec   `json:"nics"`

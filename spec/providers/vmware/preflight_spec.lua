@@ -76,3 +76,80 @@ describe("preflight.findings", function()
     assert.same({}, found(OFF, {}, answer))
   end)
 end)
+
+describe("preflight.findings, of a file in a drive", function()
+  local function drive(kind, file, connected)
+    return ([[<VirtualDevice xsi:type="Virtual%s"><key>3000</key><deviceInfo><label>%s 1
+      </label></deviceInfo><backing xsi:type="Virtual%sBackingInfo"><fileName>%s</fileName>
+      <datastore type="Datastore">datastore-11</datastore></backing><connectable>
+      <startConnected>%s</startConnected></connectable></VirtualDevice>]]):format(
+      kind:match("^%u%l+"), kind:find("Iso") and "CD/DVD drive" or "Floppy drive", kind,
+      file, connected)
+  end
+
+  local function objects(type, value, props)
+    return vsphere.objects { { type = type, value = value, props = props } }
+  end
+
+  -- The findings where that drive is in the machine; info: of the task that looks.
+  local function found_in(device, info, search)
+    local session, fake = vsphere.logged_in {
+      RetrievePropertiesEx = function(body)
+        if body:find('type="Task"', 1, true) then
+          return objects("Task", "task-7", { info = { raw = info } })
+        elseif body:find('type="Datastore"', 1, true) then
+          return objects("Datastore", "datastore-11", { browser = {
+            type = "HostDatastoreBrowser", value = "datastoreBrowser-11" } })
+        end
+        return objects("VirtualMachine", "vm-79", { ["runtime.powerState"] = "poweredOff",
+          ["config.hardware.device"] = { raw = device } })
+      end,
+      SearchDatastore_Task = search or vsphere.reply("SearchDatastore_Task",
+        '<returnval type="Task">task-7</returnval>'),
+    }
+    local list = assert(preflight.findings(session, "vm-79", {}, { poll = 0.001,
+      task_timeout = 1 }))
+    return list, fake
+  end
+
+  local ISO = drive("CdromIso", "[ds1] iso/tools.iso", true)
+  local NOTHING = "<state>success</state><result></result>"
+
+  it("blocks on one that is gone, and names drive and file", function()
+    local list, fake = found_in(ISO, NOTHING)
+    assert.equal(1, #list)
+    assert.same({ "MediaMissing", "Blocks", "CD/DVD drive 1" },
+      { list[1].code, list[1].severity, list[1].subject:match("^%S+ %S+ %S+") })
+    assert.truthy(list[1].message:find("the file [ds1] iso/tools.iso does not", 1, true))
+    local asked = fake.calls[#fake.calls - 1].body
+    assert.truthy(asked:find("<datastorePath>[ds1] iso</datastorePath>", 1, true), asked)
+    assert.truthy(asked:find("<matchPattern>tools.iso</matchPattern>", 1, true), asked)
+  end)
+
+  it("blocks on one whose folder is gone too", function()
+    local list = found_in(ISO, [[<name>SearchDatastore_Task</name><state>error</state><error>
+      <fault xsi:type="FileNotFound"><file>[ds1] iso</file></fault></error>]])
+    assert.equal("MediaMissing", list[1].code)
+  end)
+
+  it("warns where the drive is not connected, and knows floppies", function()
+    local list = found_in(drive("FloppyImage", "[ds1] boot.flp", false), NOTHING)
+    assert.same({ "MediaMissing", "Warns" }, { list[1].code, list[1].severity })
+  end)
+
+  it("says nothing of one that is there, or is none of a datastore", function()
+    assert.same({}, (found_in(ISO, [[<state>success</state><result><file><path>tools.iso</path>
+      </file></result>]])))
+    local list, fake = found_in(drive("CdromIso", "[] /usr/lib/vmware/isoimages/linux.iso",
+      true), NOTHING)
+    assert.same({}, list)
+    assert.is_nil(fake.count.SearchDatastore_Task)
+  end)
+
+  it("says that it could not look, where it may not", function()
+    local list = found_in(ISO, NOTHING, vsphere.fault("NoPermission", "",
+      "<privilegeId>Datastore.Browse</privilegeId>"))
+    assert.same({ "MediaNotChecked", "Informs" }, { list[1].code, list[1].severity })
+    assert.same({}, (found_in(ISO, NOTHING, vsphere.fault("NotSupported", ""))))
+  end)
+end)
