@@ -22,6 +22,7 @@ Runs the controller, in a pod or against the cluster of KUBECONFIG.
 
       --listen HOST:PORT          images are served here                (default :8080)
       --metrics-listen HOST:PORT  health and metrics                    (default :8081)
+      --debug-tasks               and /debug/tasks there: what every task is doing
       --scratch DIR               (default /tmp/vm-import-controller)
       --no-scratch                no disk waits here: what cannot be passed on while it is
                                   read is refused in preflight
@@ -50,6 +51,7 @@ it leads; DEBUG=true.
 local OPTIONS = {
   listen = { value = "HOST:PORT" },
   ["metrics-listen"] = { value = "HOST:PORT" },
+  ["debug-tasks"] = {},
   scratch = { value = "DIR" },
   ["no-scratch"] = {},
   ["strict-tls"] = {},
@@ -119,8 +121,8 @@ end
 
 local function observe(values, scratch)
   local host, port = parse_listen(values["metrics-listen"] or ":8081")
-  return monitor.serve({ host = host, port = port, scratch = scratch,
-    clock = time.monotonic })
+  return monitor.serve({ host = host, port = port, debug_tasks = values["debug-tasks"],
+    scratch = scratch, clock = time.monotonic })
 end
 
 -- Where other replicas send those who download from us, or nil.

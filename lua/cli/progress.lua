@@ -191,7 +191,7 @@ function methods:add(label, transfer, capacity)
     label = label, transfer = transfer, capacity = capacity, since = now, said = now,
     pause = LINE_FIRST,
   }
-  self.runner = self.runner or task.spawn(run, self)
+  self.runner = self.runner or task.spawn("shows progress", run, self)
 end
 
 --- progress:remove(transfer) -> seconds it took

@@ -143,7 +143,7 @@ end
 local function start_replica(cluster)
   local server = assert(images.serve({ host = "127.0.0.1", port = 0 }))
   local site = scripts.new()
-  return task.spawn(function()
+  return task.spawn("replica", function()
     local listening <close> = server
     local deciding <close> = site
     assert(listening and deciding)

@@ -11,9 +11,9 @@ local M = {}
 --   stopped  boolean  by a signal; false: f has returned
 function M.run(f, ...)
   local stop = task.on_stop()
-  local work <close> = task.spawn(f, ...)
+  local work <close> = task.spawn("service", f, ...)
   local stopped = false
-  local watcher <close> = task.spawn(function()
+  local watcher <close> = task.spawn("waits for a signal to stop", function()
     local permit <close> = assert(stop:acquire())
     assert(permit)
     stopped = true

@@ -30,8 +30,8 @@ end
 local function start(self, kind)
   local informer = self.watch(kind)
   self.informers[kind] = informer
-  self.tasks[kind] = { task.spawn(informer.run, informer),
-    task.spawn(report, self, kind, informer) }
+  self.tasks[kind] = { task.spawn("informer of " .. kind, informer.run, informer),
+    task.spawn("reports " .. kind, report, self, kind, informer) }
 end
 
 local function stop(self, kind)

@@ -134,7 +134,7 @@ local function repair_definitions(self)
     return
   end
   self.repairing = true
-  task.spawn(function()
+  task.spawn("repairs the definitions", function()
     local ok, err = definitions.ensure(self.client)
     self.repairing = false
     if not ok then
@@ -268,11 +268,11 @@ end
 function methods:run()
   start_informers(self)
   local group <close> = setmetatable({}, { __close = function(group)
-    task.goodbye(say_goodbye, self, group)
+    task.goodbye("stops the manager", say_goodbye, self, group)
   end })
   for _, list in ipairs { self.informers, self.owned } do
     for _, i in ipairs(list) do
-      group[#group + 1] = task.spawn(i.run, i)
+      group[#group + 1] = task.spawn("informer of " .. i.kind, i.run, i)
     end
   end
   for _, i in ipairs(self.informers) do
@@ -281,13 +281,14 @@ function methods:run()
   publish_all(self)
   if self.script_watch then
     self.script_watch:load()
-    group[#group + 1] = task.spawn(self.script_watch.run, self.script_watch)
+    group[#group + 1] = task.spawn("follows the scripts", self.script_watch.run,
+      self.script_watch)
   end
   self.added:use(self.scripts.current.code.sources)
   if self.on_synced then
     self.on_synced()
   end
-  group[#group + 1] = task.spawn(trim)
+  group[#group + 1] = task.spawn("gives memory back", trim)
   self.controller:run()
 end
 

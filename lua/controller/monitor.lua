@@ -255,11 +255,13 @@ end
 -- Listens there; where that fails the controller works on without, and says so.
 --
 --   opts.host, opts.port
+--   opts.debug_tasks  boolean  there is /debug/tasks, too
 --   opts.scratch  path whose free space is shown
 --   opts.clock    function () -> seconds
 --   monitor.server  to be kept
 function M.serve(opts)
-  local server, err = metrics.serve({ host = opts.host, port = opts.port })
+  local server, err = metrics.serve({ host = opts.host, port = opts.port,
+    debug_tasks = opts.debug_tasks })
   if not server then
     log.warn("health and metrics are not served: " .. err.message)
     server = NOBODY
@@ -272,7 +274,7 @@ function M.serve(opts)
     moving = {},
   }, mt)
   begin(self.metrics)
-  task.spawn(watch, self)
+  task.spawn("watches the figures", watch, self)
   return self
 end
 

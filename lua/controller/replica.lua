@@ -64,7 +64,7 @@ local function lead_on(self)
   assert(lost)
   while true do
     -- A task: the next term begins when all of this one has said goodbye.
-    local term <close> = task.spawn(lead, self)
+    local term <close> = task.spawn("term of the leader", lead, self)
     local ok, err = term:join()
     if not ok then
       log.error(errors.of(err).message)

@@ -206,7 +206,7 @@ function methods:run()
       self.came:notify()
     end,
   })
-  local running = task.spawn(watched.run, watched)
+  local running = task.spawn("informer of the scripts", watched.run, watched)
   local guard <close> = setmetatable({}, { __close = function()
     running:cancel(0)
   end })

@@ -23,7 +23,7 @@ local function watch(self, id)
       end)
     end,
   })
-  return task.spawn(watched.run, watched)
+  return task.spawn("informer of a Secret", watched.run, watched)
 end
 
 --- secret_watch:refresh()

@@ -123,7 +123,7 @@ local function convert(self)
   local tail = process.tail()
   local source = image_options(self.opts.format, self.opts.input)
   local _, part = image_options("vmdk", self.part)
-  local runner <close> = task.spawn(qemu_img, {
+  local runner <close> = task.spawn("qemu-img", qemu_img, {
     "convert", "-p", "-t", "writeback", "--image-opts", source, "-O", "raw", part,
   }, {
     tail = tail,
@@ -165,7 +165,7 @@ end
 local function remover(path)
   return setmetatable({ wanted = true }, { __close = function(self)
     if self.wanted then
-      task.goodbye(file.remove, path, { missing_ok = true })
+      task.goodbye("removes a file", file.remove, path, { missing_ok = true })
     end
   end })
 end
@@ -244,7 +244,7 @@ function M.start(opts)
   local self = setmetatable({
     opts = opts, part = opts.output .. ".part", capacity = 0, passed = 0, moved = 0,
   }, mt)
-  self.runner = task.spawn(run, self)
+  self.runner = task.spawn("converts a disk", run, self)
   return self
 end
 

@@ -101,7 +101,7 @@ end
 
 local function remover(path)
   return setmetatable({}, { __close = function()
-    task.goodbye(file.remove, path, { missing_ok = true })
+    task.goodbye("removes a file", file.remove, path, { missing_ok = true })
   end })
 end
 
@@ -175,7 +175,7 @@ mt.__close = methods.close
 --   opts.max_capacity  bytes   that a disk may have that qemu-img decodes     (64 TiB)
 function M.start(opts)
   local self = setmetatable({ opts = opts, fetched = 0 }, mt)
-  self.runner = task.spawn(run, self)
+  self.runner = task.spawn("fetches a disk", run, self)
   return self
 end
 

@@ -31,6 +31,11 @@ local function id_of(key)
   return ("%s/%s/%s"):format(key.kind, key.namespace or "", key.name)
 end
 
+-- What its task is called, as people write it: "VirtualMachineImport default/web-01".
+local function name_of(key)
+  return ("%s %s/%s"):format(key.kind, key.namespace or "", key.name)
+end
+
 -- Seconds until the next try; longer where the server has asked for it (err.after).
 local function pause_after(self, id, err)
   local n = (self.failures[id] or 0) + 1
@@ -71,9 +76,9 @@ end
 
 -- The task of one key, and what follows when it has ended, however it did.
 local function start(self, id)
-  local work = task.spawn(run_key, self, id)
+  local work = task.spawn(name_of(self.keys[id]), run_key, self, id)
   self.tasks[id] = work
-  task.spawn(function()
+  task.spawn("follows " .. id, function()
     local ok, due = work:join()
     self.tasks[id] = nil
     if not ok then -- cancelled: look again, unless everything stops
@@ -157,7 +162,7 @@ end
 -- Stops; who waits for the current task waits for all the goodbyes.
 function methods:close()
   self.stopping = true
-  task.goodbye(self.stop, self)
+  task.goodbye("stops the controller", self.stop, self)
 end
 
 mt.__close = methods.close

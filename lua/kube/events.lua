@@ -109,7 +109,7 @@ function methods:emit(object, type, reason, note, cause)
   end
   table.insert(self.waiting, event_of(self, object, type, reason, note))
   if not self.sender or self.sender:done() then
-    self.sender = task.spawn(send_all, self)
+    self.sender = task.spawn("sends Events", send_all, self)
   end
 end
 

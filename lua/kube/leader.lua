@@ -149,7 +149,7 @@ local function keep(self, work)
     if work:done() then
       return nil
     end
-    local renewing <close> = task.spawn(renew, self)
+    local renewing <close> = task.spawn("renews the Lease", renew, self)
     local left = self.renewed_at + deadline - self.boottime()
     local ended, ok, err = renewing:join(math.max(left, LAST_CHANCE))
     if ended and not ok and err.reason == "NotLeader" then
@@ -203,9 +203,9 @@ end
 
 -- Leads until the lease is lost.
 local function lead_once(self, lead)
-  local work = task.spawn(lead)
+  local work = task.spawn("leads", lead)
   local resigning <close> = setmetatable({}, { __close = function()
-    task.goodbye(resign, self, work)
+    task.goodbye("gives the Lease back", resign, self, work)
   end })
   assert(resigning)
   local why = keep(self, work)

@@ -213,7 +213,7 @@ function methods:open(ref, how)
     return nil, err
   end
   if not self.watcher then
-    self.watcher = task.spawn(watch, self)
+    self.watcher = task.spawn("looks after open sources", watch, self)
   end
   local code = how and how.code
   local key = ("%s/%s/%s/%s"):format(object.metadata.uid, object.metadata.generation,

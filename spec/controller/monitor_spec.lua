@@ -1,3 +1,4 @@
+local http = require "host.http"
 local metrics = require "host.metrics"
 local monitor = require "controller.monitor"
 local prometheus = require "support.prometheus"
@@ -43,7 +44,7 @@ describe("controller.monitor", function()
   setup(function()
     now = 100
     seen = monitor.serve({ host = "127.0.0.1", port = 0, scratch = "/tmp",
-      clock = function() return now end })
+      debug_tasks = true, clock = function() return now end })
   end)
 
   teardown(function()
@@ -52,6 +53,12 @@ describe("controller.monitor", function()
 
   after_each(function()
     seen:forget()
+  end)
+
+  it("tells what every task is doing, if asked to", function()
+    local url = "http://" .. seen.server:address() .. "/debug/tasks"
+    local answer = assert(http.request({ url = url }))
+    assert.truthy(answer.body:find("watches the figures: ", 1, true), answer.body)
   end)
 
   it("counts imports by state, and lets no state that is none become a series", function()

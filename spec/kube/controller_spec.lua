@@ -37,6 +37,20 @@ describe("kube.controller", function()
     until_true(function() return runs == 1 end)
   end)
 
+  it("calls the task of a key after it", function()
+    local names = {}
+    local c = controller.new({ reconcile = function()
+      for _, entry in ipairs(task.list()) do
+        names[entry.name] = entry.doing
+      end
+    end })
+    local loop <close> = task.spawn(c.run, c)
+    assert(loop)
+    c:add(key("a"))
+    until_true(function() return names["K n/a"] end)
+    assert.equal("runs", names["K n/a"])
+  end)
+
   it("runs keys side by side, and never one twice at once", function()
     local running, most, runs = {}, 0, 0
     local c = controller.new({ reconcile = function(k)

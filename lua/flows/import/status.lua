@@ -160,7 +160,7 @@ function methods:report(fields)
   if self.flusher and not self.flusher:done() then
     return
   end
-  self.flusher = task.spawn(function()
+  self.flusher = task.spawn("reports progress", function()
     task.sleep(REPORT_EVERY)
     if next(self.pending) then
       flush(self)

@@ -275,7 +275,7 @@ local function headers_of(self)
       return nil, err
     end
     self.headers = disks.headers { ["X-Auth-Token"] = token }
-    self.keeper = task.spawn(keep_token, self, token)
+    self.keeper = task.spawn("keeps a token", keep_token, self, token)
   end
   return self.headers
 end

@@ -194,7 +194,7 @@ end
 -- Starts renewing it, every min(30 s, timeout / 10).
 function methods:keep()
   self.renewed = time.boottime()
-  self.keeper = task.spawn(keep, self)
+  self.keeper = task.spawn("keeps a lease", keep, self)
 end
 
 --- lease:lost() -> err | nil

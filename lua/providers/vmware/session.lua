@@ -170,7 +170,7 @@ end
 --- session:goodbye(fn, ...) -> task
 -- Runs fn(...) as a goodbye; the log-out waits for it.
 function methods:goodbye(fn, ...)
-  local t = task.goodbye(fn, ...)
+  local t = task.goodbye("goodbye to vSphere", fn, ...)
   local pending = { t }
   for _, other in ipairs(self.goodbyes) do
     if not other:done() then
@@ -195,7 +195,7 @@ end
 function methods:close()
   if not self.closed then
     self.closed = true
-    task.goodbye(farewell, self)
+    task.goodbye("logs out", farewell, self)
   end
 end
 

@@ -133,18 +133,18 @@ local function fetch(import, ctx, job, disk)
   end
 end
 
--- Runs f(item) for all as tasks; the first that fails ends the others.
+-- Runs f(disk) for all as tasks; the first that fails ends the others.
 local function for_all(items, f)
   local group <close> = setmetatable({}, { __close = function(tasks)
     for _, t in ipairs(tasks) do
-      task.goodbye(t.cancel, t)
+      task.goodbye("ends a disk", t.cancel, t)
     end
   end })
   local failed
   local ended = task.signal()
   local left = #items
   for i, item in ipairs(items) do
-    group[i] = task.spawn(function()
+    group[i] = task.spawn("disk " .. item.id, function()
       local ok, err = pcall(f, item)
       left = left - 1
       failed = failed or not ok and err or nil
@@ -213,7 +213,7 @@ local function fetch_all(import, ctx, missing)
     streams = {},
     places = task.semaphore(ctx.options.parallel_disks or PARALLEL),
   }
-  local watcher <close> = task.spawn(watch, import, ctx, job)
+  local watcher <close> = task.spawn("watches the export", watch, import, ctx, job)
   assert(watcher)
   for_all(missing, function(disk)
     fetch(import, ctx, job, disk)
