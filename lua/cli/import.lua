@@ -11,9 +11,11 @@ local env = require "host.env"
 local errors = require "host.error"
 local file = require "host.file"
 local input = require "cli.input"
+local journal = require "kube.journal"
 local json = require "host.json"
 local kinds = require "base.kinds"
 local leftovers = require "store.leftovers"
+local log = require "host.log"
 local outage = require "flows.import.outage"
 local progress = require "cli.progress"
 local scripts = require "site.scripts"
@@ -123,6 +125,16 @@ local function give_up_after(values)
     ("--give-up-after %s: must be a duration such as 90m or 24h"):format(text)))
 end
 
+-- Who runs a command reads what cli.shown says; DEBUG=true writes lines of the log too.
+-- A programming mistake is always told whole.
+local function write_line(message, fields)
+  local write = fields.traceback and log.error or log.debug
+  write(message, fields)
+end
+
+local LINES = { debug = write_line, info = write_line, warn = write_line,
+  error = write_line }
+
 local function environment(values, found, objects, opened, generation)
   return {
     store = objects,
@@ -138,6 +150,7 @@ local function environment(values, found, objects, opened, generation)
     script_generation = generation.hash,
     secret = input.secret_reader(found.secrets),
     now = time.now,
+    journal = journal.new(LINES),
     options = { strict_tls = true, verify = command.one_of(values, "verify", VERIFY),
       retry_first = 2, retry_most = OUTAGE_PAUSE,
       give_up_after = give_up_after(values) },

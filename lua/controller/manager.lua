@@ -6,9 +6,11 @@ local controller = require "kube.controller"
 local definitions = require "controller.definitions"
 local env = require "host.env"
 local errors = require "host.error"
+local host_log = require "host.log"
 local informer = require "kube.informer"
+local journal = require "kube.journal"
 local kinds = require "base.kinds"
-local log = require "host.log"
+local log = require "base.log"
 local marks = require "base.marks"
 local names = require "controller.names"
 local permits = require "controller.permits"
@@ -38,6 +40,9 @@ end
 local function on_import(self, key, value, before)
   if self.observer then
     self.observer:import(value, before)
+  end
+  if not value then
+    self.journal:forget(key)
   end
   local last = value or before
   local freed = self.places:see(last.uid, last.source, value and value.state)
@@ -82,6 +87,9 @@ end
 local function on_source(self, key, value, before)
   if self.observer then
     self.observer:source(key.kind, value, before)
+  end
+  if not value then
+    self.journal:forget(key)
   end
   self.secrets:refresh()
   local changed = not value or not before or value.generation ~= before.generation
@@ -138,7 +146,7 @@ local function repair_definitions(self)
     local ok, err = definitions.ensure(self.client)
     self.repairing = false
     if not ok then
-      log.warn("putting the CustomResourceDefinitions right: " .. err.message)
+      host_log.warn("putting the CustomResourceDefinitions right: " .. err.message)
     end
   end)
 end
@@ -152,6 +160,7 @@ local function environment(self, opts)
     now = time.now,
     options = opts.options,
     observer = opts.observer,
+    journal = self.journal,
     take_place = function(import)
       return take_place(self, import)
     end,
@@ -226,6 +235,11 @@ end
 local MAY_BE_PULLED = { sourceReady = true, disksExported = true,
   diskImageSubmitted = true }
 
+local function say_of_import(id, message)
+  local key = import_key(id)
+  log.new(host_log, log.subject(key.kind, key.namespace, key.name)):warn(message)
+end
+
 -- Imports whose images are being downloaded have their routes again before the image
 -- server says of any path that it does not exist.
 local function publish_all(self)
@@ -234,7 +248,7 @@ local function publish_all(self)
     if MAY_BE_PULLED[value.state] then
       local ok, err = pcall(serve, import_key(id), self.env)
       if not ok then
-        log.warn(("publishing the disks of %s: %s"):format(id, errors.of(err).message))
+        say_of_import(id, "publishing its disks: " .. errors.of(err).message)
       end
     end
   end
@@ -355,6 +369,7 @@ function M.new(opts)
     observer = opts.observer,
     scripts = opts.scripts,
     sources = {},
+    journal = journal.new(),
     planning = permits.planning(PLANNED_AT_ONCE),
     names = names.new(),
     places = permits.places(options.max_imports, options.max_per_source),

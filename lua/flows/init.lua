@@ -29,6 +29,7 @@
 --                the machine's name may be this import's; take: it is from now on
 --   plan_permit  function (import) -> permit, to be closed; optional: how many of one
 --                source are planned at once                                     [waits]
+--   journal      kube.journal, optional: the log, which says each thing once
 --   observer     table, optional: :working(import, message),
 --                :disk_started(import, disk, transfer) and
 --                :disk_ended(import, disk, transfer, result, err)

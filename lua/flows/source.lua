@@ -5,6 +5,7 @@
 
 local conditions = require "kube.conditions"
 local errors = require "host.error"
+local journal = require "kube.journal"
 local json = require "host.json"
 local time = require "host.time"
 
@@ -42,6 +43,7 @@ local function verdict(source, err, pin)
     ready = false,
     reason = err.reason or err.code or REASON[err.kind] or "Failed",
     message = err.message,
+    traceback = err.traceback,
     fingerprint = pin or met and met.fingerprint,
     certificate = met,
   }
@@ -97,15 +99,28 @@ local function check_kept(env, object, seen, after)
     :format(object.kind), { reason = "OldCustomResourceDefinition" }))
 end
 
-local function emit(env, object, seen)
+-- What a condition says, once in the log, and as an Event.
+local function tell(env, object, level, reason, message, opts)
+  local lines = env.journal or journal.new(false)
+  local state = (object.status or {}).status or ""
+  if lines:is_new(object, opts.state or state, reason, message) then
+    local log = lines:of(object)
+    log[level](log, message, { reason = reason, state = opts.state or state,
+      scriptGeneration = env.script_generation, traceback = opts.traceback })
+  end
+  if env.event and opts.event then
+    env.event(object, level == "info" and "Normal" or "Warning", reason, message)
+  end
+end
+
+local function tell_all(env, object, seen)
   local before = (object.status or {}).status
   local now = seen.ready and "clusterReady" or "clusterNotReady"
-  if env.event and (before ~= now or not seen.ready) then
-    env.event(object, seen.ready and "Normal" or "Warning", seen.reason, seen.message)
-  end
+  tell(env, object, seen.ready and "info" or "warn", seen.reason, seen.message,
+    { state = now, event = before ~= now or not seen.ready, traceback = seen.traceback })
   local pin = certificate_condition(seen)
-  if env.event and pin and pin.status == "True" then
-    env.event(object, "Warning", pin.reason, pin.message)
+  if pin and pin.status == "True" then
+    tell(env, object, "warn", pin.reason, pin.message, { state = now, event = true })
   end
 end
 
@@ -123,22 +138,24 @@ local function write(env, kind, object, seen)
       },
     }, { status = true }))
   check_kept(env, object, seen, after)
-  emit(env, object, seen)
+  tell_all(env, object, seen)
 end
 
 -- A kind without a provider is left as it was found, but for a condition that says so.
 local function write_unsupported(env, kind, object)
+  local message = ("%s cannot be used yet; it is left as it was found"):format(kind)
   assert(env.store:patch(kind, object.metadata.namespace, object.metadata.name, {
     status = {
       conditions = conditions.set((object.status or {}).conditions, {
         type = "Stalled",
         status = "True",
         reason = "NotSupported",
-        message = ("%s cannot be used yet; it is left as it was found"):format(kind),
+        message = message,
         observedGeneration = object.metadata.generation,
       }, time.rfc3339(env.now())),
     },
   }, { status = true }))
+  tell(env, object, "warn", "NotSupported", message, {})
 end
 
 -- Somebody else has changed it meanwhile: their change is looked at next.
@@ -151,9 +168,10 @@ local function look(key, env, object)
     return write_unsupported(env, key.kind, object)
   end
   local pin = (object.status or {}).certificateFingerprint
-  local ok, source, err = pcall(env.open_source, key, { fresh = true })
+  local ok, source, err = xpcall(env.open_source, journal.explained, key,
+    { fresh = true })
   if not ok then -- our own fault; but the user must see that it is not ready, and why
-    err = errors.of(source)
+    err = source
     if err.kind == "internal" then
       write(env, key.kind, object, verdict(nil, err, pin))
     end

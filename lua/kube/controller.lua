@@ -4,8 +4,9 @@
 -- up no other. A key never has two tasks; a cancelled one says its goodbyes first. What
 -- makes a key due again does not matter, it never runs again and again without a pause.
 
-local errors = require "host.error"
-local log = require "host.log"
+local host_log = require "host.log"
+local journal = require "kube.journal"
+local log = require "base.log"
 local queue = require "kube.queue"
 local task = require "host.task"
 local time = require "host.time"
@@ -36,6 +37,11 @@ local function name_of(key)
   return ("%s %s/%s"):format(key.kind, key.namespace or "", key.name)
 end
 
+-- Where lines about a key go.
+local function log_of(key)
+  return log.new(host_log, log.subject(key.kind, key.namespace, key.name))
+end
+
 -- Seconds until the next try; longer where the server has asked for it (err.after).
 local function pause_after(self, id, err)
   local n = (self.failures[id] or 0) + 1
@@ -51,14 +57,15 @@ local function pause_again(self, id, why)
     self.failures[id] = n
     return 0
   elseif n >= SAY_AFTER then
-    log.warn(("reconciling %s: looked at again for the %dth time: %s"):format(id, n, why))
+    log_of(self.keys[id]):warn(("looked at again for the %dth time: %s"):format(n, why),
+      { reason = "LookedAtAgain" })
   end
   return pause_after(self, id, {})
 end
 
 local function run_key(self, id)
   task.label(id)
-  local ok, result = pcall(self.reconcile, self.keys[id])
+  local ok, result = xpcall(self.reconcile, journal.explained, self.keys[id])
   if self.observer then
     self.observer:ended(self.keys[id], ok)
   end
@@ -69,9 +76,9 @@ local function run_key(self, id)
     self.failures[id] = nil
     return result and now + result.after
   end
-  local err = errors.of(result)
-  log.warn("reconciling " .. id .. ": " .. err.message)
-  return now + pause_after(self, id, err)
+  log_of(self.keys[id]):warn("it could not be reconciled: " .. result.message,
+    { reason = "NotReconciled", traceback = result.traceback })
+  return now + pause_after(self, id, result)
 end
 
 -- The task of one key, and what follows when it has ended, however it did.

@@ -23,7 +23,8 @@ function M.open(import, ctx, source)
       end
     end,
     waiting = function(message, until_time)
-      ctx.writer:working("SourceBusy", message, { nextAttemptTime = until_time })
+      ctx.writer:working("SourceBusy", message, { nextAttemptTime = until_time },
+        { level = "warn" })
     end,
   })
 end

@@ -9,7 +9,9 @@
 --   nil                                   done: the next step of the same row
 --   "state"                               the next importStatus
 --   {state, message, fields, after = s}   the same, with fields of the status
---   {wait = reason, message, after = s}   look again in so many seconds
+--   {wait = reason, message, after = s}   look again in so many seconds; with `trouble`
+--                                         something is in the way, which the log warns
+--                                         of; `event`: "Warning", an Event says it too
 --   {rest = reason, message}              nothing goes on, as was asked for
 --   {done = reason, message, state}       the good end; importStatus: state, or it stays
 --   {invalid = reason, message}           virtualMachineImportInvalid, tried again later
@@ -29,9 +31,9 @@ local edits = require "flows.import.edits"
 local errors = require "host.error"
 local fetch = require "flows.import.steps.fetch"
 local images = require "flows.import.steps.images"
+local journal = require "kube.journal"
 local json = require "host.json"
 local last_look = require "flows.import.steps.last_look"
-local log = require "host.log"
 local marks = require "base.marks"
 local origin = require "base.origin"
 local outage = require "flows.import.outage"
@@ -57,6 +59,15 @@ local STEPS = {
   virtualMachineCreated = { create },
 }
 
+-- For the log.
+local NAMES = {
+  [admit] = "admit", [again] = "again", [cleanup.again] = "cleanup", [create] = "create",
+  [fetch] = "fetch", [fetch.refill] = "refill", [images] = "images",
+  [last_look] = "last_look", [power_off] = "power_off", [preflight] = "preflight",
+  [sanitize] = "sanitize", [takeover] = "takeover", [takeover.created] = "takeover",
+  [takeover.failed] = "takeover", [takeover.running] = "takeover",
+}
+
 local OLD_DEFINITION_AGAIN = 30 -- seconds
 
 -- What a step gets: the environment, and this import's writer.
@@ -74,6 +85,7 @@ end
 
 local function walk(import, ctx, steps)
   for _, step in ipairs(steps) do
+    ctx.writer:at(NAMES[step])
     local outcome = step.run(import, ctx)
     if outcome then
       return outcome
@@ -177,17 +189,6 @@ local function due(import, ctx)
   return STEPS[state] or { unknown }
 end
 
--- A programming mistake becomes an err too; where it was stands in the log.
-local function explainer(import)
-  return function(problem)
-    local err = errors.of(problem)
-    if type(problem) ~= "table" then
-      log.error(status.named(import, err.message), { traceback = debug.traceback() })
-    end
-    return err
-  end
-end
-
 -- Whether the write itself failed, so that another would too.
 local function cannot_be_written(err)
   return err.kind == "conflict" or err.reason == status.OLD_DEFINITION
@@ -202,7 +203,7 @@ local function take(import, ctx, steps)
     end
   end
   local began = time.monotonic()
-  local ok, outcome = xpcall(walk, explainer(import), import, ctx, steps)
+  local ok, outcome = xpcall(walk, journal.explained, import, ctx, steps)
   local result
   if ok then
     if type(outcome) == "string" or not outcome.outage then
@@ -220,9 +221,8 @@ end
 
 -- Said where an older CustomResourceDefinition keeps it too.
 local function say_old_definition(import, ctx, err)
-  ctx.writer:event("Warning", err.reason, err.message)
-  ctx.writer:condition("Stalled", "True", err.reason, err.message)
-  log.error(status.named(import, err.message))
+  ctx.writer:condition("Stalled", "True", err.reason, err.message,
+    { level = "error", event = "Warning" })
   if ctx.repair_definitions then
     ctx.repair_definitions()
   end
@@ -253,6 +253,7 @@ function M.reconcile(key, env)
   local ctx = context(writer, env)
   local ok, result = xpcall(function()
     if import.metadata.deletionTimestamp then
+      writer:at("cleanup")
       return cleanup.deleted(import, ctx)
     end
     if ctx.target.can.run and edits.unseen(import) then
@@ -260,7 +261,7 @@ function M.reconcile(key, env)
     end
     local steps = due(import, ctx)
     return steps and take(import, ctx, steps)
-  end, explainer(import))
+  end, journal.explained)
   if ok then
     return result
   elseif result.kind == "conflict" then

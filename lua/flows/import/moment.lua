@@ -10,8 +10,6 @@ local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
 local images = require "flows.import.steps.images"
 local json = require "host.json"
-local log = require "host.log"
-local status = require "flows.import.status"
 
 local M = {}
 
@@ -57,11 +55,9 @@ end
 local function begin_anew(import, ctx, when)
   local text = ("%s was on, or its disks have changed, %s: all of its disks are fetched "
     .. "again"):format(import.status.machine.name, when)
-  log.warn(status.named(import, text))
   M.discard(import, ctx)
-  ctx.writer:working("SourceChanged", text)
+  ctx.writer:working("SourceChanged", text, nil, { event = "Warning" })
   ctx.writer:condition("VMSourceChanged", "True", "SourceChanged", text)
-  ctx.writer:event("Warning", "SourceChanged", text)
   return text
 end
 

@@ -164,10 +164,8 @@ function M.wait(import, ctx, reason, err, took)
   end
   entry.pauseSeconds = pause(ctx, entry, err, left)
   entry.lastTryTime = time.rfc3339(ctx.now())
-  if entry.tries == 1 then
-    ctx.writer:event("Warning", reason, err.message)
-  end
   return { wait = reason, after = entry.pauseSeconds, fields = { outage = entry },
+    trouble = true, event = entry.tries == 1 and "Warning" or nil,
     message = ("%s; waited for since %s, tried again at %s, given up after %d s of it; "
       .. "what was fetched is kept"):format(err.message, entry.since,
       time.rfc3339(ctx.now() + entry.pauseSeconds), most) }

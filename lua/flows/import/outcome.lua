@@ -43,8 +43,7 @@ local function fail(import, ctx, err)
   ctx.writer:stalled(reason, message, {
     importStatus = "VMMigrationFailed",
     observedGeneration = import.metadata.generation,
-  })
-  ctx.writer:event("Warning", reason, message)
+  }, { event = "Warning", traceback = err.traceback })
   ctx.writer:release()
   if not clean then
     ctx.writer:event("Warning", "CleaningUp", why.message)
@@ -60,8 +59,8 @@ local function try_again(import, ctx, err)
     return fail(import, ctx, err)
   end
   local message = ("%s; %s"):format(err.message, attempt.text)
-  ctx.writer:working(reason_of(err), message, attempt.fields)
-  ctx.writer:event("Warning", reason_of(err), message)
+  ctx.writer:working(reason_of(err), message, attempt.fields,
+    { event = "Warning", traceback = err.traceback })
   return { after = attempt.after }
 end
 
@@ -79,9 +78,8 @@ function M.advance(import, ctx, outcome)
   for key, value in pairs(outcome.fields or {}) do
     fields[key] = value
   end
-  ctx.writer:working(upper(state), message, fields)
-  ctx.writer:event(state == "diskImageFailed" and "Warning" or "Normal", upper(state),
-    message)
+  ctx.writer:working(upper(state), message, fields,
+    { event = state == "diskImageFailed" and "Warning" or "Normal" })
   return { after = outcome.after or 0 }
 end
 
@@ -91,8 +89,7 @@ local function finish(import, ctx, outcome)
   ctx.writer:finished(outcome.done, message, {
     importStatus = outcome.state or import.status.importStatus,
     observedGeneration = import.metadata.generation,
-  })
-  ctx.writer:event("Normal", outcome.done, message)
+  }, { event = "Normal" })
   return nil
 end
 
@@ -102,8 +99,7 @@ local function invalid(import, ctx, outcome)
     observedGeneration = import.metadata.generation,
     attempt = json.null, -- those before it came to no verdict; this is one
     nextAttemptTime = time.rfc3339(ctx.now() + INVALID_AGAIN),
-  })
-  ctx.writer:event("Warning", outcome.invalid, outcome.message)
+  }, { event = "Warning" })
   return { after = INVALID_AGAIN }
 end
 
@@ -126,7 +122,8 @@ function M.settle(import, ctx, outcome)
   end
   local fields = outcome.fields or {}
   fields.nextAttemptTime = time.rfc3339(ctx.now() + outcome.after)
-  ctx.writer:working(outcome.wait, outcome.message, fields)
+  ctx.writer:working(outcome.wait, outcome.message, fields,
+    { event = outcome.event, level = outcome.trouble and "warn" })
   return { after = outcome.after }
 end
 
@@ -137,7 +134,7 @@ end
 function M.catch(import, ctx, err, took)
   if err.waits then
     return M.settle(import, ctx, { wait = err.waits, message = err.message,
-      after = err.after })
+      after = err.after, trouble = true })
   end
   local reason = outage.of(err, outage.ask(import, ctx))
   if not reason then

@@ -1,4 +1,5 @@
---- flows.import.status: writes the status of one import, which is its checkpoint.
+--- flows.import.status: writes the status of one import, which is its checkpoint, and
+-- says what has happened: in a condition, an Event and the log, in the same words.
 --
 -- `record` returns when the store has it; `report` only promises. One writer per
 -- task; writes go one after the other, so tasks of a step may share it.
@@ -6,9 +7,9 @@
 local conditions = require "kube.conditions"
 local errors = require "host.error"
 local json = require "host.json"
-local log = require "host.log"
 local marks = require "base.marks"
 local merge_patch = require "kube.merge_patch"
+local story = require "flows.import.story"
 local task = require "host.task"
 local time = require "host.time"
 
@@ -21,8 +22,8 @@ local mt = { __name = "flows.import.status", __index = methods }
 
 local M = {}
 
---- status.named(import, message) -> text: for logs, which are of many imports
-function M.named(import, message)
+-- For what is read without the import's name beside it.
+local function named(import, message)
   return ("%s %s/%s: %s"):format(KIND, import.metadata.namespace, import.metadata.name,
     message)
 end
@@ -50,7 +51,7 @@ local function refresh(self)
   local meta = self.import.metadata
   local fresh, err = self.env.store:get(KIND, meta.namespace, meta.name)
   if not fresh then
-    error(err.kind == "notfound" and errors.new("conflict", M.named(self.import,
+    error(err.kind == "notfound" and errors.new("conflict", named(self.import,
       "it was deleted meanwhile")) or err)
   end
   local before = self.import.status and self.import.status.importStatus or ""
@@ -59,7 +60,7 @@ local function refresh(self)
   local stale = now == "virtualMachineImportValid"
     and fresh.metadata.generation ~= meta.generation
   if fresh.metadata.uid ~= meta.uid or now ~= before or stale then
-    error(errors.new("conflict", M.named(self.import, stale and "its spec was changed: "
+    error(errors.new("conflict", named(self.import, stale and "its spec was changed: "
       .. "it is planned anew" or ('somebody else has changed importStatus from "%s" to '
       .. '"%s": it goes on from there'):format(before, now))))
   end
@@ -136,11 +137,13 @@ end
 function methods:record(fields)
   local permit <close> = assert(self.mutex:acquire())
   assert(permit)
+  local disks = self.import.status and self.import.status.diskImportStatus
   write(self, function(import)
     local new = type(fields) == "function" and fields(import.status or {}) or fields
     return { status = joined(self.pending, new) }
   end, { status = true })
   self.pending = {}
+  self.story:tell_disks(disks, (self.import.status or {}).diskImportStatus)
 end
 
 -- Who only promised to write has nobody to throw to. That somebody else has changed the
@@ -149,7 +152,7 @@ local function flush(self)
   local ok, problem = pcall(self.record, self, {})
   local err = not ok and errors.of(problem)
   if err and err.kind ~= "conflict" then
-    log.warn(M.named(self.import, "reporting its progress: " .. err.message))
+    self:line("warn", "NotWritten", "reporting its progress: " .. err.message)
   end
 end
 
@@ -168,19 +171,37 @@ function methods:report(fields)
   end)
 end
 
---- writer:condition(type, status, reason, message)                      [waits]
+--- writer:line(level, reason, message, disk?)
+-- In the log alone, each time it happens (story:line).
+function methods:line(...)
+  self.story:line(...)
+end
+
+--- writer:at(step): from now on this step is taken, which the log says
+function methods:at(step)
+  self.story.step = step
+end
+
+--- writer:condition(type, status, reason, message, opts)                [waits]
 -- Sets one of upstream's importConditions.
-function methods:condition(type, status, reason, message)
+--
+--   opts         of story:tell, or nil
+--   opts.silent  boolean  whoever catches what is thrown next says it
+function methods:condition(type, status, reason, message, opts)
+  local changed
   self:record(function(before)
-    return {
-      importConditions = conditions.set(before.importConditions, {
-        type = type,
-        status = status,
-        reason = reason or "",
-        message = message or "",
-      }, stamp(self), { update_time = true }),
-    }
+    local list
+    list, changed = conditions.set(before.importConditions, {
+      type = type,
+      status = status,
+      reason = reason,
+      message = message,
+    }, stamp(self), { update_time = true })
+    return { importConditions = list }
   end)
+  if changed and not (opts and opts.silent) then
+    self.story:tell("info", reason, message, nil, opts)
+  end
 end
 
 local function standard(self, before, ready, reconciling, stalled)
@@ -203,10 +224,14 @@ end
 
 local NO = { status = "False", reason = "No", message = "" }
 
---- writer:working(reason, message, fields)                              [waits]
--- Something is going on: Reconciling=True, and the fields besides.
-function methods:working(reason, message, fields)
-  local observer = self.env.observer
+--- writer:working(reason, message, fields, opts)                        [waits]
+-- Something is going on: Reconciling=True, and the fields besides. Of this one, of
+-- finished, stalled and resting:
+--
+--   fields  table of the status, or nil
+--   opts    of story:tell, or nil
+function methods:working(reason, message, fields, opts)
+  local observer, attempt = self.env.observer, self.story:attempt()
   if observer and observer.working then
     observer:working(self.import, message)
   end
@@ -217,6 +242,7 @@ function methods:working(reason, message, fields)
         { status = "True", reason = reason, message = message }, NO),
     }, fields)
   end)
+  self.story:tell("info", reason, message, attempt, opts)
 end
 
 --- writer:progress(message)
@@ -229,9 +255,10 @@ function methods:progress(message)
   })
 end
 
---- writer:finished(reason, message, fields)                             [waits]
+--- writer:finished(reason, message, fields, opts)                       [waits]
 -- A good end: Ready=True.
-function methods:finished(reason, message, fields)
+function methods:finished(reason, message, fields, opts)
+  local attempt = self.story:attempt()
   self:record(function(before)
     return joined({
       conditions = standard(self, before,
@@ -240,11 +267,13 @@ function methods:finished(reason, message, fields)
       nextAttemptTime = json.null,
     }, fields)
   end)
+  self.story:tell("info", reason, message, attempt, opts)
 end
 
---- writer:stalled(reason, message, fields)                              [waits]
+--- writer:stalled(reason, message, fields, opts)                        [waits]
 -- A bad end, until somebody changes something: Stalled=True.
-function methods:stalled(reason, message, fields)
+function methods:stalled(reason, message, fields, opts)
+  local attempt = self.story:attempt()
   self:record(function(before)
     return joined({
       conditions = standard(self, before,
@@ -253,11 +282,13 @@ function methods:stalled(reason, message, fields)
       nextAttemptTime = json.null,
     }, fields)
   end)
+  self.story:tell("error", reason, message, attempt, opts)
 end
 
---- writer:resting(reason, message, fields)                              [waits]
+--- writer:resting(reason, message, fields, opts)                        [waits]
 -- Nothing goes on, as was asked for: not done, and nothing is wrong.
-function methods:resting(reason, message, fields)
+function methods:resting(reason, message, fields, opts)
+  local attempt = self.story:attempt()
   self:record(function(before)
     return joined({
       conditions = standard(self, before,
@@ -265,6 +296,7 @@ function methods:resting(reason, message, fields)
       nextAttemptTime = json.null,
     }, fields)
   end)
+  self.story:tell("info", reason, message, attempt, opts)
 end
 
 --- writer:seen(...)                                                     [waits]
@@ -284,13 +316,12 @@ function methods:seen(...)
 end
 
 --- writer:event(type, reason, note)
--- For people, where there are Events; does not wait.
+-- An Event, where there are any, and a line of the log; does not wait. For what no
+-- condition says in these words.
 --
 --   type  "Normal" | "Warning"
 function methods:event(type, reason, note)
-  if self.env.event then
-    self.env.event(self.import, type, reason, note)
-  end
+  self.story:tell("info", reason, note, nil, { event = type })
 end
 
 -- `list` with these entries in their places or at the end; or without them.
@@ -361,6 +392,7 @@ function M.writer(import, env)
   return setmetatable({
     import = import,
     env = env,
+    story = story.new(import, env),
     pending = {},
     mutex = task.semaphore(1),
   }, mt)

@@ -10,6 +10,7 @@ local AGAIN, AGAIN_PLACE = 30, 300
 local function wait_for_source(ref, why)
   return {
     wait = "SourceNotReady",
+    trouble = true,
     after = AGAIN,
     message = ("waiting for %s: %s"):format(origin.text(ref), why),
   }
@@ -32,7 +33,7 @@ end
 local function wait_for_room(import, ctx)
   local problem = ctx.target.room_problem
     and ctx.target:room_problem(import.status.plan, import.spec.skipPreflightChecks)
-  return problem and { wait = problem.code, after = AGAIN,
+  return problem and { wait = problem.code, after = AGAIN, trouble = true,
     message = ("%s: %s; the source is not touched until then"):format(problem.message,
       problem.action) } or nil
 end

@@ -98,6 +98,19 @@ local function clean_scratch(import, ctx)
   end
 end
 
+local function say_removed(ctx, before, left)
+  local stays = {}
+  for _, entry in ipairs(left) do
+    stays[entry.kind .. "/" .. entry.name] = true
+  end
+  for _, entry in ipairs(before) do
+    if not stays[entry.kind .. "/" .. entry.name] then
+      ctx.writer:line("info", "Removed", ("%s %s, which the import had made, is removed")
+        :format(entry.kind, entry.name), entry.diskID)
+    end
+  end
+end
+
 --- cleanup.run(import, ctx) -> true | nil, err                          [waits]
 -- Idempotent. What stays is kept in status.recorded; err says why.
 function M.run(import, ctx)
@@ -112,6 +125,7 @@ function M.run(import, ctx)
   left = json.array(left)
   table.move(remaining, 1, #remaining, #left + 1, left)
   ctx.record({ recorded = left })
+  say_removed(ctx, recorded, left)
   if #left == 0 then
     ctx.writer:release()
     return true
@@ -139,13 +153,14 @@ end
 function M.deleted(import, ctx)
   local ok, err = M.run(import, ctx)
   if not ok then
-    ctx.writer:event("Warning", "CleaningUp", err.message)
     ctx.writer:working("CleaningUp", "before it is deleted: " .. err.message, {
       nextAttemptTime = time.rfc3339(ctx.now() + AGAIN),
       cleanings = (import.status and import.status.cleanings or 0) + 1,
-    })
+    }, { event = "Warning" })
     return { after = AGAIN }
   end
+  ctx.writer:line("info", "Deleted", "the import is deleted, and nothing is left that "
+    .. "would have to go with it")
   ctx.writer:release()
   return nil
 end

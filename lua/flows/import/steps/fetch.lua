@@ -88,6 +88,8 @@ local function fetch_once(import, ctx, job, disk)
   local running <close> = transfer
   local served <close> = early_images.serve(import, ctx, disk)
   job.running[disk.id] = transfer
+  ctx.writer:line("info", "DiskBegun", ("disk %s of %s is being read"):format(disk.id,
+    import.status.machine.name), disk.name)
   progress.observe(ctx, "disk_started", import, disk, transfer)
   local result
   result, err = running:wait()
@@ -118,6 +120,8 @@ local function fetch(import, ctx, job, disk)
     local result, err = fetch_once(import, ctx, job, disk)
     if result then
       job.whole[disk.id] = result
+      ctx.writer:line("info", "DiskWhole", ("disk %s of %s is here whole: %d bytes came")
+        :format(disk.id, import.status.machine.name, result.received), disk.name)
       keep_digests(import, ctx, disk, result.digests)
       return
     end
@@ -130,6 +134,9 @@ local function fetch(import, ctx, job, disk)
       problem.disk = disk.id
       error(problem)
     end
+    ctx.writer:line("warn", "DiskAgain", ("disk %s of %s: %s; it is read again (%d of %d)"
+      ):format(disk.id, import.status.machine.name, err.message, try + 1, DISK_TRIES),
+      disk.name)
   end
 end
 
@@ -258,7 +265,8 @@ local function fetch_missing(import, ctx, missing)
     if err.waits or outage.of(err, outage.ask(import, ctx)) then
       error(err)
     end
-    ctx.writer:condition("VMExportFailed", "True", "ExportFailed", err.message)
+    ctx.writer:condition("VMExportFailed", "True", "ExportFailed", err.message,
+      { silent = true })
     if err.kind == "nospace" then
       without_scratch(import, ctx, missing, err)
     end

@@ -71,7 +71,8 @@ function M.mark_submitted(import, ctx, which)
   disk_status.change(import, ctx, function(entry, disk)
     if not M.is_ready(entry) and which(disk) then
       entry.VirtualMachineImage = image.name(disk)
-      disk_status.set(entry, ctx, "VirtualMachineImageSubmitted", "True")
+      disk_status.set(entry, ctx, "VirtualMachineImageSubmitted", "True", "Submitted",
+        ("image %s is submitted"):format(entry.VirtualMachineImage))
       disk_status.set(entry, ctx, "VirtualMachineImageFailed", "False")
     end
   end)
@@ -133,7 +134,8 @@ function M.write_states(import, ctx, states)
   disk_status.change(import, ctx, function(entry, disk)
     local state = states[disk.id] or {}
     if state.phase == "ready" then
-      disk_status.set(entry, ctx, "VirtualMachineImageReady", "True", "Imported")
+      disk_status.set(entry, ctx, "VirtualMachineImageReady", "True", "Imported",
+        ("image %s is ready"):format(name_of(import, disk)))
     elseif state.phase == "failed" then
       disk_status.set(entry, ctx, "VirtualMachineImageFailed", "True", "ImportFailed",
         state.message)
@@ -227,7 +229,7 @@ local function not_yet(import, ctx)
     return nil
   end
   local said = conditions.find(import.status.conditions, "Reconciling")
-  return { wait = "DiskImageFailed", after = math.ceil(left),
+  return { wait = "DiskImageFailed", after = math.ceil(left), trouble = true,
     message = said and said.message or "" }
 end
 
@@ -235,7 +237,7 @@ end
 local function delete(import, ctx, disk)
   local name = name_of(import, disk)
   local gone, err = ctx.target:delete(KIND, import.status.plan.namespace, name, import)
-  return not gone and { wait = "DiskImageFailed", after = GONE_WITHIN,
+  return not gone and { wait = "DiskImageFailed", after = GONE_WITHIN, trouble = true,
     message = ("deleting the failed image %s, to make it again%s"):format(name,
       err and ": " .. err.message or "") } or nil
 end

@@ -35,9 +35,8 @@ local function running(import, ctx, state)
     error(errors.new("busy", text .. "; shut it down there and run this again: its disks "
       .. "are fetched again then", { reason = "SourceRunning", final = true }))
   end
-  ctx.writer:event("Warning", "SourceRunning", text)
-  return { wait = "SourceRunning", after = AGAIN, message = text .. "; shut it down "
-    .. "there, and its disks are fetched again, or delete the import" }
+  return { wait = "SourceRunning", after = AGAIN, event = "Warning", message = text
+    .. "; shut it down there, and its disks are fetched again, or delete the import" }
 end
 
 -- The machine was removed at its source: nothing runs beside the copy, which may be all

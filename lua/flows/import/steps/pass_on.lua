@@ -242,6 +242,8 @@ local function publish(import, ctx, job)
     end
     local reads = assert(ctx.target:publish_stream(disk, route, stream))
     job.reads[disk.id] = reads
+    ctx.writer:line("info", "DiskPassedOn", ("disk %s of %s is passed on as it is read")
+      :format(disk.id, import.status.machine.name), disk.name)
     progress.observe(ctx, "disk_started", import, disk, reads)
   end
 end
@@ -329,7 +331,8 @@ function M.run(import, ctx)
   if not ok then
     local err = errors.of(outcome)
     if not outage.of(err, outage.ask(import, ctx)) then
-      ctx.writer:condition("VMExportFailed", "True", "ExportFailed", err.message)
+      ctx.writer:condition("VMExportFailed", "True", "ExportFailed", err.message,
+      { silent = true })
     end
     error(err)
   end

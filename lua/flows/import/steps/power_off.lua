@@ -9,10 +9,8 @@
 local clock = require "flows.import.clock"
 local conditions = require "kube.conditions"
 local errors = require "host.error"
-local log = require "host.log"
 local moment = require "flows.import.moment"
 local origin = require "base.origin"
-local status = require "flows.import.status"
 local task = require "host.task"
 
 local M = {}
@@ -86,10 +84,8 @@ end
 local function say_cut(import, ctx, why)
   local machine = import.status.machine
   local text = ("the power of %s is cut: %s"):format(machine.name, why)
-  log.warn(status.named(import, text))
-  ctx.writer:working("PowerCut", text)
+  ctx.writer:working("PowerCut", text, nil, { event = "Warning" })
   ctx.writer:condition("VMPoweringOff", "True", "PowerCut", text)
-  ctx.writer:event("Warning", "PowerCut", text)
 end
 
 local function cut_power(import, ctx, source, why)
@@ -122,7 +118,7 @@ local function ask_guest(import, ctx, source)
     give_up(err, "shutting down the guest of " .. machine.name)
   end
   ctx.writer:condition("VMShutdownGuest", "False", "NotAsked",
-    "the guest cannot be asked now: " .. err.message)
+    "the guest cannot be asked now: " .. err.message, { level = "warn" })
   if DEAF[err.code] and not machine.guest.tools_running then
     return nil, err
   end

@@ -75,7 +75,8 @@ local function rewrite_entries(import, ctx, images)
     entry.VirtualMachineImage = images[disk.id]
     if images[disk.id] then
       disk_status.set(entry, ctx, "VirtualMachineImageSubmitted", "True")
-      disk_status.set(entry, ctx, "VirtualMachineImageReady", "True", "TakenOver")
+      disk_status.set(entry, ctx, "VirtualMachineImageReady", "True", "TakenOver",
+        ("image %s of the earlier controller is taken over"):format(images[disk.id]))
     end
   end)
 end
