@@ -11,13 +11,14 @@ local VOLUMES = rest.cloud.volumes
 --- storage.new() -> world
 --
 --   world.things     {snapshots, volumes, images}: id -> object
+--   world.attached   id -> volume: those of the server, see world.attach
 --   world.log        list of "create KIND", "delete KIND"
 --   world.on_find    function (): images are about to be looked for; optional
 --   world.on_delete  function (kind, id) -> answer in its place, or nil; optional
 function M.new()
   local things = { snapshots = {}, volumes = {}, images = {} }
   local made = 0
-  local world = { things = things, log = {} }
+  local world = { things = things, log = {}, attached = {} }
 
   local function create(key, object)
     made = made + 1
@@ -46,11 +47,27 @@ function M.new()
       things[key][id] = nil
       return rest.answer(204, "")
     end
-    local object = things[key][id]
+    local object = things[key][id] or key == "volumes" and world.attached[id]
     if not object then
       return rest.answer(404, { itemNotFound = { message = "gone" } })
     end
     return rest.answer(200, key == "images" and object or { [key:sub(1, -2)] = object })
+  end
+
+  --- world.attach(ids) -> answer, of Nova: these volumes are the server's, in that order
+  function world.attach(ids)
+    local server = rest.data("server_volumes").server
+    local list = json.array({})
+    world.attached = {}
+    for i, id in ipairs(ids) do
+      list[i] = { id = id }
+      world.attached[id] = { id = id, name = id, size = 1, status = "in-use",
+        attachments = { { server_id = server.id, attachment_id = "of-" .. id,
+          device = "/dev/vd" .. ("abcdefgh"):sub(i, i),
+          attached_at = "2026-11-23T02:16:24.000000" } } }
+    end
+    server["os-extended-volumes:volumes_attached"] = list
+    return rest.answer(200, { server = server })
   end
 
   --- world.pool(answers) -> pool of support.rest

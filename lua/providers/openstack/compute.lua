@@ -209,33 +209,6 @@ function M.networks(session)
   return session:list("network", "/networks?fields=id&fields=name", "networks")
 end
 
--- Actions that leave a stopped server's disks as they are.
-local HARMLESS = { stop = true, createImage = true, lock = true, unlock = true,
-  attach_volume = true, detach_volume = true, attach_interface = true,
-  detach_interface = true, backup = true }
-
---- compute.stamp(session, server) -> text | nil, err                    [waits]
--- Changes whenever the guest may have written to its disks: what was copied under
--- another stamp is of an older state.
-function M.stamp(session, server)
-  local document, err = session:call("compute", "GET",
-    ("/servers/%s/os-instance-actions"):format(server.id))
-  if not document then
-    if session_of.passing(err) then
-      return nil, err
-    end
-    return server.updated or "unknown"
-  end
-  local newest
-  for _, action in ipairs(document.instanceActions or {}) do
-    if not HARMLESS[action.action]
-      and (not newest or action.start_time > newest.start_time) then
-      newest = action
-    end
-  end
-  return newest and newest.request_id or server.created or "unknown"
-end
-
 --- compute.power_state(session, id) -> "on" | "off" | "suspended" | nil, err   [waits]
 function M.power_state(session, id)
   local server, err = M.server(session, id)

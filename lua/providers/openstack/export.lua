@@ -9,6 +9,7 @@ local errors = require "host.error"
 local hardware = require "providers.openstack.hardware"
 local moment = require "providers.openstack.moment"
 local remote = require "providers.openstack.remote"
+local state = require "providers.openstack.state"
 local task = require "host.task"
 local volumes = require "providers.openstack.volumes"
 
@@ -78,17 +79,13 @@ end
 --
 --   err  busy, err.reason = SourceChanged: nothing of this export is of use any more
 function job_methods:unchanged()
-  local server, err = self:server()
-  local stamp
-  if server then
-    stamp, err = compute.stamp(self.session, server)
-  end
-  if not stamp then
+  local now, err = state.of(self.session, self.machine.id, self.version)
+  if not now then
     return nil, err
-  elseif hardware.power_state(server) ~= "off" then
+  elseif hardware.power_state(now.server) ~= "off" then
     self.torn = changed(self.machine, "was started")
-  elseif stamp ~= self.stamp then
-    self.torn = changed(self.machine, "has run")
+  elseif now.stamp ~= self.stamp then
+    self.torn = changed(self.machine, "has run, or has got other volumes,")
   end
   return not self.torn, self.torn
 end
@@ -153,28 +150,29 @@ end
 --   machine        table     the Machine that was inspected
 --   opts.id        string    of the import; what is made is named by it
 --   opts.tls       table     for downloads
+--   opts.version   string    compute.version's, or nil
 --   opts.recorded  list      entries of earlier runs
 --   opts.record    function(entry)
 --   opts.report    function(message), or nil
 --   opts.waits     {poll, delete_timeout, retry_count, retry_delay} seconds
---   err  busy  the server is not stopped; gone: it does not exist any more
+--   err  busy     the server is not stopped; gone: it does not exist any more
+--        invalid  it has other volumes than the Machine
 function M.open(session, machine, opts)
-  local server, err = compute.server(session, machine.id)
-  if not server then
+  local found, err = state.of(session, machine.id, opts.version)
+  if not found then
     return nil, err
-  elseif hardware.power_state(server) ~= "off" then
+  elseif hardware.power_state(found.server) ~= "off" then
     return nil, errors.new("busy", ("server %s is %s, not SHUTOFF"):format(machine.id,
-      tostring(server.status)))
+      tostring(found.server.status)))
   end
-  local stamp
-  stamp, err = compute.stamp(session, server)
-  if not stamp then
-    return nil, err
+  local same, differs = state.fits(machine, found)
+  if not same then
+    return nil, differs
   end
   local job = setmetatable({
     session = session, machine = machine, id = opts.id, root = hardware.ROOT,
-    stamp = stamp, entries = {}, tell = opts.record, say = opts.report,
-    waits = opts.waits,
+    stamp = found.stamp, entries = {}, tell = opts.record, say = opts.report,
+    waits = opts.waits, version = opts.version,
   }, job_mt)
   local ok, why = settle(job, opts.recorded)
   if not ok then

@@ -172,6 +172,23 @@ local function sort_disks(found, list)
   end)
 end
 
+--- hardware.order(server, volumes, has_root) -> ids of the volumes
+-- In the order in which they are disks of the Machine.
+function M.order(server, volumes, has_root)
+  local found, list, ids = { server = server, volumes = volumes }, {}, {}
+  if has_root then
+    list[1] = { id = M.ROOT, is_root = true }
+  end
+  for _, volume in ipairs(volumes) do
+    list[#list + 1] = volume_disk(found, volume)
+  end
+  sort_disks(found, list)
+  for _, disk in ipairs(list) do
+    ids[#ids + 1] = not disk.is_root and disk.id or nil
+  end
+  return ids
+end
+
 local KEPT = { "id", "name", "capacity_bytes", "serial", "datastore", "bus", "controller",
   "boot_order" }
 

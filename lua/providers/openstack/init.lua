@@ -12,6 +12,7 @@ local machine_of = require "providers.machine"
 local preflight = require "providers.openstack.preflight"
 local remote = require "providers.openstack.remote"
 local session_of = require "providers.openstack.session"
+local state_of = require "providers.openstack.state"
 local trust = require "providers.trust"
 
 local POLL = 2             -- seconds between two looks at something that is being made
@@ -147,20 +148,6 @@ function methods:find(ref)
   return compute.find(self.session, ref.name)
 end
 
--- Each attached volume, as Nova lists them.
-local function volumes_of(session, server)
-  local list = {}
-  for i, attached in ipairs(server["os-extended-volumes:volumes_attached"] or {}) do
-    local volume, err = remote.get(session, "volume", attached.id)
-    if not volume then
-      return nil, errors.wrap(err, ("reading volume %s of server %s"):format(attached.id,
-        server.id))
-    end
-    list[i] = volume
-  end
-  return list
-end
-
 -- The image's properties: of the image it was booted from, or those that Cinder keeps of
 -- the one its boot volume was made of. An image that is gone says nothing.
 local function image_of(session, server, volumes)
@@ -203,7 +190,7 @@ local function gather(self, id)
   local err
   found.flavor, err = compute.flavor(session, server)
   if found.flavor then
-    found.volumes, err = volumes_of(session, server)
+    found.volumes, err = state_of.volumes(session, server)
   end
   if found.volumes then
     found.image, err = image_of(session, server, found.volumes)
@@ -260,13 +247,10 @@ function methods:power_state(id)
 end
 
 --- source:stamp(machine) -> text | nil, err                             [waits]
--- Another one whenever the guest may have written (compute.stamp).
+-- Another one whenever its disks may hold something else (state.lua).
 function methods:stamp(machine)
-  local server, err = compute.server(self.session, machine.id, self.version)
-  if not server then
-    return nil, err
-  end
-  return compute.stamp(self.session, server)
+  local now, err = state_of.of(self.session, machine.id, self.version)
+  return now and now.stamp, err
 end
 
 --- source:shutdown_guest(id) -> true | nil, err                         [waits]
@@ -292,6 +276,7 @@ function methods:export(machine, opts)
   return export_of.open(self.session, machine, {
     id = assert(opts.id, "an export needs the import's id"),
     tls = self.tls,
+    version = self.version,
     recorded = opts.recorded,
     record = opts.record or function() end,
     report = opts.report,

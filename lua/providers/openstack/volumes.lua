@@ -46,10 +46,13 @@ local function make_snapshot(job, disk, name)
   return document.snapshot.id
 end
 
+-- As large as the snapshot, which is more than planned of a volume that has grown since.
 local function make_volume(job, disk, name, snapshot)
+  local size = math.max(math.ceil(disk.capacity_bytes / GIB),
+    math.tointeger(snapshot.size) or 0)
   local document, err = job.session:call("volume", "POST", "/volumes", { body = {
     volume = {
-      snapshot_id = snapshot.id, name = name, size = math.ceil(disk.capacity_bytes / GIB),
+      snapshot_id = snapshot.id, name = name, size = size,
       description = "made by vm-import-controller, which removes it",
     },
   } })

@@ -2,6 +2,7 @@
 -- removed.
 
 local errors = require "host.error"
+local json = require "host.json"
 local openstack = require "providers.openstack"
 local rest = require "support.rest"
 local storage = require "support.storage"
@@ -23,14 +24,32 @@ end
 describe("openstack export", function()
   local records
 
+  local SERVER = "GET /compute/v2.1/servers/" .. ID
+
+  local function volumes_of(machine)
+    local ids = {}
+    for _, disk in ipairs(machine.disks) do
+      ids[#ids + 1] = disk.id ~= "root" and disk.id or nil
+    end
+    return ids
+  end
+
+  -- recorded: entries that are of the state the server is in, if they name none.
   local function export(world, recorded, more, machine)
     records = {}
-    local pool = world.pool(world.answers(more))
+    machine = machine or MACHINE
+    local attached = world.attach(volumes_of(machine))
+    local answers = world.answers(more)
+    answers[SERVER] = more and more[SERVER] or attached
+    local pool = world.pool(answers)
     local source = assert(openstack.open(SPEC, SECRET, {
       http = { pool = function() return pool end },
       backoff = { 0.001 }, poll = 0.001, delete_timeout = 0.05,
     }))
-    local opened, err = source:export(machine or MACHINE, { id = "uid-1", recorded = recorded,
+    for _, made in ipairs(recorded or {}) do
+      made.since = made.since or source:stamp(machine)
+    end
+    local opened, err = source:export(machine, { id = "uid-1", recorded = recorded,
       record = function(entry)
         records[#records + 1] = ("%s %s%s"):format(entry.kind,
           entry.gone and "gone" or entry.id or "named", world.left())
@@ -122,10 +141,11 @@ describe("openstack export", function()
   it("has none of one that runs", function()
     local world, asked = storage.new(), 0
     local more = started(world, never)
-    more["GET /compute/v2.1/servers/" .. ID] = function()
+    local server = json.decode(world.attach(volumes_of(THREE)).body).server
+    more[SERVER] = function()
       asked = asked + 1
-      return rest.answer(200, { server = { id = ID,
-        status = asked > 1 and "ACTIVE" or "SHUTOFF" } })
+      server.status = asked > 1 and "ACTIVE" or "SHUTOFF"
+      return rest.answer(200, { server = server })
     end
     local opened = assert(export(world, nil, more, THREE))
     local _, err = opened:stream("d1")
@@ -155,8 +175,7 @@ describe("openstack export", function()
   end)
 
   local function entry(kind, since)
-    return { kind = kind, name = "vm-import-uid-1-d1", diskID = "d1",
-      since = since or "req-6a663222-3ff6-48fa-83a0-39421c321677" }
+    return { kind = kind, name = "vm-import-uid-1-d1", diskID = "d1", since = since }
   end
 
   it("goes on with the image of an earlier run", function()
@@ -342,6 +361,25 @@ describe("openstack export", function()
       local opened = assert(export(world, { entry "image" }))
       assert.equal(case[2], assert(opened:stream("d1")).capacity)
     end)
+  end
+
+  for what, ids in pairs {
+    ["one more"] = { "d1", "d2", "d3" }, ["one less"] = { "d1" },
+    ["another one"] = { "d1", "d3" }, ["them in another order"] = { "d2", "d1" },
+  } do
+    it("is not opened when the server has volumes that were not planned: " .. what,
+      function()
+        local world = storage.new()
+        local answer = world.attach(ids)
+        local opened, err = export(world, nil, { [SERVER] = function()
+          world.attach(ids)
+          return answer
+        end }, THREE)
+        assert.is_nil(opened)
+        assert.equal("MachineChanged", err.code)
+        assert.is_true(err.final)
+        assert.same({}, world.log)
+      end)
   end
 
   it("is not opened while the server runs", function()
