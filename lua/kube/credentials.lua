@@ -109,6 +109,12 @@ local function run_plugin(exec, opts)
   return status
 end
 
+-- When a credential ends, by a clock that nobody sets; nil: it does not.
+local function end_of(status, opts)
+  local expires = status.expirationTimestamp and time.parse(status.expirationTimestamp)
+  return expires and opts.boottime() + expires - opts.now()
+end
+
 -- Run once for however many ask at the same time, and again when it expires.
 local function plugin(exec, opts)
   if exec.interactiveMode == "Always" then
@@ -116,17 +122,17 @@ local function plugin(exec, opts)
       .. "nobody is here to answer"):format(exec.command)))
   end
   local gate = task.semaphore(1)
-  local credential, expires, got_at
+  local credential, ends, got_at
   return function(again)
     local asked_at = time.monotonic()
     local permit <close> = assert(gate:acquire())
     assert(permit)
     if not credential or again and got_at < asked_at
-      or expires and time.now() > expires - EARLY then
+      or ends and opts.boottime() > ends - EARLY then
       local status = run_plugin(exec, opts)
       credential = status.token and bearer(status.token) or { headers = {} }
       credential.cert, credential.key = status.clientCertificateData, status.clientKeyData
-      expires = status.expirationTimestamp and time.parse(status.expirationTimestamp)
+      ends = end_of(status, opts)
       got_at = time.monotonic()
     end
     return credential
@@ -153,7 +159,8 @@ local function of_user(user, opts)
     return constant({ Authorization = "Basic " .. digest.base64_encode(
       user.username .. ":" .. (user.password or "")) })
   elseif user.exec then
-    return plugin(user.exec, opts)
+    return plugin(user.exec, { folder = opts.folder, cluster = opts.cluster,
+      now = opts.now or time.now, boottime = opts.boottime or time.boottime })
   end
   return constant({})
 end
@@ -174,6 +181,7 @@ end
 --   user          table   as under `users` in a kubeconfig
 --   opts.folder   string  of the kubeconfig
 --   opts.cluster  table   what a plugin is told of the cluster
+--   opts.now, opts.boottime  functions () -> seconds, for tests
 --   credential    function (again) -> {headers, cert, key} [waits]; again: after a
 --                 refusal. Throws an err.
 function M.of(user, opts)

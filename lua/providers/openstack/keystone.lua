@@ -11,6 +11,7 @@ local M = {}
 
 local WANTED = "Keystone's URL, https://HOST:5000/v3 or https://HOST/identity/v3"
 local MOST_NAMED = 10 -- projects or regions in a message
+local UNSAID = 3600   -- seconds that a token is thought to live of which nobody says it
 
 -- Service -> catalogue types, best first; the version that its URLs must end in; or
 -- `default`, what is added to one that names no version at all.
@@ -116,16 +117,24 @@ local function unlike(url, response)
     WANTED), { check = "endpoint", status = response.status })
 end
 
+-- Seconds that Keystone gives it for, by its own clock: ours may be another one.
+local function life_of(token)
+  local ends = time.parse(token.expires_at or "")
+  local began = time.parse(token.issued_at or "") or time.now()
+  return ends and math.max(ends - began, 0) or UNSAID
+end
+
 --- keystone.log_in(pool, url, credentials) -> token | nil, err          [waits]
 --
 --   token.id       string   X-Auth-Token; a secret
---   token.ends     seconds since the epoch
+--   token.ends     time of time.boottime(), which nobody sets
 --   token.life     seconds that it was given for
 --   token.catalog  list
 --   token.project  {id, name}
 --   err  denied  final; err.code = LoginRefused or ProjectRefused (with err.candidates)
 --        notfound  there is no Keystone at this URL
 function M.log_in(pool, url, credentials)
+  local asked_at = time.boottime()
   local response, err = post(pool, url, credentials_of.request(credentials))
   if not response then
     return nil, errors.wrap(err, "logging in to " .. url)
@@ -145,10 +154,9 @@ function M.log_in(pool, url, credentials)
   if type(token) ~= "table" or not id then
     return nil, err or errors.new("format", url .. ": the answer holds no token")
   end
-  local now = time.now()
-  local ends = time.parse(token.expires_at or "") or now + 3600
+  local life = life_of(token)
   return {
-    id = id, ends = ends, life = math.max(ends - now, 0), catalog = token.catalog or {},
+    id = id, ends = asked_at + life, life = life, catalog = token.catalog or {},
     project = token.project or {},
   }
 end

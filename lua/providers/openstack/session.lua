@@ -118,9 +118,9 @@ end
 -- One that lives for a while yet.
 function methods:fresh_token()
   local early = math.min(EARLY, self.token.life / 5)
-  if time.now() > self.token.ends - early then
+  if time.boottime() > self.token.ends - early then
     local ok, err = renew(self, self.generation)
-    if not ok and time.now() > self.token.ends then
+    if not ok and time.boottime() > self.token.ends then
       return nil, err
     end
   end

@@ -1,6 +1,7 @@
 local credentials = require "providers.openstack.credentials"
 local keystone = require "providers.openstack.keystone"
 local rest = require "support.rest"
+local time = require "host.time"
 
 local SECRET = { username = "demo", password = "s3cret", project_name = "admin",
   domain_name = "default" }
@@ -54,8 +55,16 @@ describe("keystone.log_in", function()
   it("gives token, its end and the catalogue", function()
     local token = assert(log_in { ["POST /identity/v3/auth/tokens"] = rest.token() })
     assert.equal("gAAAAA-secret", token.id)
-    assert.truthy(token.ends > 0)
     assert.equal("admin", token.project.name)
+  end)
+
+  it("counts a token's life by Keystone's clock, its end by one that nobody sets", function()
+    local before = time.boottime()
+    local token = assert(log_in { ["POST /identity/v3/auth/tokens"] = rest.token {
+      issued_at = "2001-01-01T00:00:00.000000Z", expires_at = "2001-01-01T02:00:00.000000Z",
+    } })
+    assert.equal(7200, token.life)
+    assert.truthy(token.ends >= before + 7200 and token.ends <= time.boottime() + 7200)
   end)
 
   it("tells a wrong password, without saying it", function()
