@@ -4,12 +4,17 @@
 --
 -- Run from the top of the source tree. Prints what a file that fails has printed, and how
 -- many specs there were. With CI set, files that failed run once more, one by one: what
--- machines that others use too do to a spec, they seldom do to it twice.
+-- machines that others use too do to a spec, they seldom do to it twice. Second tries are
+-- said last; a file that needs one twice within a run (support.tries) has failed.
+
+package.path = "spec/?.lua;" .. package.path
 
 local env = require "host.env"
 local process = require "host.process"
 local task = require "host.task"
 local time = require "host.time"
+local tries = require "support.tries"
+local unit_specs = require "support.unit_specs"
 
 local PROGRAM = env.get("VIC_PROGRAM") or "build/vm-import-controller"
 local AT_ONCE, WITHIN = 2, 600 -- processes, seconds
@@ -21,19 +26,17 @@ local LONGEST = { "spec/cli/left_behind_spec.lua", "spec/host/disk_spec.lua",
   "spec/site/scripts_spec.lua", "spec/host/images_spec.lua", "spec/disk/fetch_spec.lua",
   "spec/disk/convert_spec.lua" }
 
+-- Where those that files run note their second tries, and we ours.
+local TRIES = env.get("VIC_TRIES") or os.tmpname()
+
 local function all_files()
-  local found = assert(process.run({ argv = { "find", "spec", "-path", "spec/e2e", "-prune",
-    "-o", "-name", "*_spec.lua", "-print" } }))
   local first, files = {}, {}
   for _, path in ipairs(LONGEST) do
     first[path] = true
   end
-  for path in found.stdout:gmatch("[^\n]+") do
-    if not first[path] then
-      files[#files + 1] = path
-    end
+  for _, path in ipairs(unit_specs.files()) do
+    files[#files + 1] = not first[path] and path or nil
   end
-  table.sort(files)
   return table.move(files, 1, #files, #LONGEST + 1, { table.unpack(LONGEST) })
 end
 
@@ -51,6 +54,7 @@ local function run(path)
   local ended, err = process.run({
     argv = { PROGRAM, "script", "spec/run.lua", path },
     inherit = true,
+    env = { VIC_TRIES = TRIES },
     timeout = WITHIN,
   })
   local took = time.monotonic() - began
@@ -92,13 +96,31 @@ local function run_all(files, at_once)
   return passed, failed
 end
 
+-- Once more, those that have not needed that before.
+local function run_again(failed)
+  local again, twice = {}, {}
+  for _, path in ipairs(failed) do
+    local list = tries.again(path, TRIES) and again or twice
+    list[#list + 1] = path
+  end
+  print("once more: " .. table.concat(again, " "))
+  local passed, still = run_all(again, 1)
+  return passed, table.move(twice, 1, #twice, #still + 1, still)
+end
+
 local files = all_files()
 local passed, failed = run_all(files, AT_ONCE)
 if env.get("CI") and #failed > 0 then
-  print("once more: " .. table.concat(failed, " "))
   local more
-  more, failed = run_all(failed, 1)
+  more, failed = run_again(failed)
   passed = passed + more
+end
+local said = tries.said(TRIES)
+if not env.get("VIC_TRIES") then
+  os.remove(TRIES)
+end
+if said then
+  print(said)
 end
 print(("%d specs of %d files have passed, %d files have failed %s"):format(passed, #files,
   #failed, table.concat(failed, " ")))

@@ -91,7 +91,7 @@ describe("an image that comes with pauses", function()
   for way, publish in pairs(WAYS) do
     for place, bytes in pairs(PLACES) do
       it(("is had by one who waits for less, %s, %s"):format(way, place), function()
-        pace.of_three(function()
+        pace.of_three(("drip, %s, %s"):format(way, place), function()
           source:on("/d", { head() .. vmdk:sub(1, bytes), { wait = pace.seconds(PAUSE) },
             vmdk:sub(bytes + 1) })
           local image <close> = publish()

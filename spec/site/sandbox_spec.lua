@@ -313,7 +313,7 @@ describe("sandbox", function()
     end
 
     it("withstands " .. what, function()
-      pace.of_three(try)
+      pace.of_three("sandbox, " .. what, try)
     end)
   end
 

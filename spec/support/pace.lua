@@ -5,6 +5,7 @@
 
 local task = require "host.task"
 local time = require "host.time"
+local tries = require "support.tries"
 
 local M = {}
 
@@ -31,15 +32,20 @@ function M.eventually(fn)
   return false
 end
 
---- pace.of_three(fn) -> what fn returns                                       [waits]
+--- pace.of_three(name, fn) -> what fn returns                               [waits]
 -- Fails, as the last did, when fn() throws each of three times. One time may be the
 -- machine's doing, which has other things to do; what is too slow by itself is so always.
-function M.of_three(fn)
+-- That it was not the first is a finding (support.tries).
+--
+--   name  of the spec, as no other is called
+function M.of_three(name, fn)
   local results
-  for _ = 1, TRIES do
+  for try = 1, TRIES do
     results = table.pack(pcall(fn))
-    if results[1] then
+    if results[1] and (try == 1 or tries.again(name)) then
       return table.unpack(results, 2, results.n)
+    elseif results[1] then
+      error(name .. " has needed a second try twice", 0)
     end
   end
   error(results[2], 0)
