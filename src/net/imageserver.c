@@ -1,8 +1,6 @@
 /*
- * imageserver: how it answers over HTTP, on libmicrohttpd's threads.
- *
- * A request that has to wait is suspended, and resumed by net/routes; libmicrohttpd then
- * calls imageserver_on_request() again, as if it were new.
+ * imageserver: what is served, and by which daemon; see exchange.c for how one request is
+ * answered.
  */
 #include "imageserver.h"
 
@@ -10,18 +8,13 @@
 #include "drip.h"
 #include "error.h"
 #include "image.h"
-#include "imagebody.h"
+#include "imageserver_state.h"
 #include "listen.h"
-#include "log.h"
 #include "metrics.h"
 #include "open_readers.h"
 #include "routes.h"
-#include "stand_by.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <microhttpd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,224 +25,7 @@
 #define WAIT 50
 /* Seconds between two bytes while there are none: of the 4 that Longhorn waits up to 1.9.1
  * (Harvester 1.6.0), HEAD apart, a quarter. */
-#define TICK        1
-#define RETRY_AFTER "10"
-
-struct vic_imageserver {
-    struct MHD_Daemon *daemon;
-    int socket; /* the daemon's */
-    struct vic_routes *routes;
-    struct vic_stand_by stand_by;
-    struct vic_metric *requests_total, *bytes_total;
-    bool sha512;
-
-    struct vic_drips *drips;
-    struct vic_open_readers *readers;
-};
-
-/* One request, from its first line to the answer's last byte. */
-struct exchange {
-    struct vic_route_waiter waiter;  /* of the connection that asks */
-    const struct vic_route *route;   /* what was asked for, or NULL */
-    struct MHD_Response *response;   /* the image's, waits for its first byte; or NULL */
-    struct vic_image_reader *reader; /* then: who gives its bytes */
-    unsigned status;                 /* of the answer, 0: none yet */
-    uint64_t length;                 /* bytes of the answer */
-    char sha512[VIC_IMAGEBODY_SUM];
-};
-
-static enum MHD_Result send_answer(struct vic_imageserver *s,
-                                   struct MHD_Connection *connection, unsigned status,
-                                   struct MHD_Response *response)
-{
-    enum MHD_Result result = MHD_queue_response(connection, status, response);
-    char code[16];
-    const char *values[] = { code };
-
-    MHD_destroy_response(response);
-    snprintf(code, sizeof(code), "%u", status);
-    vic_metric_add(s->requests_total, values, 1);
-    return result;
-}
-
-/* An answer without a body. */
-static enum MHD_Result send_status(struct vic_imageserver *s,
-                                   struct MHD_Connection *connection, unsigned status)
-{
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
-
-    if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-        MHD_add_response_header(response, "Allow", "GET, HEAD");
-    if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
-        MHD_add_response_header(response, "Retry-After", RETRY_AFTER);
-    return send_answer(s, connection, status, response);
-}
-
-static void imageserver_suspend(void *connection)
-{
-    MHD_suspend_connection(connection);
-}
-
-static void imageserver_resume(void *connection)
-{
-    MHD_resume_connection(connection);
-}
-
-/* What the log calls it. */
-static const char *imageserver_name_of(const struct vic_route *route)
-{
-    const char *last = strrchr(route->path, '/');
-
-    return route->file ? route->file : last ? last + 1 : route->path;
-}
-
-/* An image's head goes out with its first byte: who has it counts the seconds. */
-static enum MHD_Result send_begun(struct vic_imageserver *s, struct exchange *x)
-{
-    struct MHD_Response *response = x->response;
-
-    if (x->reader && !vic_drip_has_begun(x->reader))
-        return MHD_YES;
-    x->response = NULL;
-    return send_answer(s, x->waiter.connection, x->status, response);
-}
-
-/* Sends what the route x->route names. */
-static enum MHD_Result send_image(struct vic_imageserver *s, struct exchange *x)
-{
-    const struct vic_image_waiter waiter = { imageserver_suspend, imageserver_resume,
-                                             x->waiter.connection };
-    struct vic_open_reader *entry = vic_open_reader_new(s->readers);
-    struct vic_imagebody body = {
-        .file = x->route->file,
-        .image = x->route->image,
-        .size = x->route->size,
-        .waiter = x->waiter.head ? NULL : &waiter,
-        .drips = s->drips,
-        .sha512 = x->waiter.head || !s->sha512 ? NULL : x->sha512,
-        .closing = vic_open_reader_close,
-        .closing_arg = entry,
-    };
-    struct MHD_Response *response;
-
-    if (!x->waiter.head) {
-        body.range =
-            MHD_lookup_connection_value(x->waiter.connection, MHD_HEADER_KIND, "Range");
-        body.if_range = MHD_lookup_connection_value(x->waiter.connection, MHD_HEADER_KIND,
-                                                    "If-Range");
-    }
-    response = vic_imagebody_response(&body);
-    if (body.reader)
-        vic_open_reader_begin(entry, body.reader);
-    else
-        vic_open_reader_close(entry);
-    if (!response) {
-        vic_log(VIC_LOG_WARN, "image server: %s: %s", imageserver_name_of(x->route),
-                strerror(errno));
-        return send_status(s, x->waiter.connection, MHD_HTTP_SERVICE_UNAVAILABLE);
-    }
-    x->status = body.status;
-    x->length = body.length;
-    x->response = response;
-    x->reader = body.reader;
-    return send_begun(s, x);
-}
-
-static enum MHD_Result imageserver_answer(struct vic_imageserver *s, struct exchange *x,
-                                          const char *path)
-{
-    struct MHD_Response *redirect;
-
-    if (x->response)
-        return send_begun(s, x);
-    redirect = vic_stand_by_response(&s->stand_by, path);
-    if (redirect) /* 307: the method stays */
-        return send_answer(s, x->waiter.connection, MHD_HTTP_TEMPORARY_REDIRECT,
-                           redirect);
-    switch (vic_routes_ask(s->routes, &x->waiter, path, &x->route)) {
-    case VIC_ROUTE_FOUND:
-        return send_image(s, x);
-    case VIC_ROUTE_WAIT:
-        return MHD_YES;
-    case VIC_ROUTE_LATER:
-        return send_status(s, x->waiter.connection, MHD_HTTP_SERVICE_UNAVAILABLE);
-    default:
-        return send_status(s, x->waiter.connection, MHD_HTTP_NOT_FOUND);
-    }
-}
-
-static enum MHD_Result imageserver_on_request(void *cls,
-                                              struct MHD_Connection *connection,
-                                              const char *url, const char *method,
-                                              const char *version, const char *upload,
-                                              size_t *upload_size, void **state)
-{
-    struct vic_imageserver *s = cls;
-    struct exchange *x = *state;
-    bool head = strcmp(method, "HEAD") == 0;
-
-    (void)version, (void)upload;
-    if (!head && strcmp(method, "GET") != 0) /* before its body, which nobody wants */
-        return send_status(s, connection, MHD_HTTP_METHOD_NOT_ALLOWED);
-    if (!x) { /* the head is there; a body may follow: answer at the next call */
-        x = *state = vic_alloc(sizeof(*x));
-        x->waiter.connection = connection;
-        x->waiter.head = head;
-        return MHD_YES;
-    }
-    if (*upload_size > 0) {
-        *upload_size = 0;
-        return MHD_YES;
-    }
-    return imageserver_answer(s, x, url);
-}
-
-/* The answer has gone out, or has broken off. */
-static struct vic_route_stats count(struct vic_imageserver *s, const struct exchange *x,
-                                    bool complete)
-{
-    struct vic_route_stats done = { 0 };
-    bool whole = x->length == x->route->size;
-
-    if (x->status != MHD_HTTP_OK && x->status != MHD_HTTP_PARTIAL_CONTENT)
-        return done;
-    done.requests = 1;
-    if (x->waiter.head)
-        return done;
-    vic_log(whole ? VIC_LOG_INFO : VIC_LOG_DEBUG,
-            "image server: %s: %" PRIu64 " of %" PRIu64 " bytes %s",
-            imageserver_name_of(x->route), x->length, x->route->size,
-            complete ? "sent" : "broken off");
-    if (complete) {
-        done.bytes = x->length;
-        done.full_reads = whole;
-        strcpy(done.sha512, x->sha512);
-        vic_metric_add(s->bytes_total, NULL, (double)x->length);
-    }
-    return done;
-}
-
-static void on_completed(void *cls, struct MHD_Connection *connection, void **state,
-                         enum MHD_RequestTerminationCode code)
-{
-    struct vic_imageserver *s = cls;
-    struct exchange *x = *state;
-
-    (void)connection;
-    if (!x)
-        return;
-    *state = NULL;
-    if (x->response) /* who asked has left before its first byte */
-        MHD_destroy_response(x->response);
-    if (x->route) {
-        struct vic_route_stats done =
-            count(s, x, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
-
-        vic_routes_release(s->routes, x->route, &done);
-    }
-    free(x);
-}
+#define TICK 1
 
 /* A path is compared as it came: nothing in a route needs escaping, and decoding
  * would give an image more than one name. */
@@ -268,11 +44,11 @@ static struct MHD_Daemon *start_daemon(struct vic_imageserver *s,
     /* The connections are shared out among the threads, one each at least. */
     return MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-        imageserver_on_request, s, MHD_OPTION_LISTEN_SOCKET, s->socket,
+        vic_exchange_request, s, MHD_OPTION_LISTEN_SOCKET, s->socket,
         MHD_OPTION_THREAD_POOL_SIZE, most < THREADS ? most : (unsigned)THREADS,
         MHD_OPTION_CONNECTION_LIMIT, most, MHD_OPTION_CONNECTION_TIMEOUT, idle,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_UNESCAPE_CALLBACK,
-        leave_escaped, NULL, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, vic_exchange_completed, s,
+        MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_END);
 }
 
 static void register_metrics(struct vic_imageserver *s)
@@ -300,8 +76,8 @@ struct vic_imageserver *vic_imageserver_start(const struct vic_imageserver_opts 
 {
     struct vic_routes_opts routes = {
         .wait = opts->wait > 0 ? opts->wait : WAIT,
-        .suspend = imageserver_suspend,
-        .resume = imageserver_resume,
+        .suspend = vic_exchange_suspend,
+        .resume = vic_exchange_resume,
     };
     int socket = vic_listen(opts->host, opts->port, err);
     struct vic_imageserver *s;

@@ -11,6 +11,7 @@
 #include "scalar.h"
 #include "value.h"
 #include "yaml_events.h"
+#include "yaml_merge.h"
 
 #include <lauxlib.h>
 
@@ -182,85 +183,21 @@ static bool yaml_read_list(struct reader *r, int depth)
     }
 }
 
-/* Stack indices of what belongs to one map. */
-struct map {
-    int values; /* what it becomes */
-    int seen;   /* key -> line, also of keys whose value is null */
-    int merge;  /* what stood under <<, or nil */
-};
-
-/* Adds to the map what the table at `from` has and it does not say itself. */
-static void merge_one(struct reader *r, const struct map *m, int from)
-{
-    from = lua_absindex(r->L, from);
-    for (lua_pushnil(r->L); lua_next(r->L, from);) {
-        /* [key, value] */
-        lua_pushvalue(r->L, -2);
-        if (lua_rawget(r->L, m->seen) == LUA_TNIL) {
-            lua_pushvalue(r->L, -3);
-            lua_pushboolean(r->L, 1);
-            lua_rawset(r->L, m->seen);
-            lua_pushvalue(r->L, -3);
-            lua_pushvalue(r->L, -3);
-            lua_rawset(r->L, m->values);
-        }
-        lua_pop(r->L, 2);
-    }
-}
-
-/* The value of << is a map or a list of maps, the earlier ones first. */
-static void merge_all(struct reader *r, const struct map *m)
-{
-    lua_Integer n;
-    lua_Integer i;
-
-    if (lua_isnil(r->L, m->merge))
-        return;
-    if (!vic_value_marked(r->L, m->merge)) {
-        merge_one(r, m, m->merge);
-        return;
-    }
-    n = (lua_Integer)lua_rawlen(r->L, m->merge);
-    for (i = 1; i <= n; i++) {
-        lua_rawgeti(r->L, m->merge, i);
-        merge_one(r, m, -1);
-        lua_pop(r->L, 1);
-    }
-}
-
-/* Whether the value on top can stand under <<. */
-static bool is_mergeable(lua_State *L)
-{
-    lua_Integer n;
-    bool maps = true;
-
-    if (!lua_istable(L, -1))
-        return false;
-    if (!vic_value_marked(L, -1))
-        return true;
-    for (n = (lua_Integer)lua_rawlen(L, -1); n > 0 && maps; n--) {
-        lua_rawgeti(L, -1, n);
-        maps = lua_istable(L, -1) && !vic_value_marked(L, -1);
-        lua_pop(L, 1);
-    }
-    return maps;
-}
-
 /* The current event is the key <<. */
-static bool read_merge(struct reader *r, const struct map *m, int depth)
+static bool read_merge(struct reader *r, const struct vic_yaml_map *m, int depth)
 {
     if (!lua_isnil(r->L, m->merge))
         return vic_yaml_fail(r->y, "a second << in one map");
     if (!vic_yaml_next(r->y) || !yaml_read_node(r, depth + 1))
         return false;
-    if (!is_mergeable(r->L))
+    if (!vic_yaml_is_mergeable(r->L))
         return vic_yaml_fail(r->y, "<< takes a map or a list of maps");
     lua_replace(r->L, m->merge);
     return true;
 }
 
 /* The current event is a key. */
-static bool read_entry(struct reader *r, const struct map *m, int depth)
+static bool read_entry(struct reader *r, const struct vic_yaml_map *m, int depth)
 {
     if (!read_key(r))
         return false;
@@ -284,7 +221,7 @@ static bool read_entry(struct reader *r, const struct map *m, int depth)
 /* Pushes the map of the current event. */
 static bool yaml_read_map(struct reader *r, int depth)
 {
-    struct map m = { .values = lua_gettop(r->L) + 1 };
+    struct vic_yaml_map m = { .values = lua_gettop(r->L) + 1 };
     bool merge;
 
     m.seen = m.values + 1;
@@ -301,7 +238,7 @@ static bool yaml_read_map(struct reader *r, int depth)
         if (!(merge ? read_merge(r, &m, depth) : read_entry(r, &m, depth)))
             return false;
     }
-    merge_all(r, &m);
+    vic_yaml_merge(r->L, &m);
     lua_settop(r->L, m.values);
     return true;
 }
