@@ -1,5 +1,5 @@
 /*
- * transfer: one disk on its way, on a thread of its own:
+ * transfer: one disk on its way to its destination, on a thread of its own:
  *
  *   source ──▶ digest of the stream ──▶ decoder ──▶ pipeline ──▶ sparse raw file
  *                                                          └──▶ digest of the disk
