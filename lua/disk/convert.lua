@@ -130,6 +130,7 @@ local function convert(self)
     cpu = LEAST_CPU + self.capacity // BYTES_PER_CPU,
     file_size = self.capacity,
   })
+  self.writer = runner
   self.moved = time.monotonic()
   while true do
     local ok, err = runner:join(LOOK_EVERY)
@@ -162,10 +163,22 @@ local function sha512(path)
   return assert(result.stdout:match("^\\?(%x+) "), result.stderr)
 end
 
-local function remover(path)
-  return setmetatable({ wanted = true }, { __close = function(self)
-    if self.wanted then
-      task.goodbye("removes a file", file.remove, path, { missing_ok = true })
+-- A program that was killed may still be about to open the file that it writes: that one
+-- is removed when the program is gone, and until then nobody else gets the lock.
+local function remove(self, lock)
+  if self.writer then
+    self.writer:join()
+  end
+  file.remove(self.part, { missing_ok = true })
+  lock:close()
+end
+
+local function leftover_of(self, lock)
+  return setmetatable({ wanted = true }, { __close = function(leftover)
+    if leftover.wanted then
+      task.goodbye("removes a file", remove, self, lock)
+    else
+      lock:close()
     end
   end })
 end
@@ -173,8 +186,7 @@ end
 local function run(self)
   local opts = self.opts
   look(self)
-  local _ <close> = assert(file.lock(self.part))
-  local leftover <close> = remover(self.part)
+  local leftover <close> = leftover_of(self, assert(file.lock(self.part)))
   convert(self)
   local stat = check(self)
   local result = {

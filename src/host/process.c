@@ -7,6 +7,7 @@
 #include "fail.h"
 #include "host.h"
 #include "options.h"
+#include "task.h"
 #include "wait.h"
 
 #include <lauxlib.h>
@@ -33,7 +34,8 @@ struct run {
     char **argv; /* these three until the child is started */
     char **env;
     char **launcher;
-    struct tail *tail; /* NULL: nobody listens */
+    struct tail *tail;     /* NULL: nobody listens */
+    struct vic_task *held; /* was cancelled, and settles when the program is gone */
 };
 
 struct run_opts {
@@ -83,12 +85,16 @@ static void run_done(void *arg)
 
 static void run_cancel(struct vic_wait *wait)
 {
-    vic_child_kill(((struct run *)wait)->child);
+    struct run *run = (struct run *)wait;
+
+    run->held = vic_task_hold();
+    vic_child_kill(run->child);
 }
 
 static void run_free(struct vic_wait *wait)
 {
     struct run *run = (struct run *)wait;
+    struct vic_task *held = run->held;
 
     vic_child_free(run->child);
     list_free(run->argv);
@@ -96,6 +102,8 @@ static void run_free(struct vic_wait *wait)
     list_free(run->launcher);
     tail_unref(run->tail);
     free(run);
+    if (held)
+        vic_task_release(held);
 }
 
 static void set_output(lua_State *L, const char *name,
@@ -254,8 +262,8 @@ static void read_tail(lua_State *L, struct run *run)
  *   err              notfound: no such program; denied, io: it cannot be started;
  *                    timeout; exit: it writes too much
  *
- * It is killed, with all processes of its group, when the task is cancelled, and what
- * it leaves behind in its group a second after it has ended. Messages name the program
+ * It is killed, with all processes of its group, when the task is cancelled, which is
+ * settled when it is gone; and what it leaves behind in its group a second after it has ended. Messages name the program
  * and no arguments.
  */
 static int l_process_run(lua_State *L)

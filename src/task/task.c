@@ -74,6 +74,7 @@ static void task_queue(struct vic_task *t)
     t->refs++;
 }
 
+/* Ends with vic_task_release(), whose parents it may settle in turn. */
 static void task_settle(struct vic_task *t)
 {
     struct vic_task *parent = t->parent;
@@ -89,11 +90,8 @@ static void task_settle(struct vic_task *t)
         t->next->prev = t->prev;
     vic_sync_wake_all(t->settled);
     vic_task_unref(t);
-    if (parent) { /* t holds a reference to it: it is still there */
-        parent->goodbyes--;
-        task_settle(parent);
-        vic_task_unref(parent); /* NOLINT(clang-analyzer-unix.Malloc) */
-    }
+    if (parent) /* t holds a reference to it: it is still there */
+        vic_task_release(parent);
 }
 
 /* Turns a thrown string on top of co into an err with the traceback. */
@@ -355,6 +353,24 @@ void vic_task_say_goodbye(struct vic_task *t)
 {
     t->is_goodbye = true;
     vic_task_await(t);
+}
+
+struct vic_task *vic_task_hold(void)
+{
+    struct vic_task *t = task_origin();
+
+    if (t) {
+        t->goodbyes++;
+        t->refs++;
+    }
+    return t;
+}
+
+void vic_task_release(struct vic_task *t)
+{
+    t->goodbyes--;
+    task_settle(t);
+    vic_task_unref(t); /* NOLINT(clang-analyzer-unix.Malloc) */
 }
 
 void vic_task_await(struct vic_task *t)

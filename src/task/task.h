@@ -3,8 +3,8 @@
  *
  * A task is resumed only from the loop's ready list, never from inside another
  * task; so cancelling, waking and spawning only mark and queue. A task is settled
- * when it has ended, what it held is closed, and the goodbyes spawned by its
- * closing values are settled too.
+ * when it has ended, what it held is closed and is gone (vic_task_hold), and the
+ * goodbyes spawned by its closing values are settled too.
  *
  * Loop thread only. Counted: a handle in Lua, the ready list and a goodbye's
  * parent each hold a reference.
@@ -44,6 +44,11 @@ void vic_task_await(struct vic_task *t);
 
 /* The same, and exit does not cancel it. */
 void vic_task_say_goodbye(struct vic_task *t);
+
+/* The running task, or the one that is being closed, settles only after the release: what
+ * it leaves behind still acts. NULL: no task. */
+struct vic_task *vic_task_hold(void);
+void vic_task_release(struct vic_task *t);
 
 /* Somebody asks how it ends: a failure need not be logged. */
 void vic_task_observe(struct vic_task *t);
