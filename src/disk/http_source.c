@@ -11,6 +11,7 @@
 #include "asked.h"
 #include "clock.h"
 #include "failure.h"
+#include "request_log.h"
 #include "url.h"
 
 #include <inttypes.h>
@@ -313,11 +314,30 @@ void vic_http_source_resume(struct vic_source *source, const char *file, const c
     snprintf(source->etag, sizeof(source->etag), "%s", etag);
 }
 
+/* For the log: one request for the disk, or for the rest of it. */
+static void http_source_say(const struct http_source *s, double began, int result,
+                            const struct vic_error *err)
+{
+    struct vic_request_log said = { .method = "GET",
+                                    .url = s->source.name,
+                                    .began = began };
+    char problem[700];
+    long status = 0;
+
+    curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
+    said.status = (int)status;
+    snprintf(problem, sizeof(problem), "GET %s: %.500s", s->source.name,
+             result ? err->message : "");
+    said.problem = result ? problem : NULL;
+    vic_request_log(&said);
+}
+
 static int http_run(struct vic_source *source, struct vic_sink *sink,
                     struct vic_error *err)
 {
     struct http_source *s = (struct http_source *)source;
     int left = RESUMES, renewals = RENEWALS;
+    double began;
     int result;
 
     s->sink = sink;
@@ -327,7 +347,9 @@ static int http_run(struct vic_source *source, struct vic_sink *sink,
     for (;;) {
         uint64_t before = atomic_load(&s->source.received);
 
+        began = vic_now();
         result = perform(s, err);
+        http_source_say(s, began, result, err);
         curl_multi_remove_handle(s->multi, s->easy);
         if (atomic_load(&s->source.received) > before) {
             left = RESUMES;

@@ -4,6 +4,7 @@
 #include "fail.h"
 #include "http.h"
 #include "options.h"
+#include "task.h"
 
 #include <lauxlib.h>
 
@@ -54,6 +55,7 @@ void vic_http_read_opts(lua_State *L, int index, const struct vic_http_pool *poo
     opts->body = read.body.data;
     opts->body_size = read.body.size;
     opts->user_agent = USER_AGENT;
+    opts->task = vic_task_label();
     opts->connect_timeout = pool->connect_timeout;
     opts->stay = pool->learn;
     if (max_line)

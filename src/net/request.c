@@ -13,6 +13,7 @@
 #include "failure.h"
 #include "multi.h"
 #include "redirect.h"
+#include "request_log.h"
 #include "url.h"
 
 #include <stdio.h>
@@ -27,6 +28,8 @@ struct vic_request {
     struct curl_slist *header_list;
     size_t sent; /* bytes of the body that curl took */
     unsigned hops;
+    char *task;   /* for the log, or NULL */
+    double began; /* vic_now() then */
 
     struct vic_deadline deadline;
     bool streams; /* the body goes to on_bytes */
@@ -91,11 +94,26 @@ static void answer_sign(struct vic_request *r)
     }
 }
 
+static void request_say(const struct vic_request *r)
+{
+    struct vic_request_log said = {
+        .task = r->task,
+        .method = r->ask.method,
+        .url = r->ask.url,
+        .status = r->answer.status,
+        .began = r->began,
+        .problem = r->failed ? r->error.message : NULL,
+    };
+
+    vic_request_log(&said);
+}
+
 static void request_end(struct vic_request *r)
 {
     if (r->ended)
         return;
     r->ended = true;
+    request_say(r);
     hop_drop(r);
     answer_sign(r);
     vic_deadline_close(&r->deadline, on_gone);
@@ -347,6 +365,8 @@ struct vic_request *vic_request_start(struct vic_multi *multi,
     r->multi = vic_multi_ref(multi);
     r->opts = *opts;
     ask_fill(&r->ask, opts);
+    r->task = opts->task ? vic_strdup(opts->task) : NULL;
+    r->began = vic_now();
     r->entry.done = hop_done;
     r->entry.unlimited = opts->unlimited;
 
@@ -392,5 +412,6 @@ void vic_request_free(struct vic_request *r)
     vic_multi_unref(r->multi);
     vic_ask_clear(&r->ask);
     vic_answer_clear(&r->answer);
+    free(r->task);
     free(r);
 }

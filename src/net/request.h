@@ -25,6 +25,7 @@ struct vic_request_opts {
     const char *body;            /* copied; NULL for none */
     size_t body_size;
     const char *user_agent; /* a constant; NULL for none */
+    const char *task;       /* for whom it is, for the log; copied; NULL for nobody */
     double connect_timeout; /* seconds: resolve, connect and TLS */
     double timeout;         /* seconds without a byte, once connected */
     double total_timeout;   /* seconds for all of it; 0: no limit */
