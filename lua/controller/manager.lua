@@ -3,8 +3,8 @@
 
 local added_sources = require "controller.added_sources"
 local controller = require "kube.controller"
-local definitions = require "controller.definitions"
 local env = require "host.env"
+local environment = require "controller.environment"
 local errors = require "host.error"
 local host_log = require "host.log"
 local informer = require "kube.informer"
@@ -12,8 +12,6 @@ local journal = require "kube.journal"
 local kinds = require "base.kinds"
 local log = require "base.log"
 local marks = require "base.marks"
-local names = require "controller.names"
-local permits = require "controller.permits"
 local projections = require "controller.projections"
 local script_watch = require "controller.script_watch"
 local secret_watch = require "controller.secret_watch"
@@ -21,17 +19,16 @@ local secrets = require "controller.secrets"
 local sessions = require "sources.sessions"
 local target = require "targets.harvester"
 local task = require "host.task"
-local time = require "host.time"
 
 local M = {}
 
 local IMPORTED = marks.IMPORTED .. "=true"
 local SYNC_WITHIN, TRIM_EVERY = 120, 60 -- seconds
-local PLANNED_AT_ONCE = 8 -- of one source
-local MOST_IN_LINE = 32   -- requests to the API server, before anything new is begun
+local MOST_IN_LINE = 32 -- requests to the API server, before anything new is begun
 
 local methods = {}
 local mt = { __name = "manager", __index = methods }
+
 local function import_key(text)
   local namespace, name = (text or ""):match("^(.-)/(.+)$")
   return name and { kind = "VirtualMachineImport", namespace = namespace, name = name }
@@ -45,14 +42,15 @@ local function on_import(self, key, value, before)
     self.journal:forget(key)
   end
   local last = value or before
-  local freed = self.places:see(last.uid, last.source, value and value.state)
-  self.names:see(last.uid, ("%s/%s"):format(key.namespace, key.name),
+  local places, names = self.environment.places, self.environment.names
+  local freed = places:see(last.uid, last.source, value and value.state)
+  names:see(last.uid, ("%s/%s"):format(key.namespace, key.name),
     value and value.target, value and value.state)
   if value and before and projections.interrupts(value, before) then
     self.controller:cancel(key)
   end
   if freed then
-    for _, next_key in ipairs(self.places:next()) do
+    for _, next_key in ipairs(places:next()) do
       self.controller:add(next_key)
     end
   end
@@ -120,89 +118,12 @@ local function on_scripts(self)
   end
 end
 
-
-local function reserve_name(self, import, plan, take)
-  local meta = import.metadata
-  local name = ("%s/%s"):format(plan.namespace, plan.name)
-  if not take then
-    return self.names:is_free(meta.uid, name)
-  end
-  return self.names:take(meta.uid, ("%s/%s"):format(meta.namespace, meta.name), name)
-end
-
-local function take_place(self, import)
-  return self.places:take(import.metadata.uid, projections.source_of(import),
-    { kind = "VirtualMachineImport", namespace = import.metadata.namespace,
-      name = import.metadata.name })
-end
-
--- Puts our CustomResourceDefinitions right again, if we may; one at a time.
-local function repair_definitions(self)
-  if self.repairing then
-    return
-  end
-  self.repairing = true
-  task.spawn("repairs the definitions", function()
-    local ok, err = definitions.ensure(self.client)
-    self.repairing = false
-    if not ok then
-      host_log.warn("putting the CustomResourceDefinitions right: " .. err.message)
-    end
-  end)
-end
-
--- What every flow gets (flows/init.lua), besides what is of one generation.
-local function environment(self, opts)
-  return {
-    store = self.client,
-    target = self.target,
-    secret = secrets.reader(self.client),
-    now = time.now,
-    options = opts.options,
-    observer = opts.observer,
-    journal = self.journal,
-    take_place = function(import)
-      return take_place(self, import)
-    end,
-    reserve_name = function(import, plan, take)
-      return reserve_name(self, import, plan, take)
-    end,
-    plan_permit = function(import, timeout)
-      return self.planning:permit(projections.source_of(import), timeout)
-    end,
-    is_final = function(err)
-      return err.kind == "unsupported"
-    end,
-    event = function(object, type, reason, note)
-      opts.events:emit(object, type, reason, note)
-    end,
-    repair_definitions = function()
-      repair_definitions(self)
-    end,
-  }
-end
-
--- And what is of one: the step that begins with it ends with it.
-local function environment_of(self, generation)
-  local code = generation.code
-  return setmetatable({
-    hook = generation.hook,
-    script_generation = generation.hash,
-    open_source = function(ref, how)
-      return self.sessions:open(ref, { fresh = how and how.fresh, code = code })
-    end,
-    supports = function(kind)
-      return code:require("providers").of(kind) ~= nil
-    end,
-  }, { __index = self.env })
-end
-
 -- One step of one object.
 local function reconcile(self, key)
   local generation, held <close> = self.scripts:take()
   assert(held)
   local flow = generation.code:flow(key.kind)
-  return flow and flow(key, environment_of(self, generation)) -- nil: its provider is gone
+  return flow and flow(key, self.environment:of(generation)) -- nil: its provider is gone
 end
 
 local function watch(self, kind, project, changed, selector)
@@ -246,7 +167,7 @@ local function publish_all(self)
   local serve = self.scripts.current.code:require("flows.import").serve
   for id, value in self.imports:each() do
     if MAY_BE_PULLED[value.state] then
-      local ok, err = pcall(serve, import_key(id), self.env)
+      local ok, err = pcall(serve, import_key(id), self.environment.all)
       if not ok then
         say_of_import(id, "publishing its disks: " .. errors.of(err).message)
       end
@@ -370,9 +291,6 @@ function M.new(opts)
     scripts = opts.scripts,
     sources = {},
     journal = journal.new(),
-    planning = permits.planning(PLANNED_AT_ONCE),
-    names = names.new(),
-    places = permits.places(options.max_imports, options.max_per_source),
   }, mt)
   self.target = target.new({
     client = opts.client,
@@ -388,7 +306,15 @@ function M.new(opts)
     fence = opts.fence,
     poll = options.poll,
   })
-  self.env = environment(self, opts)
+  self.environment = environment.new({
+    client = opts.client,
+    target = self.target,
+    sessions = self.sessions,
+    events = opts.events,
+    options = options,
+    observer = opts.observer,
+    journal = self.journal,
+  })
   follow_secrets(self)
   follow_scripts(self, opts)
   self.controller = controller.new({
