@@ -3,7 +3,6 @@ local errors = require "host.error"
 local file = require "host.file"
 local http = require "host.http"
 local httpd = require "httpd"
-local images = require "host.images"
 local web = require "support.web"
 
 local FIELDS = { ca_field = "caCert of the Secret", thumbprint_field = "spec.thumbprint" }
@@ -138,7 +137,7 @@ describe("what TLS refuses:", function()
   end
 
   it("plain HTTP at the port is said to be none", function()
-    local server <close> = assert(images.serve({ host = "127.0.0.1" }))
+    local server <close> = httpd.new({ turns_away = true })
     local pool <close> = assert(http.pool({ tls = demanded({ ca = ca }) }))
     local _, err = pool:request({ url = ("https://127.0.0.1:%d/"):format(server:port()) })
     says(err, "tls", { "no TLS is spoken at this port (plain HTTP?)" })

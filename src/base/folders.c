@@ -87,11 +87,12 @@ int vic_file_remove(const char *path, bool missing_ok, bool recursive,
                     const atomic_bool *stop, struct vic_error *err)
 {
     struct stat st;
-    int result = fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW);
+    int result;
 
     if (recursive && is_unlikely(path))
         return vic_error_set(err, VIC_INVALID, "removing \"%s\": name it otherwise",
                              path);
+    result = fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW);
     if (result == 0)
         result = recursive ? entry_remove(AT_FDCWD, path, 0, stop) : remove(path);
     if (result < 0 && !(missing_ok && errno == ENOENT))
@@ -107,10 +108,11 @@ static int folder_make_one(const char *path, unsigned mode)
 
     if (mkdir(path, mode) == 0)
         return 0;
-    if (errno == EEXIST && stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
-        errno = ENOTDIR;
-    else if (errno == EEXIST)
+    if (errno != EEXIST)
+        return -1;
+    if (stat(path, &st) < 0 || S_ISDIR(st.st_mode))
         return 0;
+    errno = ENOTDIR;
     return -1;
 }
 

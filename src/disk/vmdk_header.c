@@ -222,8 +222,9 @@ static bool line_value(const char *line, size_t size, const char *key, const cha
         return false;
     while (p < end && isblank((unsigned char)*p))
         p++;
-    if (p == end || *p++ != '=')
+    if (p == end || *p != '=')
         return false;
+    p++;
     while (p < end && (isblank((unsigned char)*p) || *p == '"'))
         p++;
     while (end > p && (isspace((unsigned char)end[-1]) || end[-1] == '"'))

@@ -11,6 +11,7 @@
 
 #define FIRST_ROOM 4096
 #define MOST_HEAD  ((size_t)256 * 1024)
+#define MOST_LINES 4096 /* newer versions of curl end at 5000, in words of their own */
 
 void vic_answer_clear(struct vic_answer *answer)
 {
@@ -39,7 +40,7 @@ int vic_answer_line(struct vic_answer *answer, const char *line, size_t size,
                     struct vic_error *err)
 {
     answer->head_size += size;
-    if (answer->head_size > MOST_HEAD)
+    if (answer->head_size > MOST_HEAD || ++answer->head_lines > MOST_LINES)
         return vic_error_set(err, VIC_HTTP, "the answer's head is too large");
     if (size >= 5 && memcmp(line, "HTTP/", 5) == 0) {
         vic_headers_clear(&answer->headers);

@@ -17,7 +17,8 @@ struct vic_answer {
     bool complete; /* the head is: no more 1xx, no more headers */
     struct vic_headers headers;
     size_t head_size; /* bytes of all heads so far, 1xx ones included */
-    char *body;       /* not terminated; NULL if nothing came */
+    unsigned head_lines;
+    char *body; /* not terminated; NULL if nothing came */
     size_t body_size;
     size_t body_room;
     char *url; /* who answered, without user and password */

@@ -9,19 +9,18 @@
 #include <stdio.h>
 #include <string.h>
 
+/* How far it came: what curl itself says of that differs from version to version. */
 static int fail_timeout(const struct vic_failure *f, const char *what,
                         struct vic_error *err)
 {
-    const char *doing = "TLS handshake";
+    const char *doing = "connecting";
     curl_off_t resolved = 0;
-    long port = 0; /* ours; known once TCP stands, unlike CURLINFO_CONNECT_TIME */
 
     curl_easy_getinfo(f->easy, CURLINFO_NAMELOOKUP_TIME_T, &resolved);
-    curl_easy_getinfo(f->easy, CURLINFO_LOCAL_PORT, &port);
     if (!resolved)
         doing = "resolving its name";
-    else if (port <= 0)
-        doing = "connecting";
+    else if (vic_tls_began(f->tls, f->url, f->connect_timeout))
+        doing = "TLS handshake";
     return vic_error_set(err, VIC_TIMEOUT, "%s: %s timed out after %g s", what, doing,
                          f->connect_timeout);
 }

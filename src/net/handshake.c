@@ -10,18 +10,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The reason in curl's "... error:0A00010B:SSL routines::wrong version number", or 0. */
+#define MARK   "error:"
+#define DIGITS 8
+
+/* The reason in curl's "TLS connect error: error:0A00010B:SSL routines::...", or 0. Versions
+ * of curl begin their texts differently: the number is told by its form. */
 static int reason_of(const char *detail)
 {
-    const char *at = strstr(detail, "error:");
+    const char *at = detail;
 
-    return at ? ERR_GET_REASON(strtoul(at + strlen("error:"), NULL, 16)) : 0;
+    while ((at = strstr(at, MARK))) {
+        at += strlen(MARK);
+        if (strspn(at, "0123456789ABCDEFabcdef") == DIGITS && at[DIGITS] == ':')
+            return ERR_GET_REASON(strtoul(at, NULL, 16));
+    }
+    return 0;
 }
 
 bool vic_handshake_broke(const char *detail)
 {
     return strstr(detail, "SSL_ERROR_SYSCALL") || strstr(detail, "SSL_ERROR_ZERO") ||
-           strstr(detail, "reset by peer") ||
+           strstr(detail, "Send failure:") || strstr(detail, "Recv failure:") ||
            reason_of(detail) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
 }
 

@@ -44,8 +44,9 @@ enum vic_range_kind vic_range_parse(const char *value, uint64_t size, uint64_t *
     p += 6;
     if (*p == '-')
         return read_suffix(p + 1, size, first, length);
-    if (!range_read_number(&p, &from) || *p++ != '-')
+    if (!range_read_number(&p, &from) || *p != '-')
         return VIC_RANGE_WHOLE;
+    p++;
     if (*p != '\0' && (!range_read_number(&p, &to) || *p != '\0' || to < from))
         return VIC_RANGE_WHOLE;
     if (from >= size)

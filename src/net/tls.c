@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define SERVERS 16 /* remembered peers; the one met longest ago makes room */
 
@@ -31,6 +32,7 @@ struct server {
     char host[256];    /* alone, as certificates have it */
     struct vic_tls_peer peer;
     bool seen;
+    time_t began; /* CLOCK_MONOTONIC, seconds: its last handshake; 0: none */
 };
 
 struct vic_tls {
@@ -226,10 +228,19 @@ static struct server *server_of(struct vic_tls *tls, const char *address,
     return server;
 }
 
-/* curl is about to connect: on the thread that runs the handle. */
+static time_t now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec + 1; /* never 0 */
+}
+
+/* TCP stands, TLS begins: on the thread that runs the handle. */
 static CURLcode on_ssl_ctx(CURL *curl, void *ssl_ctx, void *arg)
 {
     struct vic_tls *tls = arg;
+    struct server *server;
     SSL_CTX *ctx = ssl_ctx;
     X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ctx);
     const char *url = NULL;
@@ -254,7 +265,9 @@ static CURLcode on_ssl_ctx(CURL *curl, void *ssl_ctx, void *arg)
             return CURLE_SSL_CONNECT_ERROR;
     }
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
-    SSL_CTX_set_cert_verify_callback(ctx, verify, server_of(tls, address, host));
+    server = server_of(tls, address, host);
+    server->began = now();
+    SSL_CTX_set_cert_verify_callback(ctx, verify, server);
     return CURLE_OK;
 }
 
@@ -328,6 +341,18 @@ const struct vic_tls_peer *vic_tls_peer(const struct vic_tls *tls, const char *u
         return NULL;
     server = server_find(tls, address);
     return server && server->seen ? &server->peer : NULL;
+}
+
+bool vic_tls_began(const struct vic_tls *tls, const char *url, double within)
+{
+    char host[256];
+    char address[300];
+    const struct server *server;
+
+    if (!tls || url_split(url, host, address))
+        return false;
+    server = server_find(tls, address);
+    return server && server->began && (double)(now() - server->began) <= within + 1;
 }
 
 int vic_tls_error(const struct vic_tls *tls, const char *what, const char *url,

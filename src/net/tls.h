@@ -51,6 +51,9 @@ int vic_tls_apply(struct vic_tls *tls, CURL *curl, struct vic_error *err);
  * connection has it too; NULL if none was seen. Valid until the next transfer. */
 const struct vic_tls_peer *vic_tls_peer(const struct vic_tls *tls, const char *url);
 
+/* Whether a handshake with the server of `url` has begun in the last `within` seconds. */
+bool vic_tls_began(const struct vic_tls *tls, const char *url, double within);
+
 /* Fills `err` (kind tls) for a transfer of `url` that curl ended with a TLS error:
  * "WHAT: the certificate is for localhost, not for 10.0.0.1; ..."; `detail` is curl's
  * own text, used where no certificate was refused. Kind connect if the handshake only

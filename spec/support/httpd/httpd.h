@@ -31,6 +31,7 @@ struct server_tls {
     const char *ciphers; /* up to TLS 1.2 */
     bool wants_client;   /* a certificate of the client, which it then refuses */
     bool hangs_up;       /* as soon as somebody connects */
+    bool turns_away;     /* plain HTTP: 400 for the first bytes, whatever they are */
 };
 
 /* address: of the loopback net. NULL: no server, errno. */

@@ -45,7 +45,8 @@ static bool bool_field(lua_State *L, const char *name)
  * httpd.new(opts?) -> server
  *
  *   opts.cert, opts.key  PEM     speak TLS             (default: plain HTTP)
- *   opts.version, opts.ciphers, opts.wants_client, opts.hangs_up  as httpd.h's server_tls
+ *   opts.version, opts.ciphers, opts.wants_client, opts.hangs_up,
+ *   opts.turns_away      as httpd.h's server_tls
  *   opts.address         string  of the loopback net  (default 127.0.0.1)
  *
  * Listens at server:port(). Close it.
@@ -66,6 +67,7 @@ static int l_new(lua_State *L)
         address = text_field(L, "address", address);
         tls.wants_client = bool_field(L, "wants_client");
         tls.hangs_up = bool_field(L, "hangs_up");
+        tls.turns_away = bool_field(L, "turns_away");
     }
     *box = server_new(address, &tls);
     if (!*box)

@@ -46,6 +46,7 @@ struct server {
     int port;
     SSL_CTX *tls; /* NULL: plain */
     bool hangs_up;
+    bool turns_away;
     pthread_t thread;
     atomic_bool stop;
 
@@ -243,11 +244,23 @@ static bool exchange(struct connection *c)
 
 /* ---- connections ---- */
 
+/* As a server of plain HTTP answers bytes that are no request. */
+static void turn_away(struct connection *c)
+{
+    static const char answer[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+    char bytes[4096];
+
+    if (conn_read(c, bytes, sizeof(bytes)) > 0)
+        conn_write(c, answer, sizeof(answer) - 1);
+}
+
 static bool conn_handshake(struct connection *c)
 {
     int n;
 
-    if (c->server->hangs_up)
+    if (c->server->turns_away)
+        turn_away(c);
+    if (c->server->turns_away || c->server->hangs_up)
         return false;
     if (!c->server->tls)
         return true;
@@ -374,6 +387,7 @@ struct server *server_new(const char *ip, const struct server_tls *tls)
     server->port = ntohs(address.sin_port);
     server->tls = tls->cert ? tls_new(tls) : NULL;
     server->hangs_up = tls->hangs_up;
+    server->turns_away = tls->turns_away;
     server->last_record = &server->records;
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->changed, NULL);
