@@ -63,7 +63,9 @@ describe("deploy/Dockerfile", function()
     assert.is_nil(text:find("apt-get install", 1, true))
     local rootfs = read("deploy/image/rootfs")
     assert.truthy(rootfs:find('"$here/packages"', 1, true))
-    assert.equal(text:match("FROM debian:(%l+)%-slim"), rootfs:match("VIC_SUITE:%-(%l+)}"))
+    assert.equal(text:match("FROM debian:(%l+)%-slim"), rootfs:match("\nRELEASE=(%l+)\n"))
+    assert.equal(rootfs:match("\nRELEASE=(%l+)\n"),
+      read("scripts/debian13"):match("\nRELEASE=(%l+)\n"))
     assert.truthy(script:find('deploy/image/rootfs"', 1, true))
   end)
 

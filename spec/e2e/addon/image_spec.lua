@@ -27,7 +27,7 @@ describe("the image", function()
 
   it("lists its packages, and is small", function()
     local packages = assert(file.read(pod.root .. "/usr/share/vm-import-controller/packages"))
-    for _, name in ipairs { "libcurl4", "liblua5.4-0", "qemu-utils" } do
+    for _, name in ipairs { "libcurl4t64", "liblua5.4-0", "qemu-utils" } do
       assert.truthy(("\n" .. packages):find("\n" .. name .. " ", 1, true), name)
     end
     local size = tonumber(output("du", "-sm", pod.root):match("^%d+"))
