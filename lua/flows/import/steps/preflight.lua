@@ -68,7 +68,8 @@ local function not_found(err)
   if err.kind ~= "notfound" and err.kind ~= "invalid" then
     return nil
   end
-  local code = "VirtualMachine" .. (err.kind == "notfound" and "NotFound" or "Ambiguous")
+  local code = err.kind == "notfound" and "VirtualMachineNotFound"
+    or "VirtualMachineAmbiguous"
   return block(code, "spec.virtualMachineName", err.message,
     "correct virtualMachineName or folder")
 end
