@@ -82,4 +82,21 @@ function M.settle(import, ctx, disk, stream)
   return disk
 end
 
+--- size.keep(import, machine, plan) -> findings
+-- Of a machine that is planned anew: what was found of its disks still holds, while its
+-- source says of them what it said then. `plan` is corrected.
+function M.keep(import, machine, plan)
+  local status, found = import.status or {}, {}
+  local same = status.machine and status.plan and status.machine.id == machine.id
+  for _, old in ipairs(same and status.plan.disks or {}) do
+    for _, new in ipairs(plan.disks) do
+      if old.id == new.id and old.planned_bytes == new.capacity_bytes then
+        found[#found + 1] = said(new, old.capacity_bytes)
+        new.planned_bytes, new.capacity_bytes = old.planned_bytes, old.capacity_bytes
+      end
+    end
+  end
+  return found
+end
+
 return M

@@ -61,3 +61,41 @@ describe("size.settle", function()
     assert.is_true(err.final)
   end)
 end)
+
+describe("size.keep", function()
+  local function grown()
+    local import, ctx = world()
+    import.status.machine.id = "vm-1"
+    size.settle(import, ctx, import.status.plan.disks[1], { capacity = 8 * GIB })
+    return import
+  end
+
+  local function plan_of(bytes)
+    return { disks = { { id = "a", name = "web-a", capacity_bytes = bytes },
+      { id = "b", name = "web-b", capacity_bytes = 2 * GIB } } }
+  end
+
+  it("plans anew with what is really there, and says so again", function()
+    local plan = plan_of(GIB)
+    local found = size.keep(grown(), { id = "vm-1" }, plan)
+    assert.equal(8 * GIB, plan.disks[1].capacity_bytes)
+    assert.equal(GIB, plan.disks[1].planned_bytes)
+    assert.equal(2 * GIB, plan.disks[2].capacity_bytes)
+    assert.equal(1, #found)
+    assert.equal("DiskLargerThanSaid", found[1].code)
+    assert.truthy(found[1].message:find(("%d bytes, not %d"):format(8 * GIB, GIB), 1, true))
+  end)
+
+  for what, case in pairs { ["another machine"] = { "vm-2", GIB },
+    ["a source that says something else now"] = { "vm-1", 3 * GIB } } do
+    it("does not of " .. what, function()
+      local plan = plan_of(case[2])
+      assert.same({}, size.keep(grown(), { id = case[1] }, plan))
+      assert.same(plan_of(case[2]), plan)
+    end)
+  end
+
+  it("has nothing to keep of an import that was never planned", function()
+    assert.same({}, size.keep({}, { id = "vm-1" }, plan_of(GIB)))
+  end)
+end)

@@ -12,6 +12,7 @@ local outage = require "flows.import.outage"
 local policy = require "policy.plan"
 local recorded = require "policy.recorded"
 local mode = require "flows.import.mode"
+local size = require "flows.import.size"
 
 local M = {}
 
@@ -75,11 +76,11 @@ local function not_found(err)
 end
 
 local function too_large(what, value, most)
-  local size = #json.encode(value)
-  if size > most then
+  local bytes = #json.encode(value)
+  if bytes > most then
     return block("StatusTooLarge", what,
       ("what has to be kept of the %s takes %d KiB, of %d that it may"):format(what,
-        size // 1024, most // 1024),
+        bytes // 1024, most // 1024),
       "remove devices or shorten texts of the machine at the source, or what a site's "
         .. "script adds")
   end
@@ -147,6 +148,7 @@ local function check(import, ctx, source)
     append(found, { script_failed(err) or error(err) })
     return found
   end
+  append(found, size.keep(import, machine, plan))
   append(found, plan.findings)
   plan.findings, machine.concerns = nil, nil
   append(found, ctx.target:check(plan, import))

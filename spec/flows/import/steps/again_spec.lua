@@ -84,6 +84,34 @@ describe("a finished import that is run again", function()
     assert.equal("True", standalone.condition(w, "Ready").status)
   end)
 
+  it("keeps the size that a disk had turned out to have", function()
+    local w = world()
+    local open = w.source.export
+    function w.source.export(...)
+      local export = open(...)
+      local stream = export.stream
+      function export.stream(...)
+        local found, err = stream(...)
+        if found then
+          found.capacity = 3 * 2 ^ 30 | 0
+        end
+        return found, err
+      end
+      return export
+    end
+    standalone.run(w)
+    local function planned()
+      local disk = import_of(w).status.plan.disks[1]
+      return { disk.capacity_bytes, disk.planned_bytes, import_of(w).status.findings[1].code }
+    end
+    local before = planned()
+    assert.equal(3 * 2 ^ 30, before[1])
+    w.target.fetched = {}
+    standalone.run(w)
+    assert.same(before, planned())
+    assert.same({}, w.target.fetched)
+  end)
+
   it("fetches a disk that was removed from the directory", function()
     local w = finished()
     w.target.whole["2001"] = nil
