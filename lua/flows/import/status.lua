@@ -5,6 +5,7 @@
 -- task; writes go one after the other, so tasks of a step may share it.
 
 local conditions = require "kube.conditions"
+local entries = require "flows.import.entries"
 local errors = require "host.error"
 local json = require "host.json"
 local marks = require "base.marks"
@@ -324,46 +325,23 @@ function methods:event(type, reason, note)
   self.story:tell("info", reason, note, nil, { event = type })
 end
 
--- `list` with these entries in their places or at the end; or without them.
-local function replaced(list, entries, keep)
-  local new = {}
-  for _, entry in ipairs(entries) do
-    new[entry.kind .. "/" .. entry.name] = entry
-  end
-  local result = json.array({})
-  for _, other in ipairs(list or {}) do
-    local id = other.kind .. "/" .. other.name
-    if not new[id] then
-      result[#result + 1] = other
-    elseif keep then
-      result[#result + 1], new[id] = new[id], nil
-    end
-  end
-  for _, entry in ipairs(keep and entries or {}) do
-    if new[entry.kind .. "/" .. entry.name] then
-      result[#result + 1] = entry
-    end
-  end
-  return result
-end
-
 --- writer:remember(entry, ...)                                          [waits]
 -- Records what was or is about to be made remotely: {kind, name, id, diskID}. Its
 -- (kind, name) is what makes it one; the finalizer comes before the first.
 function methods:remember(...)
-  local entries = { ... }
+  local given = { ... }
   set_finalizer(self, true)
   self:record(function(before)
-    return { recorded = replaced(before.recorded, entries, true) }
+    return { recorded = entries.with(before.recorded, given) }
   end)
 end
 
 --- writer:forget(entry, ...)                                            [waits]
 -- It is gone; with the last one the finalizer goes.
 function methods:forget(...)
-  local entries = { ... }
+  local given = { ... }
   self:record(function(before)
-    return { recorded = replaced(before.recorded, entries, false) }
+    return { recorded = entries.without(before.recorded, given) }
   end)
   if #(self.import.status.recorded or {}) == 0 then
     set_finalizer(self, false)
