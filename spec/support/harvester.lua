@@ -1,13 +1,14 @@
 --- support.harvester: the strict stand-in for Harvester (spec/labs/harvester), and what it
 -- has seen.
 
+local env = require "host.env"
 local http = require "host.http"
 local json = require "host.json"
 local lab = require "support.lab"
 local process = require "host.process"
 local task = require "host.task"
 
-local M = {}
+local M = { real = (env.get("VIC_REAL") or "") ~= "" }
 
 local HERE = "spec/labs/harvester/"
 
@@ -83,7 +84,7 @@ function methods:pulls(namespace, image)
 end
 
 local function stop(self)
-  if self.real then
+  if M.real then
     script("real/down", self.folder)
   end
   script("down", self.folder)
@@ -96,16 +97,20 @@ end
 --- harvester.start(cluster, ...) -> harvester, to be closed             [waits]
 --
 --   cluster  support.kube
---   ...      more flags; --real: Harvester's own programs are started beside it
+--   ...      more flags
+--
+-- Where VIC_REAL is set, as real/alone does, Harvester's own programs run beside it.
 function M.start(cluster, ...)
-  local said = script("up", cluster.folder, "--hurry", ...)
-  local real = table.concat({ "", ... }, " "):find(" --real", 1, true)
-  if real then
+  local flags = { "--hurry", ... }
+  if M.real then
+    flags[#flags + 1] = "--real"
+  end
+  local said = script("up", cluster.folder, table.unpack(flags))
+  if M.real then
     script("real/up", cluster.folder)
   end
   return setmetatable({
     folder = cluster.folder,
-    real = real,
     control = assert(said:match("HARVESTER=(%S+)")),
   }, mt)
 end

@@ -188,7 +188,9 @@ func (s *standin) claimOf(ctx context.Context,
 	mode = ptr.Deref(volume.Spec.Storage.VolumeMode, mode)
 	claim = corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: volume.Name, Namespace: volume.Namespace, Annotations: map[string]string{},
+			Name: volume.Name, Namespace: volume.Namespace,
+			// Harvester's webhook counts on it that CDI's claims have some.
+			Annotations: map[string]string{"cdi.kubevirt.io/storage.contentType": "kubevirt"},
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(volume,
 				cdiv1.SchemeGroupVersion.WithKind("DataVolume"))},
 		},
@@ -230,6 +232,9 @@ func (s *standin) runImporter(ctx context.Context, volume *cdiv1.DataVolume,
 
 func (s *standin) importOnce(ctx context.Context, volume *cdiv1.DataVolume,
 	claim *corev1.PersistentVolumeClaim, image subject) error {
+	if s.options.importer != "" {
+		return s.importByPod(ctx, volume, claim, image)
+	}
 	pod := s.newPuller("cdi-importer", "cdi-golang-importer", 0)
 	defer pod.close()
 	if _, err := pod.head(ctx, image, func(status int) bool { return status == http.StatusOK }); err != nil {

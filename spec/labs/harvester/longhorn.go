@@ -192,6 +192,9 @@ func (s *standin) runBacking(ctx context.Context, backing *longhornv1.BackingIma
 // fetchBacking asks for the size, downloads, and checks what came.
 func (s *standin) fetchBacking(ctx context.Context, backing *longhornv1.BackingImage,
 	image subject) (*body, int64, error) {
+	if s.options.bim != "" {
+		return s.runDataSource(ctx, backing, image)
+	}
 	pod := s.newPuller("backing-image-manager", "", 0)
 	defer pod.close()
 	limited, cancel := context.WithTimeout(ctx, s.options.sourceTimeout)

@@ -17,6 +17,8 @@ type options struct {
 	world      bool
 	hurry      bool
 	real       bool
+	bim        string
+	importer   string
 	resolve    routes
 
 	registerTimeout time.Duration // Harvester's HEAD
@@ -42,6 +44,10 @@ func parseOptions() options {
 		"make namespaces, storage classes and settings of a fresh Harvester")
 	flag.BoolVar(&o.real, "real", false,
 		"Harvester's own webhook and controllers of images run beside (real/up): leave their part to them")
+	flag.StringVar(&o.bim, "backing-image-manager", "",
+		"Longhorn's program that downloads (real/build), instead of our own way")
+	flag.StringVar(&o.importer, "cdi-importer", "",
+		"CDI's program that downloads (real/build), instead of our own way")
 	flag.BoolVar(&o.hurry, "hurry", false,
 		"wait 0.2 s between two tries instead of what is real; limits stay")
 	flag.Var(o.resolve, "resolve",

@@ -217,6 +217,7 @@ type reading struct {
 	entry    *exchange
 	watch    *idleWatch
 	response *http.Response
+	to       io.Writer // who gets what is read; nil: nobody
 	received int64
 	zeros    int64
 	told     time.Time
@@ -245,6 +246,9 @@ func (r *reading) run(ctx context.Context, cancel context.CancelCauseFunc) (*bod
 			result.keep(buffer[:n])
 			r.received += int64(n)
 			r.tell(false)
+			if err := r.handOn(buffer[:n]); err != nil {
+				return nil, err
+			}
 		}
 		if err == io.EOF {
 			break
@@ -257,6 +261,14 @@ func (r *reading) run(ctx context.Context, cancel context.CancelCauseFunc) (*bod
 	r.journal.update(r.entry, func(e *exchange) { e.SHA512 = result.sum })
 	r.tell(true)
 	return result, nil
+}
+
+func (r *reading) handOn(data []byte) error {
+	if r.to == nil {
+		return nil
+	}
+	_, err := r.to.Write(data)
+	return err
 }
 
 // tell writes down how far it is, now and then.

@@ -12,6 +12,7 @@ import (
 	"github.com/harvester/harvester/pkg/config"
 	"github.com/harvester/harvester/pkg/controller/master/image"
 	"github.com/harvester/harvester/pkg/controller/master/virtualmachine"
+	"github.com/harvester/harvester/pkg/indexeres"
 	indexeresutil "github.com/harvester/harvester/pkg/util/indexeres"
 	"github.com/rancher/lasso/pkg/controller"
 	"github.com/rancher/wrangler/v3/pkg/generic"
@@ -62,6 +63,8 @@ func run(ctx context.Context, kubeconfig string) error {
 func start(ctx context.Context, management *config.Management) error {
 	management.CoreFactory.Core().V1().Pod().Cache().AddIndexer(indexeresutil.PodByVMNameIndex,
 		indexeresutil.PodByVMName)
+	backups := management.HarvesterFactory.Harvesterhci().V1beta1().VirtualMachineBackup().Cache()
+	backups.AddIndexer(indexeres.VMBackupBySourceVMNameIndex, indexeres.VMBackupBySourceVMName)
 	machines := management.VirtFactory.Kubevirt().V1().VirtualMachine().Cache()
 	machines.AddIndexer(indexeresutil.VMByPVCIndex, indexeresutil.VMByPVC)
 	machines.AddIndexer(indexeresutil.VMByNonShareablePVCIndex, indexeresutil.VMByNonShareablePVC)

@@ -1,0 +1,63 @@
+module vm-import-controller/spec/labs/harvester/real/longhorn
+
+go 1.25.0
+
+require (
+	github.com/longhorn/backing-image-manager v1.9.1
+	github.com/Azure/azure-sdk-for-go/sdk/azcore v1.16.0
+	github.com/Azure/azure-sdk-for-go/sdk/internal v1.10.0
+	github.com/Azure/azure-sdk-for-go/sdk/storage/azblob v1.5.0
+	github.com/RoaringBitmap/roaring v1.9.4
+	github.com/aws/aws-sdk-go v1.55.7
+	github.com/beorn7/perks v1.0.1
+	github.com/bits-and-blooms/bitset v1.12.0
+	github.com/c9s/goprocinfo v0.0.0-20210130143923-c95fcf8c64a8
+	github.com/cespare/xxhash/v2 v2.3.0
+	github.com/cpuguy83/go-md2man/v2 v2.0.7
+	github.com/felixge/httpsnoop v1.0.4
+	github.com/fxamacker/cbor/v2 v2.7.0
+	github.com/gammazero/deque v0.2.1
+	github.com/gammazero/workerpool v1.1.3
+	github.com/go-logr/logr v1.4.3
+	github.com/gogo/protobuf v1.3.2
+	github.com/golang/protobuf v1.5.4
+	github.com/google/uuid v1.6.0
+	github.com/gorilla/handlers v1.5.2
+	github.com/gorilla/mux v1.8.1
+	github.com/jmespath/go-jmespath v0.4.0
+	github.com/longhorn/backupstore v0.0.0-20250804022317-794abf817297
+	github.com/longhorn/go-common-libs v0.0.0-20250921030719-16313e7f30b3
+	github.com/longhorn/go-iscsi-helper v0.0.0-20250810143507-5c5f9a0060b4
+	github.com/longhorn/longhorn-engine v1.9.0
+	github.com/longhorn/sparse-tools v0.0.0-20241216160947-2b328f0fa59c
+	github.com/longhorn/types v0.0.0-20250915085125-0638a2eac534
+	github.com/matttproud/golang_protobuf_extensions v1.0.4
+	github.com/mitchellh/go-ps v1.0.0
+	github.com/moby/sys/mountinfo v0.7.2
+	github.com/moby/sys/userns v0.1.0
+	github.com/pierrec/lz4/v4 v4.1.22
+	github.com/pkg/errors v0.9.1
+	github.com/prometheus/client_golang v1.15.0
+	github.com/prometheus/client_model v0.3.0
+	github.com/prometheus/common v0.42.0
+	github.com/prometheus/procfs v0.9.0
+	github.com/rancher/go-fibmap v0.0.0-20160418233256-5fc9f8c1ed47
+	github.com/russross/blackfriday/v2 v2.1.0
+	github.com/shirou/gopsutil/v3 v3.24.5
+	github.com/sirupsen/logrus v1.9.3
+	github.com/slok/goresilience v0.2.0
+	github.com/urfave/cli v1.22.17
+	github.com/x448/float16 v0.8.4
+	golang.org/x/exp v0.0.0-20250911091902-df9299821621
+	golang.org/x/net v0.41.0
+	golang.org/x/sys v0.33.0
+	golang.org/x/text v0.26.0
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20250707201910-8d1bb00bc6a7
+	google.golang.org/grpc v1.75.1
+	google.golang.org/protobuf v1.36.9
+	gopkg.in/inf.v0 v0.9.1
+	k8s.io/apimachinery v0.31.3
+	k8s.io/klog/v2 v2.130.1
+	k8s.io/mount-utils v0.32.3
+	k8s.io/utils v0.0.0-20241210054802-24370beab758
+)
