@@ -1,8 +1,10 @@
 -- Harvester's own webhook, and its own controllers of images and machines (1.8.2), judge
--- and carry out what an import makes; the stand-in has the rest: Longhorn, KubeVirt.
+-- and carry out what an import makes, and its own programs pull the images: Longhorn's
+-- backing-image-manager and CDI's importer. The stand-in has the rest: their managers,
+-- KubeVirt.
 --
 -- Runs in a network namespace in which the API server finds the webhook:
--- spec/labs/harvester/real/alone COMMAND.
+-- spec/labs/harvester/real/alone COMMAND. So run, any cluster suite meets the same.
 
 local file = require "host.file"
 local http = require "host.http"
@@ -14,11 +16,17 @@ local MOST = 120 -- requests for an import of two disks
 local SYSTEM = { pattern = "text", seed = 31, capacity = "16MiB" }
 local DATA = { controller = "pvscsi", pattern = "random", seed = 34, capacity = "24MiB" }
 
+-- Who pulls, and what it says it is.
+local LONGHORN = { name = "backing-image-manager", agents = { "Go-http-client/1.1" } }
+-- CDI's looks at the disk by nbdkit first, in ranges.
+local CDI = { name = "cdi-importer", agents = { "cdi-golang-importer", "cdi-nbdkit-importer" } }
+
 local MODES = { "Spool", "Stream", "Auto" }
 
 -- One for each mode: the webhook wants a MAC address once in a network.
 local function scenario()
-  local machines = {}
+  local machines = { [#MODES + 1] = { name = "stopped", disks = { SYSTEM },
+    nics = { { network = "VM Network" } } } }
   for i, mode in ipairs(MODES) do
     machines[i] = { name = mode:lower(), disks = { SYSTEM, DATA },
       nics = { { network = "VM Network" } } }
@@ -31,7 +39,7 @@ describe("Harvester's own webhook and controllers:", function()
 
   lazy_setup(function()
     folder = lab.folder()
-    site = site_of.open({ harvester = { "--real" } })
+    site = site_of.open()
     assert(file.mkdir(folder.path .. "/sim"))
     sim = lab.simulator(folder.path .. "/sim", { scenario = scenario() })
     metrics = site.free_address()
@@ -64,6 +72,28 @@ describe("Harvester's own webhook and controllers:", function()
     return sum
   end
 
+  -- Each whole that came is the disk's; `program` asked for it, as it does: over the wire.
+  local function check_pulls(import, program)
+    for i, entry in ipairs(import.status.diskImportStatus) do
+      local sums = site.harvester:pulls(namespace, entry.VirtualMachineImage)
+      assert.is_true(#sums >= 1)
+      for _, sum in ipairs(sums) do
+        assert.equal(lab.original(folder.path, ({ SYSTEM, DATA })[i]), sum)
+      end
+    end
+    local asked, agents = {}, {}
+    for _, exchange in ipairs(site.harvester:state().exchanges) do
+      if exchange.image:find(namespace, 1, true) == 1 and exchange.by == program.name then
+        asked[exchange.method] = true
+        agents[exchange.sent["User-Agent"][1]] = true
+      end
+    end
+    assert.same({ HEAD = true, GET = true }, asked)
+    for _, agent in ipairs(program.agents) do
+      assert.is_true(agents[agent], agent)
+    end
+  end
+
   local function image()
     return { apiVersion = "harvesterhci.io/v1beta1", kind = "VirtualMachineImage",
       metadata = { name = "one", namespace = namespace,
@@ -92,15 +122,36 @@ describe("Harvester's own webhook and controllers:", function()
       local name, before = mode:lower(), requests()
       site:import(namespace, name, name, { transferMode = mode })
       local import = site:wait_import(namespace, name, "virtualMachineRunning", 120)
-      for i, entry in ipairs(import.status.diskImportStatus) do
-        local sums = site.harvester:pulls(namespace, entry.VirtualMachineImage)
-        assert.is_true(#sums >= 1)
-        for _, sum in ipairs(sums) do
-          assert.equal(lab.original(folder.path, ({ SYSTEM, DATA })[i]), sum)
-        end
-      end
+      check_pulls(import, LONGHORN)
       local asked = requests() - before
       assert(asked > 20 and asked <= MOST, asked)
     end)
   end
+
+  -- A class that waits for the first consumer, which a machine that stays stopped never is.
+  it("a machine that stays stopped is done when CDI has cloned its disk", function()
+    site.harvester:fault({ kind = "unbound", times = -1, message = "no room yet",
+      match = "^" .. namespace .. "/.*-disk-0$" })
+    site:import(namespace, "stopped", "stopped", { storageClass = "lvm",
+      targetPowerState = "Stopped" })
+    local function ready()
+      return site:condition("VirtualMachineImport", namespace, "stopped", "Ready")
+    end
+    lab.wait_for("it waits for the clone", function()
+      return ready().reason == "ClonePending"
+    end, 120)
+    local import = site:get("VirtualMachineImport", namespace, "stopped")
+    assert.equal("False", ready().status)
+    assert.equal("virtualMachineCreated", import.status.importStatus)
+    check_pulls(import, CDI)
+    site.harvester:mend()
+    lab.wait_for("it is done", function()
+      return ready().status == "True"
+    end, 60)
+    assert.equal("Stopped", ready().reason)
+    local plan = site:status("VirtualMachineImport", namespace, "stopped").plan
+    assert.equal("Succeeded", site:status("DataVolume", namespace, plan.disks[1].name).phase)
+    assert.equal("Bound",
+      site:status("PersistentVolumeClaim", namespace, plan.disks[1].name).phase)
+  end)
 end)

@@ -3,6 +3,7 @@
 -- VIC_FULL=1: with the limits that we and Longhorn have, and pauses of minutes.
 
 local file = require "host.file"
+local harvester = require "support.harvester"
 local json = require "host.json"
 local lab = require "support.lab"
 local program = require "support.program"
@@ -408,7 +409,10 @@ local function transfers(TIMES)
 end
 
 for _, times in ipairs(ALL_TIMES) do
-  describe(("transferMode, who pulls gives up after %d s,"):format(times.theirs), function()
-    transfers(times)
-  end)
+  -- The backing-image-manager of Harvester 1.8.2 has a limit of its own: 4 s.
+  if not harvester.real or times.theirs == 4 then
+    describe(("transferMode, who pulls gives up after %d s,"):format(times.theirs), function()
+      transfers(times)
+    end)
+  end
 end
