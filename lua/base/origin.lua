@@ -3,7 +3,7 @@
 local M = {}
 
 --- origin.of(import) -> {kind, namespace, name}
--- What is not set is nil, but for the namespace: that of the import.
+-- A field that is not set is nil, but for the namespace: that of the import.
 function M.of(import)
   local ref = import.spec and import.spec.sourceCluster or {}
   local function set(value)

@@ -176,7 +176,7 @@ local function publish_all(self)
   self.server:ready()
 end
 
--- What lists and large answers have left is given back, now and later.
+-- Memory that lists and large answers have left is given back, now and later.
 local function trim()
   while true do
     env.trim_memory()

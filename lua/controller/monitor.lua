@@ -79,7 +79,7 @@ local function define()
   }
 end
 
--- What is shown from the start, so that the first change is seen as one.
+-- Series that are shown from the start, so that the first change is seen as one.
 local function begin(m)
   m.leading:set(0)
   m.busiest:set(0)

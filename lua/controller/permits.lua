@@ -34,7 +34,7 @@ local function leave_line(self, uid)
   return false
 end
 
--- What is in use: in all, and of each source.
+-- Permits that are in use: in all, and of each source.
 local function in_use(self)
   local all, of_source = 0, {}
   for _, source in pairs(self.taken) do

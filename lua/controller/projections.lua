@@ -61,7 +61,7 @@ function M.VirtualMachineImport(object)
   }
 end
 
--- What we write into importStatus ourselves, and "" only over VMMigrationFailed.
+-- States that the controller itself writes; "" only over VMMigrationFailed.
 local OURS = {
   virtualMachineImportValid = true, virtualMachineImportInvalid = true,
   sourceReady = true, disksExported = true, diskImageSubmitted = true,

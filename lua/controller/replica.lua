@@ -73,7 +73,7 @@ local function lead_on(self)
   end
 end
 
--- What the manager works with.
+-- The environment of the manager.
 local function world_of(self, opts, api, election, identity)
   return {
     client = api,

@@ -98,7 +98,7 @@ local function reject(self, err)
       or ("generation %s stays in force"):format(now)))
 end
 
--- What a hook says of a machine that nobody has does not count, but may be a mistake.
+-- A hook's error about a machine that nobody has does not count, but may be a mistake.
 local function try_sample(self, generation)
   local code = generation.code
   local plan, err = code:require("policy.plan").build(sample.input(code), generation.hook)

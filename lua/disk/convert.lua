@@ -143,7 +143,7 @@ local function convert(self)
   end
 end
 
--- What came out is the disk, and nothing that another reader would take for an image.
+-- qemu-img's output is the disk, and nothing that another reader would take for an image.
 local function check(self)
   local stat = assert(file.stat(self.part))
   if stat.kind ~= "file" or stat.size ~= self.capacity then

@@ -36,7 +36,7 @@ local function fail(kind, fmt, ...)
 end
 
 --- formats.printable(text, most?) -> text that may stand in a message
--- What is longer than `most` bytes (200) loses its middle: names begin well, and advice
+-- A text longer than `most` bytes (200) loses its middle: names begin well, and advice
 -- stands at the end.
 function M.printable(text, most)
   most = most or MAX_NAME

@@ -226,7 +226,7 @@ local function vhdx_metadata(peek)
   return nil, ""
 end
 
--- What is not found here, qemu-img does not find either.
+-- A part that is not found here, qemu-img does not find either.
 local function vhdx(peek)
   local place, text = vhdx_metadata(peek)
   if text:sub(1, 8) ~= "metadata" or #text < 32 then

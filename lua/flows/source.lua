@@ -36,7 +36,7 @@ local function verdict(source, err, pin)
       certificate = certificate,
     }
   end
-  -- What is met first is pinned even where the log-in fails then: the next one must not
+  -- The one met first is pinned even where the log-in fails then: the next one must not
   -- send the password to somebody else.
   local met = err.kind ~= "tls" and err.certificate or nil
   return {

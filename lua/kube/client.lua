@@ -252,7 +252,7 @@ function methods:in_line()
 end
 
 --- client:close()
--- What is under way goes on; nothing new may begin. Not before the goodbyes of the tasks
+-- Requests under way go on; nothing new may begin. Not before the goodbyes of the tasks
 -- that use it: a client for the whole of a program is left open.
 function methods:close()
   self.requests:close()

@@ -32,7 +32,7 @@ local function id_of(key)
   return ("%s/%s/%s"):format(key.kind, key.namespace or "", key.name)
 end
 
--- What its task is called, as people write it: "VirtualMachineImport default/web-01".
+-- The name of a key's task, as people write it: "VirtualMachineImport default/web-01".
 local function name_of(key)
   return ("%s %s/%s"):format(key.kind, key.namespace or "", key.name)
 end

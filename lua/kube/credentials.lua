@@ -57,7 +57,7 @@ function M.token_file(path)
   end
 end
 
--- What it said on stderr is for people; the last line says most.
+-- The plugin's stderr is for people; its last line says most.
 local function plugin_failed(exec, result)
   local said = result.stderr:gsub("%s+$", ""):match("[^\n]*$"):sub(1, 200)
   return errors.new("denied", ("credential plugin %s: exit code %s%s%s"):format(

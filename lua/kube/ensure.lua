@@ -22,7 +22,7 @@ local function name_of(object)
     meta.name)
 end
 
--- What is there: ours, or why it cannot be taken.
+-- The object of that name in the cluster: ours, or why it cannot be taken.
 local function adopt(there, manifest, is_ours)
   if not is_ours(there) then
     return nil, errors.final(errors.new("invalid", ("%s exists and is somebody else's: "

@@ -180,7 +180,7 @@ local function release(self)
   end
 end
 
--- What was being led says its goodbyes under the lease; then it is given back.
+-- The work that was led says its goodbyes under the lease; then the lease is given back.
 local function resign(self, work)
   while not work:cancel(self.timing.renew) and self:may_write() do
     renew(self)

@@ -102,7 +102,7 @@ local function headers_of(self, opts, again)
   return headers
 end
 
--- What may change something is sent before the fence ends, or not at all.
+-- A request that may change something is sent before the fence ends, or not at all.
 local function may_send(self, method)
   if method == "GET" or not self.fence then
     return true
@@ -293,7 +293,7 @@ function methods:lines(path, opts)
 end
 
 --- requests:close()
--- What is under way goes on.
+-- Requests that are under way go on.
 function methods:close()
   if self.pool then
     self.pool:close()

@@ -244,14 +244,16 @@ function M.set_boot_order(plan, ids)
 end
 
 --- disk.seen(source) -> text
--- What the guest reads at the source: a virtio disk there carries no more than here.
+-- The serial that the guest reads at the source: a virtio disk there carries no more
+-- than here.
 function M.seen(source)
   local serial = source.serial or ""
   return source.bus == "virtio" and serial:sub(1, SERIAL_MAX_ELSE) or serial
 end
 
 --- disk.serial(source, bus) -> serial | nil
--- What the guest will read: characters libvirt takes, cut to what the bus can carry.
+-- The serial that the guest will read here: characters that libvirt takes, cut to what
+-- the bus can carry.
 function M.serial(source, bus)
   local serial = (source.serial or ""):gsub("[^A-Za-z0-9_.+-]", "")
   serial = serial:sub(1, SERIAL_MAX[bus] or SERIAL_MAX_ELSE)

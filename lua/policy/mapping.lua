@@ -12,7 +12,7 @@ local function plain(text)
   return (text:gsub("%%2[fF]", "/"):gsub("%%5[cC]", "\\"):gsub("%%25", "%%"))
 end
 
--- What means exactly this network, whatever else is called alike.
+-- Spellings that mean exactly this network, whatever else is called alike.
 local function exact_forms(network)
   local forms = {}
   if network.id then

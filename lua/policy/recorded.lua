@@ -17,7 +17,7 @@ local TEMPLATE = { "spec", "template", "spec" }
 local DEVICES = { "spec", "template", "spec", "domain", "devices" }
 local ANNOTATIONS = { "metadata", "annotations" }
 
--- What may be left out: its name, the table it stands in, and the fields as the plan has
+-- Entries that may be left out: name, its table, and the fields as the plan has
 -- them. They are a form that lies in clusters: a new way of writing one is a new part.
 local PARTS = {
   { name = "annotations", at = ANNOTATIONS, fields = metadata.of_plan },

@@ -135,7 +135,7 @@ local function claim_names(manifest)
 end
 
 --- virtual_machine.check(value, plan) -> value | nil, message
--- What the later steps count on: kind, name and namespace, and a volume per disk.
+-- The later steps count on kind, name, namespace and a volume per disk.
 function M.check(value, plan)
   if type(value) ~= "table" or type(value.metadata) ~= "table" then
     return nil, "a VirtualMachine is expected"

@@ -19,7 +19,7 @@ local function done()
   return true
 end
 
--- What a server says of a file without sending it: another file, other words.
+-- The headers that tell one file at a URL from another, asked for by HEAD.
 local function file_stamp(stream)
   local pool <close> = http.pool({ tls = stream.tls })
   local answer, err = pool:request({ url = stream.url, method = "HEAD",

@@ -79,7 +79,7 @@ local function compile(self, script, text, problems)
   end
 end
 
--- What is built in, compiled once: each generation has an instance of its own.
+-- Modules that are built in, compiled once: each generation has an instance of its own.
 local compiled = {}
 
 -- The main chunk of a module that is built in, with this generation's globals.
@@ -226,7 +226,7 @@ function M.load(texts, hash)
 end
 
 --- generation:flow(kind) -> reconcile | nil
--- What happens to objects of that kind of ours (flows/init.lua).
+-- The flow for objects of a kind of ours (flows/init.lua).
 function methods:flow(kind)
   for _, flow in ipairs(self:require("flows")) do
     if flow.kind == kind then

@@ -18,7 +18,7 @@ local function built_in(name)
   return package.searchpath(name, package.path) and require(name) or nil
 end
 
--- What others may use of the built-in module is there in the one that replaces it.
+-- A module that replaces a built-in one has all that others may use of that.
 local function check_replaced(name, script, module, problems)
   local before = built_in(name)
   if before == nil then

@@ -176,7 +176,7 @@ local function subject(name, input)
   return "hook " .. name .. (item and " of " .. tostring(item.id) or "")
 end
 
--- What ended in C, or with the process, does not say in which line.
+-- A call that ended in C, or with the process, does not say in which line.
 local function with_line(script, name, message)
   if message:sub(#script.name + 1):find("^:%d+: ") then
     return message

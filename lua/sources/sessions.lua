@@ -15,7 +15,7 @@ local M = {}
 
 local IDLE = 60 -- seconds
 
--- What changes something at the source: refused to a replica that does not lead.
+-- Calls that change something at the source: refused to a replica that does not lead.
 local MUTATES = { power_off = true, shutdown_guest = true, export = true, cleanup = true }
 
 local function end_session(entry)
@@ -74,7 +74,7 @@ local function leave(self, key, entry)
   end
 end
 
--- What a borrower holds: the source's methods and fields, and a close that gives back.
+-- A borrowed source: its methods and fields, and a close that gives it back.
 local function borrowed(self, key, entry)
   local given = false
   local source = entry.source

@@ -38,7 +38,7 @@ local function network_exists(self, namespace, name)
 end
 
 --- checks:network_is_gone(network) -> boolean                           [waits]
--- What may not be looked up is taken to be there.
+-- An object that the controller may not look up is taken to be there.
 function methods:network_is_gone(network)
   local namespace, name = network:match("^([^/]+)/(.+)$")
   local there, err = network_exists(self, namespace, name)

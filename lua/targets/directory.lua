@@ -41,7 +41,7 @@ local function check_machine(self, plan, import)
 end
 
 --- target:check(plan, import) -> findings                               [waits]
--- What stands in the way here: somebody else's machine of that name, too little space.
+-- Findings: somebody else's machine of that name in the folder, too little space.
 function methods:check(plan, import)
   local found = {}
   found[#found + 1] = check_machine(self, plan, import)

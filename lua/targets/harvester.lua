@@ -32,7 +32,7 @@ local function is_of(object, import)
   return (meta.annotations or {})[marks.IMPORT_UID] == import.metadata.uid
 end
 
--- What its webhooks say of the machine before anything was moved for it.
+-- Harvester's webhooks are asked about the machine before anything is moved for it.
 local function check_admission(self, plan)
   local made, err = self.client:create("VirtualMachine", plan.virtual_machine,
     { dry_run = true })
@@ -48,7 +48,7 @@ local function check_admission(self, plan)
   }
 end
 
--- What is there is not asked for: a webhook would find fault with the second one.
+-- An object that is there is not asked for: a webhook would find fault with a second one.
 local function check_machine(self, plan, import)
   local there, err = self.client:get("VirtualMachine", plan.namespace, plan.name)
   if not there then
@@ -120,7 +120,7 @@ local function settings_finding(self)
 end
 
 --- target:check(plan, import) -> findings                               [waits]
--- What stands in the way in this cluster, all of it.
+-- Findings of why this cluster cannot take the machine.
 function methods:check(plan, import)
   local found = self.checks:run(plan)
   found[#found + 1] = check_machine(self, plan, import)

@@ -60,7 +60,7 @@ int vic_stages_run(struct vic_stages *s, struct vic_error *err)
     struct vic_error earlier;
     int code = receive(s, err);
 
-    /* What a worker found comes earlier in the stream than what the reader found. */
+    /* A worker's error is earlier in the stream than the reader's. */
     if (vic_pipeline_finish(s->pipeline, code == 0, &earlier)) {
         code = -1;
         *err = earlier;

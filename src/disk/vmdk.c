@@ -24,7 +24,7 @@ enum marker {
     MARKER_PROGRESS = 4,
 };
 
-/* What the sector being collected is. */
+/* The kind of the sector that is being collected. */
 enum expect {
     EXPECT_HEAD,   /* header, descriptor, and perhaps tables */
     EXPECT_RECORD, /* the first sector of a grain, or a marker */

@@ -68,7 +68,7 @@ static int vmdk_header_bad(struct vic_error *err, unsigned at, const char *what,
     return vic_error_set(err, VIC_FORMAT, "byte %u: %s %" PRIu64, at, what, value);
 }
 
-/* What makes it a stream-optimised VMDK at all. */
+/* The marks of a stream-optimised VMDK. */
 static int check_kind(const unsigned char *s, struct vic_error *err)
 {
     uint32_t version = vic_le32(s + AT_VERSION);
@@ -135,7 +135,7 @@ static bool in_head(const struct vic_vmdk_header *h, uint64_t at, uint64_t size)
     return at > 0 && at < h->overhead && size <= h->overhead - at;
 }
 
-/* What lies before the grains. */
+/* Header, descriptor and tables, which lie before the grains. */
 static int check_places(const unsigned char *s, struct vic_vmdk_header *h,
                         struct vic_error *err)
 {
@@ -263,7 +263,7 @@ static bool extent_line(const char *line, size_t size, uint64_t *sectors, bool *
     return false;
 }
 
-/* What the descriptor said so far. */
+/* The descriptor's fields that were read so far. */
 struct said {
     bool type;
     bool parent;

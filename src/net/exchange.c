@@ -71,7 +71,7 @@ void vic_exchange_resume(void *connection)
     MHD_resume_connection(connection);
 }
 
-/* What the log calls it. */
+/* The name of an image in the log. */
 static const char *exchange_name(const struct vic_route *route)
 {
     const char *last = strrchr(route->path, '/');

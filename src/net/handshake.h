@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What it means and what cures it, as one line; `detail` is curl's own text. */
+/* Why the handshake failed and what cures that, as one line; `detail` is curl's text. */
 void vic_handshake_refused(const char *detail, char *text, size_t size);
 
 /* Whether `detail` tells a reason of TLS: also what is told after the handshake. */

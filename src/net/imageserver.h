@@ -66,7 +66,7 @@ void vic_imageserver_publish_image(struct vic_imageserver *s, const char *path,
  * that takes too long. */
 void vic_imageserver_hold(struct vic_imageserver *s, const char *path, uint64_t size);
 
-/* What is going out already goes on. */
+/* Downloads that have begun go on. */
 void vic_imageserver_forget(struct vic_imageserver *s, const char *path);
 
 /* All routes there are have been published: unknown paths are 404 from now on. */

@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-/* What is asked of whom. vic_ask_clear() frees what it holds. */
+/* A request as it is sent to one URL. vic_ask_clear() frees what it holds. */
 struct vic_ask {
     char *method;
     char *url;

@@ -288,7 +288,7 @@ static void say_who(struct words *words, X509 *cert)
     say(words, " (issuer %s, SHA-256 fingerprint %s)", issuer, sum);
 }
 
-/* What each flaw is, then what cures each, then what makes up for all of them. */
+/* The flaws, then the cure of each, then the one field that makes up for all of them. */
 static void say_all(struct words *words, const struct vic_refusal *refusal,
                     const struct found *found)
 {

@@ -60,7 +60,7 @@ void vic_request_resume(struct vic_request *request);
 /* "GET https://host/path", for people. */
 void vic_request_what(const struct vic_request *request, char *what, size_t size);
 
-/* What came, once the head is there. */
+/* The answer, once its head is there. */
 const struct vic_answer *vic_request_answer(const struct vic_request *request);
 
 /* Why it failed, or NULL. */

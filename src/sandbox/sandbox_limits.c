@@ -52,7 +52,7 @@ static void sandbox_limit_resources(size_t memory)
     sandbox_limit_one(RLIMIT_NPROC, 0);
 }
 
-/* What malloc, reading, writing and ending need. All else ends the process. */
+/* The system calls of malloc, reading, writing and ending. All others end the process. */
 static int allow_calls(scmp_filter_ctx filter)
 {
     static const int calls[] = {

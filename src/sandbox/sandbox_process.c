@@ -154,7 +154,7 @@ static void sandbox_on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
     *buf = uv_buf_init(s->piece, sizeof(s->piece));
 }
 
-/* What the child says of itself first. */
+/* The first message of the child, about itself. */
 static void greeting_take(struct vic_sandbox *s, const char *data, size_t size)
 {
     static bool told;

@@ -53,7 +53,7 @@ void vic_task_release(struct vic_task *t);
 /* Somebody asks how it ends: a failure need not be logged. */
 void vic_task_observe(struct vic_task *t);
 
-/* What wakes those who wait until it is settled. */
+/* The signal that is given once the task is settled. */
 struct vic_sync *vic_task_end(struct vic_task *t);
 
 /* Asks it to end at its next wait. Ended ones do not mind. */

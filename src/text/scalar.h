@@ -27,7 +27,7 @@ struct vic_scalar {
     double number;
 };
 
-/* What the scalar stands for; `text` is NUL-terminated after its `len` bytes.
+/* The value that the scalar stands for; `text` is NUL-terminated after its `len` bytes.
  * Source: sigs.k8s.io/yaml, goyaml.v2/resolve.go. */
 struct vic_scalar vic_scalar_resolve(const char *text, size_t len);
 

@@ -264,7 +264,7 @@ static bool xml_fail_byte(struct reader *r, const char *text, size_t at,
     return xml_fail_at(r, line, column, reason);
 }
 
-/* What can be refused without reading XML. */
+/* Texts that are refused without being read: too large, not UTF-8, a DOCTYPE. */
 static bool check_text(struct reader *r, const char *text, size_t len, size_t max_size)
 {
     size_t valid = vic_utf8_valid(text, len);

@@ -1,7 +1,7 @@
 --- flows.import.clock: how long something takes, by the clock that nobody can set.
 --
 -- The wall clock may jump, and a recorded time is one of a wall clock: it is for people.
--- What ends a wait is counted by this one, within one process; a process that finds a
+-- The end of a wait is counted by this clock, within one process; a process that finds a
 -- wait which another has begun begins it anew.
 
 local time = require "host.time"

@@ -64,7 +64,7 @@ local function ready(import)
   return conditions.find(import.status and import.status.conditions, "Ready")
 end
 
--- What is said of the changes so far, or nil: they count.
+-- The message about changes that came too late; nil: all of them count.
 local function ignored(import)
   local names = table.concat(changed(import), ", ")
   if conditions.is_true(import.status.conditions, "Ready") then

@@ -5,7 +5,7 @@ local cleanup = require "flows.import.steps.cleanup"
 local M = {}
 
 --- export.open(import, ctx, source) -> export, to be closed | nil, err   [waits]
--- What it makes at the source stands in status.recorded; what it waits for in conditions.
+-- Objects that it makes at the source stand in status.recorded, waits in conditions.
 function M.open(import, ctx, source)
   local machine = import.status.machine
   ctx.writer:working("Exporting", "opening the export of " .. machine.name)

@@ -101,11 +101,11 @@ local cancel = { run = function(import)
     { reason = "Cancelled", final = true }))
 end }
 
--- What needs the source; later states are finished without it.
+-- States whose steps need the source; later ones are finished without it.
 local NEEDS_SOURCE = { [""] = true, virtualMachineImportInvalid = true,
   virtualMachineImportValid = true, sourceReady = true }
 
--- What cannot go on without a plan.
+-- States that cannot go on without a plan.
 local NEEDS_PLAN = { sourceReady = true, disksExported = true, diskImageSubmitted = true,
   diskImageFailed = true, diskImagesReady = true }
 

@@ -67,7 +67,7 @@ function M.decide(import, ctx, source, plan)
 end
 
 --- mode.change(ctx, mode, reason)                                       [waits]
--- What was decided has turned out to be impossible.
+-- The mode that was decided on has turned out to be impossible.
 function M.change(ctx, mode, reason)
   ctx.record({ transfer = { mode = mode, reason = reason } })
   ctx.writer:event("Warning", "TransferModeChanged",

@@ -18,7 +18,7 @@ local function gone(reason, message)
   return errors.new("notfound", message, { outage = reason, retry_most = RETRY_MOST })
 end
 
--- What the source calls it.
+-- The source's name of a NIC's network.
 local function name_of(import, nic)
   for _, other in ipairs((import.status.machine or {}).nics or {}) do
     if other.id == nic.id then

@@ -104,7 +104,7 @@ local function invalid(import, ctx, outcome)
 end
 
 --- outcome.settle(import, ctx, outcome) -> nil | {after = s}            [waits]
--- What a step returned.
+-- Writes down the outcome that a step returned.
 function M.settle(import, ctx, outcome)
   if type(outcome) == "string" then
     return M.advance(import, ctx, { state = outcome })
@@ -128,7 +128,7 @@ function M.settle(import, ctx, outcome)
 end
 
 --- outcome.catch(import, ctx, err, took) -> nil | {after = s}           [waits]
--- What a step has thrown: waited for, tried again, or the end.
+-- An error that a step has thrown: waited for, tried again, or the end.
 --
 --   took  seconds until it did
 function M.catch(import, ctx, err, took)

@@ -88,7 +88,7 @@ local function check_kept(import, sent)
 end
 
 -- Sends build(import); on a conflict with another writer reads again and rebuilds.
--- What would change nothing is not sent.
+-- A patch that would change nothing is not sent.
 local function write(self, build, opts)
   local meta = self.import.metadata
   for try = 1, TRIES do

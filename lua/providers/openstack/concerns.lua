@@ -63,7 +63,7 @@ function M.order(list, disks)
   end
 end
 
--- What the flavor gives besides and no API can read.
+-- Disks of the flavor (ephemeral, swap) that no API can read.
 local function check_flavor_disks(list, flavor)
   local ephemeral = math.tointeger(flavor.ephemeral
     or flavor["OS-FLV-EXT-DATA:ephemeral"])

@@ -37,7 +37,7 @@ local function copy(entry)
     since = entry.since }
 end
 
--- What the disk's remote things are called.
+-- The name of the snapshot, volume and image of a disk.
 function job_methods:name(disk)
   return ("vm-import-%s-%s"):format(self.id, disk.id)
 end

@@ -236,7 +236,7 @@ function methods:networks()
 end
 
 --- source:preflight(machine, spec) -> findings | nil, err               [waits]
--- What stands in the way of exporting it now.
+-- Findings of why the server cannot be exported now.
 function methods:preflight(machine)
   return preflight.findings(self.session, machine, self.version)
 end

@@ -27,7 +27,7 @@ local function invalid(message)
   return nil, errors.final(errors.new("invalid", message, { check = "endpoint" }))
 end
 
--- What is copied besides Keystone's own URL: of it less is meant.
+-- The path without its end that people copy along: /auth/tokens, the version.
 local function base_of(path)
   return (path:gsub("/auth/tokens$", ""):gsub("/v[%d.]+$", ""))
 end

@@ -51,7 +51,7 @@ function M.check_volume(volume, say)
   end
 end
 
--- What is left under a limit; nil: there is none.
+-- How much of a quota is left; nil: it has no limit.
 local function left(limits, most, used)
   most, used = tonumber(limits[most]), tonumber(limits[used])
   if not most or most < 0 then

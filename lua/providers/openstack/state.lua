@@ -31,7 +31,7 @@ local HARMLESS = { stop = true, createImage = true, lock = true, unlock = true,
   attach_volume = true, detach_volume = true, attach_interface = true,
   detach_interface = true, backup = true }
 
--- What tells that the server was started, say; nil where the account may not see it.
+-- The server's last action (a start, say); nil where the account may not see it.
 local function last_action(session, server)
   local document, err = session:call("compute", "GET",
     ("/servers/%s/os-instance-actions"):format(server.id))

@@ -28,7 +28,7 @@ local function patience(job, disk)
 end
 
 --- volumes.entry_of(job, kind, disk) -> entry
--- What is recorded of one that is made for a disk, without its id.
+-- The entry of status.recorded of an object made for a disk, without the object's id.
 function M.entry_of(job, kind, disk)
   return { kind = kind, name = job:name(disk), diskID = disk.id, since = job.stamp }
 end
@@ -281,7 +281,7 @@ local function fresh(job, disk, entry)
   return wait_active(job, disk, id, volume)
 end
 
--- What was only on the way to the image.
+-- Snapshot and volume, which were only on the way to the image.
 local function remove_temporary(job, disk)
   for _, kind in ipairs { "volume", "snapshot" } do
     local entry = M.entry_of(job, kind, disk)

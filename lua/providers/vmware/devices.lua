@@ -202,7 +202,7 @@ local function nic(node, networks, addresses)
   }
 end
 
--- What does not travel: kind -> list of labels.
+-- Devices that stay behind: kind -> list of labels.
 local function special(list)
   local found = {}
   for _, node in ipairs(list) do

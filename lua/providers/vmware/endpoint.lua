@@ -17,7 +17,7 @@ local function invalid(message)
   return nil, errors.final(errors.new("invalid", message, { check = "endpoint" }))
 end
 
--- What people copy out of a browser: there the API is at /sdk of the same host.
+-- Paths that people copy out of a browser; the API is at /sdk of the same host.
 local PAGES = { ui = true, ["vsphere-client"] = true, websso = true, mob = true,
   folder = true, api = true, rest = true, host = true, sdk = true }
 

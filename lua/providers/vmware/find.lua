@@ -90,7 +90,7 @@ local function refuse(kind, message, entries)
   return nil, errors.final(errors.new(kind, message, { candidates = candidates }))
 end
 
--- What a search of the whole list came to.
+-- The id of the one machine that a search has found, or why it is not one.
 local function settle(found, list, dc, ref)
   if #found == 1 then
     return found[1].id

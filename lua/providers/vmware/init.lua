@@ -174,7 +174,7 @@ function methods:networks()
 end
 
 --- source:preflight(machine, spec) -> findings | nil, err               [waits]
--- What stands in the way of exporting it now.
+-- Findings of why the machine cannot be exported now.
 --
 --   spec  table  the import's: forcePowerOff
 function methods:preflight(machine, spec)

@@ -34,7 +34,7 @@ local REPEATABLE = {
   RetrieveServiceContent = true,
   SearchDatastore_Task = true,
 }
--- What changes something there: sent by who leads, and by nobody else.
+-- Methods that change something at vSphere: only the replica that leads sends them.
 local MUTATES = {
   ExportVm = true,
   HttpNfcLeaseAbort = true,

@@ -38,7 +38,7 @@ local function split(recorded)
   return here, there
 end
 
--- What is left of the objects in this cluster, and why.
+-- Entries of objects in this cluster that could not be removed, and why.
 local function clean_target(import, ctx, entries)
   local left, problem = {}, nil
   for _, kind in ipairs(OURS) do
@@ -64,7 +64,7 @@ local function is_hopeless(import, err)
     and (import.status.cleanings or 0) >= SOURCE_TRIES
 end
 
--- What is left at the source, and why.
+-- Entries of objects at the source that could not be removed, and why.
 local function clean_source(import, ctx, entries)
   if #entries == 0 then
     return entries

@@ -15,7 +15,7 @@ local M = {}
 local LOOK_EVERY = 60 -- seconds, besides what the machine's own changes bring
 local AGAIN = 10      -- seconds, of what brings no change to us: a copy
 
--- What a directory holds: claims and, where somebody will serve them, images.
+-- The manifests in a directory: claims and, where somebody will serve them, images.
 local function manifests(import, ctx)
   local plan, list = import.status.plan, {}
   local served = ctx.target:image_url("/") ~= nil

@@ -279,7 +279,7 @@ function M.delete_early(import, ctx)
 end
 
 --- images.give_up(import, ctx, disk)                                    [waits]
--- What went out of this disk was wrong. Its image goes, and its route: an image of that
+-- Wrong bytes went out of this disk. Its image goes, and its route: an image of that
 -- route is never taken again, even if it cannot be deleted now.
 function M.give_up(import, ctx, disk)
   local name, route = name_of(import, disk), disk_status.of(import, disk).diskRoute

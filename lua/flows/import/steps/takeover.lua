@@ -135,7 +135,7 @@ function M.run(import, ctx)
   return take_disks(import, ctx)
 end
 
--- What the earlier controller does at the very end, and may not have come to.
+-- The last thing that the earlier controller does, and may not have come to.
 local function tidy(import, ctx)
   for _, entry in ipairs(old_entries(import)) do
     local name = entry.VirtualMachineImage
