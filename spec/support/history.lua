@@ -11,6 +11,7 @@
 --   subject.moments()   list of {off = boolean, disks = function () -> {text, ...}}, the
 --                       last one first: what the disks held; equal texts, equal contents
 --   subject.handed()    list of texts: what the disks hold that were handed over
+--   subject.random      set here: as math.random, of the one history
 
 local assert = require "luassert"
 
@@ -18,15 +19,34 @@ local M = {}
 
 local INTERRUPTIONS = { "INT", "KILL", "fault" }
 
-local function one_of(list)
-  return list[math.random(#list)]
+--- history.generator(seed) -> function, as math.random
+-- Of its own: a history is the same whatever else is played beside it.
+function M.generator(seed)
+  local state = seed * 6364136223846793005 + 1442695040888963407 | 1
+  return function(least, most)
+    state = state ~ state << 13
+    state = state ~ state >> 7
+    state = state ~ state << 17
+    local part = (state >> 11) / 2 ^ 53
+    if not least then
+      return part
+    elseif not most then
+      least, most = 1, least
+    end
+    return least + math.floor(part * (most - least + 1))
+  end
+end
+
+--- history.one_of(random, list) -> item
+function M.one_of(random, list)
+  return list[random(#list)]
 end
 
 -- Some changes of the machine, as text.
 local function live(subject)
   local done = {}
-  for _ = 1, math.random(0, 3) do
-    local operation = one_of(subject.operations)
+  for _ = 1, subject.random(0, 3) do
+    local operation = M.one_of(subject.random, subject.operations)
     if operation[2]() then
       done[#done + 1] = operation[1]
     end
@@ -62,28 +82,29 @@ local function judge(subject, result)
   return "imported"
 end
 
---- history.play(subject) -> outcome, text                               [waits]
+--- history.play(subject, seed) -> outcome, text                         [waits]
 -- One random history: interrupted runs with changes between them, then one to its end,
 -- and sometimes again. `text` tells it.
 --
 --   outcome  "imported" or "refused"
-function M.play(subject)
+function M.play(subject, seed)
+  subject.random = M.generator(seed)
   local told, outcome = {}, nil
   local function tell(text)
     told[#told + 1] = text ~= "" and text or nil
   end
   local ok, problem = xpcall(function()
     subject.begin()
-    for _ = 1, math.random(0, 2) do
+    for _ = 1, subject.random(0, 2) do
       tell(live(subject))
-      local how = one_of(INTERRUPTIONS)
+      local how = M.one_of(subject.random, INTERRUPTIONS)
       tell("(" .. how .. ")")
       local result = subject.run(how)
       if result.status == 0 and not result.signal then -- it had ended before
         judge(subject, result)
       end
     end
-    for _ = 1, math.random(2) do
+    for _ = 1, subject.random(2) do
       tell(live(subject))
       local why
       outcome, why = judge(subject, subject.run())

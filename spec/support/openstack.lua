@@ -5,6 +5,7 @@ local file = require "host.file"
 local http = require "host.http"
 local json = require "host.json"
 local support = require "support.lab"
+local task = require "host.task"
 
 local M = {}
 
@@ -30,9 +31,11 @@ local function exchange(method, url, body, headers)
   return answer.body ~= "" and json.decode(answer.body) or {}, answer
 end
 
---- cloud:call(method, service, path, body) -> document                  [waits]
+--- cloud:call(method, service, path, body, version) -> document         [waits]
 -- As the project's administrator, not through the proxy; throws what is no success.
-function methods:call(method, service, path, body)
+--
+--   version  a microversion: "volume 3.42"; optional
+function methods:call(method, service, path, body, version)
   if not self.token then
     local _, answer = exchange("POST", self.urls.identity .. "/v3/auth/tokens", {
       auth = {
@@ -45,7 +48,7 @@ function methods:call(method, service, path, body)
   end
   local prefix = PATHS[service] or "/v3/" .. self.project_id
   return (exchange(method, self.urls[service] .. prefix .. path, body,
-    { ["X-Auth-Token"] = self.token }))
+    { ["X-Auth-Token"] = self.token, ["OpenStack-API-Version"] = version }))
 end
 
 --- cloud:inventory() -> sorted list of "kind id name"                   [waits]
@@ -179,12 +182,72 @@ function methods:import(folder, opts)
   return support.run(self:args(folder, opts), { timeout = 1500 })
 end
 
+--- cloud:quota(limits)                                                  [waits]
+-- Of the project's volumes; nil: Cinder's own again. One that has been set may not be set
+-- below what there is, so each begins with these.
+function methods:quota(limits)
+  local path = "/os-quota-sets/" .. self.project_id
+  self:call("DELETE", "volume", path)
+  if limits then
+    self:call("PUT", "volume", path, { quota_set = limits })
+  end
+end
+
+--- cloud:remove(name)                                                   [waits]
+-- Servers and volumes whose names begin with it, and the snapshots of these.
+function methods:remove(name)
+  local function all(service, path, key)
+    local found = {}
+    for _, object in ipairs(self:call("GET", service, path)[key]) do
+      if object.name:sub(1, #name) == name then
+        found[#found + 1] = object.id
+      end
+    end
+    return found
+  end
+  local function gone(service, path, key, query)
+    local list = all(service, path, key)
+    for _, id in ipairs(list) do
+      pcall(self.call, self, "DELETE", service, ("/%s/%s%s"):format(key, id, query))
+    end
+    support.wait_for(key .. " " .. name .. " are gone", function()
+      task.sleep(#list > 0 and 0.3 or 0)
+      return #all(service, path, key) == 0
+    end, 120)
+  end
+  gone("compute", "/servers", "servers", "")
+  gone("volume", "/volumes/detail", "volumes", "?cascade=true")
+end
+
+-- What a spec that was killed has left as it had hurt it.
+local function heal(cloud)
+  cloud:remove("living-")
+  for _, path in ipairs { "/bin/qemu-img", "/nova/disks/format" } do
+    assert(file.remove(cloud.folder .. path, { missing_ok = true }))
+  end
+  if file.stat(cloud.folder .. "/glance/away") then
+    assert(file.rename(cloud.folder .. "/glance/away", cloud.folder .. "/glance/images"))
+  end
+  cloud:quota()
+  cloud:call("POST", "compute", ("/servers/%s/action"):format(cloud.servers.lone),
+    { unlock = json.null })
+  for _, id in pairs(cloud.volumes) do
+    if cloud:call("GET", "volume", "/volumes/" .. id).volume.status == "error" then
+      cloud:call("POST", "volume", ("/volumes/%s/action"):format(id),
+        { ["os-reset_status"] = { status = "in-use" } })
+    end
+  end
+  cloud:reset()
+end
+
 --- openstack.cloud() -> cloud                                           [waits]
 -- The one that `spec/labs/openstack/up BUILD/openstack` has started; its lab.json.
 function M.cloud()
   local path = BUILD .. "/openstack/lab.json"
   local cloud = assert(json.decode(assert(file.read(path))))
-  return setmetatable(cloud, mt)
+  cloud = setmetatable(cloud, mt)
+  heal(cloud)
+  return cloud
 end
 
 return M

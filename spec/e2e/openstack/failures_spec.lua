@@ -22,8 +22,7 @@ exec /usr/bin/qemu-img "$@"
 
 local function quota(what, amount)
   return function(cloud)
-    cloud:call("PUT", "volume", "/os-quota-sets/" .. cloud.project_id,
-      { quota_set = { [what] = amount } })
+    cloud:quota(what and { [what] = amount })
   end
 end
 
@@ -67,10 +66,10 @@ end
 -- at: the request before which it happens; none: before the import begins.
 local HAPPENS = {
   { "no quota for a snapshot any more", at = SNAPSHOT, hurt = quota("snapshots", 0),
-    heal = quota("snapshots", 10),
+    heal = quota(),
     says = { "a snapshot of volume", "Maximum number of snapshots allowed (0)" } },
   { "no quota for a volume any more, and a snapshot that is not removed at first",
-    at = VOLUME, hurt = quota("volumes", 0), heal = quota("volumes", 10),
+    at = VOLUME, hurt = quota("volumes", 0), heal = quota(),
     fault = { match = "DELETE /volume/.*/snapshots/", status = 403 },
     says = { "a volume from the snapshot", "Maximum number of volumes allowed (0)" } },
   { "a volume that ends in error", at = VOLUME, hurt = break_cinder, heal = mend_cinder,
@@ -90,7 +89,7 @@ local HAPPENS = {
     hurt = set_state("volumes", "os-reset_status", "error"),
     says = { "an image of volume", "Invalid volume" } },
   { "no room in the quota for its gigabytes", full = true, at = VOLUME,
-    hurt = quota("gigabytes", 1), heal = quota("gigabytes", 1000),
+    hurt = quota("gigabytes", 1), heal = quota(),
     says = { "a volume from the snapshot", "gigabytes" } },
   { "a root disk in a format that cannot be read", full = true, machine = "from-image",
     hurt = root_format("vmdk"), heal = root_as_it_is, says = { "as vmdk", "cannot be read" } },

@@ -158,19 +158,17 @@ describe("import from OpenStack that cannot be:", function()
 
   it("no quota for another snapshot, before the server is stopped", function()
     cloud:start("lone")
-    local path = "/os-quota-sets/" .. cloud.project_id
-    cloud:call("PUT", "volume", path, { quota_set = { snapshots = 0 } })
+    cloud:quota { snapshots = 0 }
     local ok, err = pcall(refused, {}, "1 snapshot more", "quota")
-    cloud:call("PUT", "volume", path, { quota_set = { snapshots = 10 } })
+    cloud:quota()
     assert(ok, err)
     assert.equal("ACTIVE", cloud:status("lone"))
   end)
 
   it("no quota for another volume, before the server is stopped", function()
-    local path = "/os-quota-sets/" .. cloud.project_id
-    cloud:call("PUT", "volume", path, { quota_set = { volumes = 3 } })
+    cloud:quota { volumes = 3 }
     local ok, err = pcall(refused, {}, "1 volume more", "quota")
-    cloud:call("PUT", "volume", path, { quota_set = { volumes = 10 } })
+    cloud:quota()
     assert(ok, err)
   end)
 

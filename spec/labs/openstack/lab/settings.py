@@ -63,6 +63,7 @@ def _keystone(folder, life=7200):
         "DEFAULT": {"use_stderr": "true"},
         "database": {"connection": database(folder, "keystone")},
         "token": {"provider": "fernet", "expiration": life},
+        "identity": {"password_hash_rounds": 4},  # the fewest: everybody logs in all the time
         "fernet_tokens": {"key_repository": f"{folder}/keys/fernet"},
         "credential": {"key_repository": f"{folder}/keys/credential"},
         "cache": {"enabled": "false"},
@@ -85,7 +86,8 @@ def _glance(folder):
                     "use_stderr": "true", "enabled_backends": "files:file"},
         "database": {"connection": database(folder, "glance")},
         "glance_store": {"default_backend": "files"},
-        "files": {"filesystem_store_datadir": f"{folder}/glance/images"},
+        "files": {"filesystem_store_datadir": f"{folder}/glance/images",
+                  "filesystem_store_chunk_size": 1 << 20},
         "paste_deploy": {"flavor": "keystone",
                          "config_file": "/etc/glance/glance-api-paste.ini"},
         "oslo_concurrency": {"lock_path": f"{folder}/locks"},

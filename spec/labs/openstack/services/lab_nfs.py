@@ -1,14 +1,15 @@
 """Cinder's NFS driver on a local folder, for a hypervisor that runs no guest.
 
 The stock driver has a snapshot of an attached volume made by the hypervisor, which Nova's
-fake one cannot do. Nobody writes to the files here, so the driver's own way for volumes
-that are not attached is right for all. Nothing is mounted: the share is the folder where
-its mount point would be.
+fake one cannot do. The driver's own way for volumes that are not attached is right for all
+here: nobody writes to the files but lab_guest.py, which does not while they change places.
+Nothing is mounted: the share is the folder where its mount point would be.
 """
 
 import os
 
-from cinder.volume.drivers import nfs
+import lab_guest
+from cinder.volume.drivers import nfs, remotefs
 
 
 class Driver(nfs.NfsDriver):
@@ -20,3 +21,21 @@ class Driver(nfs.NfsDriver):
 
     def _is_volume_attached(self, volume):
         return False
+
+    def _unwritten(self, snapshot):
+        return lab_guest.volume_lock(self._local_volume_dir(snapshot.volume),
+                                     snapshot.volume.id)
+
+    def _create_snapshot(self, snapshot):
+        with self._unwritten(snapshot):
+            return super()._create_snapshot(snapshot)
+
+    def _delete_snapshot(self, snapshot):
+        with self._unwritten(snapshot):
+            return super()._delete_snapshot(snapshot)
+
+    def _revert_to_snapshot(self, context, volume, snapshot):
+        """As the drivers that share this one's files have it; the stock NFS driver has not."""
+        with self._unwritten(snapshot):
+            return remotefs.RemoteFSSnapDriver._revert_to_snapshot(
+                self, context, volume, snapshot)

@@ -2,17 +2,22 @@
 
 Each such disk is a raw file DISKS/UUID. A snapshot of the machine uploads it, as libvirt's
 driver uploads the root disk; in the format of the image that the machine was booted from
-(libvirt's: in that of its file), or in the one that the file DISKS/format names.
+(libvirt's: in that of its file), or in the one that the file DISKS/format names. A server
+may have a guest (lab_guest.py), which writes while it is on.
 """
 
+import contextlib
 import os
 import subprocess
+from pathlib import Path
 
+import lab_guest
 from nova.compute import task_states
 from nova.image import glance
 from nova.virt import fake
 
 DISKS = os.environ.get("LAB_DISKS", "")
+FOLDER = Path(DISKS).parent.parent
 
 
 def convert(path, kind, into, wanted):
@@ -32,8 +37,62 @@ class Driver(fake.FakeDriver):
 
     def spawn(self, context, instance, image_meta, *args, **kwargs):
         super().spawn(context, instance, image_meta, *args, **kwargs)
-        if not instance.image_ref or os.path.exists(self._path(instance)):
+        if instance.image_ref and not os.path.exists(self._path(instance)):
+            self._make_root(context, instance)
+        if instance.metadata.get("guest") == "writes":
+            with lab_guest.of(FOLDER, instance.uuid) as guest:
+                guest.start(self._disks(instance, kwargs.get("block_device_info")))
+
+    def _disks(self, instance, info):
+        """Device -> name, as the guest has them."""
+        disks = {instance.root_device_name: instance.uuid} if instance.image_ref else {}
+        for mapping in (info or {}).get("block_device_mapping") or ():
+            disks[mapping["mount_device"]] = mapping["connection_info"]["serial"]
+        return disks
+
+    @contextlib.contextmanager
+    def _guest(self, instance):
+        """Its guest, or None."""
+        if not os.path.exists(self._path(instance) + ".guest"):
+            yield None
             return
+        with lab_guest.of(FOLDER, instance.uuid) as guest:
+            yield guest
+
+    def power_on(self, context, instance, network_info, block_device_info=None, **kwargs):
+        super().power_on(context, instance, network_info, block_device_info, **kwargs)
+        with self._guest(instance) as guest:
+            if guest:
+                guest.start(self._disks(instance, block_device_info))
+
+    def power_off(self, instance, *args, **kwargs):
+        with self._guest(instance) as guest:
+            if guest:
+                guest.stop()
+        super().power_off(instance, *args, **kwargs)
+
+    def attach_volume(self, context, connection_info, instance, mountpoint, *args, **kwargs):
+        super().attach_volume(context, connection_info, instance, mountpoint, *args, **kwargs)
+        with self._guest(instance) as guest:
+            if guest:
+                guest.has({**guest.names(), mountpoint: connection_info["serial"]})
+                guest.note()
+
+    def detach_volume(self, context, connection_info, instance, mountpoint, *args, **kwargs):
+        super().detach_volume(context, connection_info, instance, mountpoint, *args, **kwargs)
+        with self._guest(instance) as guest:
+            if guest:
+                guest.has({device: name for device, name in guest.names().items()
+                           if device != mountpoint})
+                guest.note()
+
+    def extend_volume(self, context, connection_info, instance, requested_size):
+        with self._guest(instance) as guest:
+            if guest:
+                guest.has(guest.names())
+                guest.note()
+
+    def _make_root(self, context, instance):
         part = self._path(instance) + ".part"
         self.images.download(context, instance.image_ref, dest_path=part)
         kind = self._kind(instance)
@@ -41,7 +100,8 @@ class Driver(fake.FakeDriver):
             os.rename(part, part + "." + kind)
             convert(part + "." + kind, kind, part, "raw")
             os.unlink(part + "." + kind)
-        os.truncate(part, instance.flavor.root_gb << 30)
+        if instance.flavor.root_gb:
+            os.truncate(part, instance.flavor.root_gb << 30)
         os.rename(part, self._path(instance))
 
     def snapshot(self, context, instance, image_id, update_task_state):
