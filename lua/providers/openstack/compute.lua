@@ -110,7 +110,7 @@ function M.find(session, name)
     local document, err = session:call("compute", "GET", "/servers/" .. name:lower())
     if document and document.server then
       return document.server.id
-    elseif err and err.kind ~= "notfound" then
+    elseif not document and err.kind ~= "notfound" then
       return nil, err
     end
   end
