@@ -246,8 +246,8 @@ describe("providers.openstack.state.fits", function()
     assert.equal("invalid", err.kind)
     assert.equal("server s-1 has other volumes than when it was inspected: a, b, and then b, a; "
       .. "delete the import and create it again, in a directory in another folder", err.message)
-    local _
-    _, err = fits("root")
+    ok, err = fits("root")
+    assert.is_nil(ok)
     assert.truthy(err.message:find("a, b, and then none;", 1, true))
   end)
 end)
