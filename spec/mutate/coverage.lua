@@ -1,5 +1,6 @@
 --- mutate.coverage: which spec files run which lines.
 
+local digest = require "host.digest"
 local file = require "host.file"
 local json = require "host.json"
 local process = require "host.process"
@@ -13,11 +14,10 @@ local mt = { __name = "mutate.coverage", __index = methods }
 local M = {}
 
 local WITHIN = 300 -- seconds, for one spec file
-local KEY = "find lua spec/support spec/mutate/lines.lua $0 -type f | sort"
-  .. " | xargs sha256sum | sha256sum"
 
 -- What these run is C, or a program of its own: no line of lua/ that is looked at.
-local ELSEWHERE = { "^spec/host/", "^spec/disk/", "^spec/cli/left_behind_spec" }
+local ELSEWHERE = { "^spec/host/", "^spec/disk/", "^spec/deploy/", "^spec/mutate/",
+  "^spec/support/", "^spec/cli/left_behind_spec" }
 
 local function is_looked_at(path)
   for _, pattern in ipairs(ELSEWHERE) do
@@ -40,28 +40,39 @@ local function sets_of(files)
   return sets
 end
 
--- What the lines that a spec file runs depend on.
-local function key_of(spec)
-  local ended = assert(process.run({ argv = { "sh", "-c", KEY, spec } }))
-  return ended.stdout:match("^%x+")
+-- Of what a file holds now; "" where there is none.
+local function sum(self, path)
+  if not self.sums[path] then
+    local text = file.read(path)
+    self.sums[path] = text and digest.sha256(text) or ""
+  end
+  return self.sums[path]
 end
 
--- What was seen of a spec file by an earlier run, or nil.
-local function seen_before(path, key)
+-- What was seen of a spec file by an earlier run, or nil: a file that it runs has changed.
+local function seen_before(self, path)
   local entry = json.decode(file.read(path) or "")
-  return entry and entry.key == key and entry or nil
+  for source, was in pairs(entry and entry.sums or {}) do
+    if sum(self, source) ~= was then
+      return nil
+    end
+  end
+  return entry
 end
 
--- Runs one spec file: {key, took, lines}, or nil and what is wrong with it.
-local function run(program, path, key, spec)
+-- Runs one spec file: {sums, took, lines}, or nil and what is wrong with it.
+local function run(self, program, path, spec)
   local began = time.monotonic()
   local ended, err = process.run({ inherit = true, timeout = WITHIN,
     argv = { program, "script", "spec/mutate/record.lua", path, spec } })
   if not ended or ended.status ~= 0 then
     return nil, err and err.message or ended.stdout
   end
-  local entry = { key = key, took = time.monotonic() - began,
+  local entry = { sums = {}, took = time.monotonic() - began,
     lines = assert(json.decode(assert(file.read(path)))) }
+  for _, source in ipairs(entry.lines.sources) do
+    entry.sums[source] = sum(self, source)
+  end
   assert(file.write(path, json.encode(entry)))
   return entry
 end
@@ -83,10 +94,9 @@ end
 
 local function record(self, program, folder, spec)
   local path = ("%s/%s.json"):format(folder, (spec:gsub("/", ".")))
-  local key = key_of(spec)
-  local entry, problem = seen_before(path, key)
+  local entry, problem = seen_before(self, path), nil
   if not entry then
-    entry, problem = run(program, path, key, spec)
+    entry, problem = run(self, program, path, spec)
   end
   if entry then
     add(self, spec, entry)
@@ -103,7 +113,7 @@ end
 --
 -- coverage.failed is a list of those that fail as it is; they judge nothing.
 function M.record(program, folder, at_once)
-  local self = setmetatable({ files = {}, active = {}, failed = {} }, mt)
+  local self = setmetatable({ files = {}, active = {}, failed = {}, sums = {} }, mt)
   local specs = {}
   for _, path in ipairs(unit_specs.files()) do
     specs[#specs + 1] = is_looked_at(path) and path or nil

@@ -6,7 +6,7 @@ local M = {}
 
 local AREAS = { flows = true, policy = true, kube = true, providers = true }
 
-local active, specs = {}, {}
+local active, specs, sources = {}, {}, {}
 local now = {} -- file -> set of lines
 local all = now
 local file_of = setmetatable({}, { __mode = "k" }) -- function -> file | false
@@ -15,6 +15,8 @@ local getinfo = debug.getinfo
 local function look_at(fn)
   local info = getinfo(fn, "SL")
   local path = info.source:match("lua/(%l+/[%w_/]+%.lua)$")
+  local source = path and "lua/" .. path or info.source:match("spec/[%w_/]+%.lua$")
+  sources[source or ""] = true
   path = path and AREAS[path:match("^%l+")] and path or false
   file_of[fn] = path
   if path then
@@ -68,7 +70,12 @@ end
 
 --- lines.result() -> table, as record.lua writes it
 function M.result()
-  local result = { active = listed(active), all = listed(all), specs = {} }
+  local result = { active = listed(active), all = listed(all), specs = {},
+    sources = json.array({}) }
+  sources[""] = nil
+  for source in pairs(sources) do
+    table.insert(result.sources, source)
+  end
   for name, files in pairs(specs) do
     result.specs[name] = listed(files)
   end

@@ -2,7 +2,8 @@
 --
 --   vm-import-controller script spec/mutate/record.lua OUT SPEC
 --
--- OUT is JSON: {active, all, specs}. active: {[file] = lines of the functions that have run
+-- OUT is JSON: {sources, active, all, specs}. sources: list of the files of lua/ and spec/
+-- of which something has run. active: {[file] = lines of the functions that have run
 -- which hold code}; all: {[file] = lines} of what ran outside of any spec; specs: {[name of
 -- a spec] = {[file] = lines}}. What runs between two specs counts as of the second.
 

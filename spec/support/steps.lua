@@ -29,6 +29,9 @@ local function plan()
         bus = "sata", storage_class = "fast" },
     }),
     nics = json.array({ { id = "4000", name = "nic-0", network = "default/vlan1" } }),
+    virtual_machine = { apiVersion = "kubevirt.io/v1", kind = "VirtualMachine",
+      metadata = { name = "web-01", namespace = NAMESPACE, annotations = {} },
+      spec = { template = { spec = { domain = { devices = {} } } } } },
   }
 end
 

@@ -105,3 +105,46 @@ describe("flows.import.edits", function()
     end
   end)
 end)
+
+describe("flows.import.edits.unseen", function()
+  local function unseen(state, seen, ready)
+    return edits.unseen({ metadata = { generation = 2 }, status = { importStatus = state,
+      observedGeneration = seen, conditions = ready and { ready } } })
+  end
+
+  for state, under_way in pairs { sourceReady = true, disksExported = true,
+    diskImageSubmitted = true, diskImageFailed = true, diskImagesReady = true,
+    virtualMachineCreated = true, virtualMachineRunning = true, VMMigrationFailed = false,
+    virtualMachineImportValid = false, virtualMachineImportInvalid = false } do
+    it(("is %s of %s"):format(under_way, state), function()
+      assert.equal(under_way, unseen(state, 1))
+      assert.is_false(unseen(state, 2))
+      assert.is_false(unseen(state, nil))
+    end)
+  end
+
+  it("is so when Ready is of another generation", function()
+    local function ready(status, generation)
+      return unseen("disksExported", 2, { type = "Ready", status = status,
+        observedGeneration = generation })
+    end
+    assert.is_true(ready("True", 1))
+    assert.is_false(ready("True", 2))
+    assert.is_false(ready("True", nil))
+    assert.is_false(ready("False", 1))
+  end)
+
+  it("is not so of one that nobody has begun", function()
+    assert.is_false(edits.unseen({ metadata = { generation = 2 } }))
+  end)
+end)
+
+describe("flows.import.edits.fixed", function()
+  it("takes an absent field, null, an empty text or list and false for one", function()
+    local spec = { folder = "", storageClass = json.null, dryRun = false,
+      networkMapping = json.array({}), diskMapping = json.array({ { a = "" } }),
+      targetName = "x", transferMode = "Auto", skipPreflightChecks = true }
+    assert.same({ targetName = "x", transferMode = "Auto", skipPreflightChecks = true },
+      edits.fixed(spec))
+  end)
+end)

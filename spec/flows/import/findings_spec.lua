@@ -155,3 +155,17 @@ describe("findings.blocking", function()
     assert.is_nil(findings.blocking({ list[4] }))
   end)
 end)
+
+describe("findings.arrange with skip", function()
+  for code, skipped in pairs { ToolsNotRunning = true, SnapshotsPresent = true,
+    ConsolidationNeeded = true, NoRoomOnClass = true, NetworkNotMapped = false } do
+    it(("%s %s"):format(skipped and "warns of" or "is still blocked by", code), function()
+      local list = findings.arrange({ { code = code, severity = "Blocks", subject = "s",
+        message = "m" } }, { skip = true })
+      assert.equal(skipped and "Warns" or "Blocks", list[1].severity)
+      list = findings.arrange({ { code = code, severity = "Informs", subject = "s",
+        message = "m" } }, { skip = true })
+      assert.equal("Informs", list[1].severity)
+    end)
+  end
+end)

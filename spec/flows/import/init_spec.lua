@@ -6,6 +6,7 @@ local json = require "host.json"
 local marks = require "base.marks"
 local standalone = require "support.standalone"
 local task = require "host.task"
+local steps = require "support.steps"
 
 local KEY = standalone.KEY
 local world, run, condition = standalone.world, standalone.run, standalone.condition
@@ -491,5 +492,237 @@ describe("flows.import", function()
     assert.is_true(t:cancel(5))
     assert.equal(1, w.source.aborted)
     assert.equal(2, closed)
+  end)
+end)
+
+-- Which steps are due, of an import in a cluster.
+describe("flows.import, of an import that is", function()
+  local function at(state, opts)
+    opts = opts or {}
+    opts.status = opts.status or {}
+    opts.status.importStatus = state
+    opts.status.observedGeneration = opts.status.observedGeneration or 1
+    opts.status.conditions = opts.status.conditions or json.array({})
+    return steps.world(opts)
+  end
+
+  local function reconcile(w)
+    return flow.reconcile(KEY, w.env)
+  end
+
+  for state, asked in pairs { [""] = true, virtualMachineImportInvalid = true,
+    virtualMachineImportValid = true, sourceReady = true, disksExported = false,
+    diskImageSubmitted = false, diskImageFailed = false, diskImagesReady = false,
+    virtualMachineCreated = false } do
+    it(("of no supported kind is left, where it needs the source: '%s'"):format(state),
+      function()
+        local w = at(state)
+        w.env.supports = function(kind)
+          assert.equal("VmwareSource", kind)
+          return false
+        end
+        pcall(reconcile, w)
+        local stalled = w:condition("Stalled")
+        assert.equal(asked, stalled ~= nil and stalled.reason == "NotSupported")
+        if asked then
+          assert.equal("a VmwareSource cannot be imported from yet; the import is left as it was "
+            .. "found", stalled.message)
+          assert.equal(state, w:status().importStatus)
+        end
+      end)
+  end
+
+  for _, state in ipairs { "disksExported", "diskImageSubmitted", "diskImageFailed",
+    "diskImagesReady" } do
+    it("without a plan needs the source too: " .. state, function()
+      local w = at(state, { status = { plan = json.null } })
+      w.env.supports = function() return false end
+      assert.is_nil(reconcile(w))
+      assert.equal("NotSupported", w:condition("Stalled").reason)
+    end)
+  end
+
+  it("of a supported kind, or of one that nobody names, goes on", function()
+    for _, supports in ipairs { function() return true end, false } do
+      local w = at("virtualMachineImportValid")
+      w.env.supports = supports or nil
+      assert.equal(30, reconcile(w).after)
+      assert.equal("SourceNotReady", w:condition("Reconciling").reason)
+    end
+    local w = at("", { spec = { sourceCluster = {} } })
+    w.env.supports = function() return false end
+    reconcile(w)
+    assert.equal("virtualMachineImportInvalid", w:status().importStatus)
+  end)
+
+  it("in a state that is none is left, and that is said", function()
+    local w = at("Done")
+    assert.is_nil(reconcile(w))
+    assert.equal("UnknownState", w:condition("Stalled").reason)
+    assert.truthy(w:condition("Stalled").message:find('status.importStatus is "Done", which is '
+      .. "none of VMMigrationFailed, diskImageFailed, diskImageSubmitted, diskImagesReady, "
+      .. "disksExported, sourceReady, virtualMachineCreated, virtualMachineImportInvalid, "
+      .. "virtualMachineImportValid, virtualMachineRunning: nothing is done", 1, true),
+      w:condition("Stalled").message)
+  end)
+
+  describe("ended", function()
+    it("is left alone", function()
+      for _, state in ipairs { "VMMigrationFailed", "virtualMachineRunning" } do
+        local w = at(state)
+        local before = #w.store.writes
+        assert.is_nil(reconcile(w))
+        assert.equal(before, #w.store.writes)
+      end
+    end)
+
+    it("goes on to clean up", function()
+      for _, state in ipairs { "VMMigrationFailed", "virtualMachineRunning" } do
+        local w = at(state, { status = { recorded = json.array({
+          { kind = "VirtualMachineImage", name = "web-0-img" } }) } })
+        w.target.stays["web-0-img"] = true
+        assert.same({ after = 10 }, reconcile(w))
+        assert.equal(state, w:status().importStatus)
+      end
+    end)
+
+    it("before we came, says so as it ended", function()
+      local w = at("virtualMachineRunning", { status = {
+        importedVirtualMachineName = "web" } })
+      w.store:patch("VirtualMachineImport", "default", "web", { status = {
+        conditions = json.null } }, { status = true })
+      assert.is_nil(reconcile(w))
+      assert.equal("web was imported", w:condition("Ready").message)
+      w = at("VMMigrationFailed")
+      w.store:patch("VirtualMachineImport", "default", "web", { status = {
+        conditions = json.null } }, { status = true })
+      assert.is_nil(reconcile(w))
+      assert.equal("Failed", w:condition("Stalled").reason)
+    end)
+
+    it("badly, begins anew when its spec is changed, unless it is cancelled", function()
+      local function edited(state, spec, seen)
+        spec = spec or {}
+        spec.virtualMachineName = ""
+        local w = at(state, { spec = spec, status = { attempt = 3, observedGeneration = seen } })
+        if seen == false then
+          w.store:patch("VirtualMachineImport", "default", "web", { status = {
+            observedGeneration = json.null } }, { status = true })
+        end
+        reconcile(w)
+        return w:status().importStatus, w:status().attempt
+      end
+      assert.equal("virtualMachineImportInvalid", (edited("VMMigrationFailed", nil, 7)))
+      assert.equal("VMMigrationFailed", (edited("VMMigrationFailed", nil, 1)))
+      assert.equal("VMMigrationFailed", (edited("VMMigrationFailed", nil, false)))
+      assert.equal("VMMigrationFailed", (edited("VMMigrationFailed", { cancelled = true }, 7)))
+      assert.equal("virtualMachineRunning", (edited("virtualMachineRunning", nil, 7)))
+    end)
+  end)
+
+  describe("cancelled", function()
+    local function cancelled(state, ready)
+      local w = at(state, { spec = { cancelled = true }, status = { conditions = json.array({
+        { type = "Stalled", status = "False" }, { type = "Ready", status = ready or "False" } })
+      } })
+      assert.is_nil(reconcile(w))
+      return w
+    end
+
+    it("fails for good, and that is said", function()
+      for _, state in ipairs { "", "sourceReady", "diskImagesReady" } do
+        local w = cancelled(state)
+        assert.equal("VMMigrationFailed", w:status().importStatus)
+        assert.equal("Cancelled", w:condition("Stalled").reason)
+        assert.equal("cancelled by spec.cancelled", w:condition("Stalled").message)
+      end
+      assert.equal("cancelled by spec.cancelled; the machine was made before and stays",
+        cancelled("virtualMachineCreated"):condition("Stalled").message)
+    end)
+
+    it("after its good end stays as it is", function()
+      local w = cancelled("virtualMachineCreated", "True")
+      assert.equal("virtualMachineCreated", w:status().importStatus)
+    end)
+  end)
+
+  it("planned of another spec is planned anew", function()
+    local w = at("virtualMachineImportValid", { spec = { virtualMachineName = "" },
+      status = { observedGeneration = 7 } })
+    reconcile(w)
+    assert.equal("virtualMachineImportInvalid", w:status().importStatus)
+  end)
+
+  it("gone is nobody's; of one that cannot be read that is thrown", function()
+    local w = at("")
+    w.store:delete("VirtualMachineImport", "default", "web")
+    assert.is_nil(reconcile(w))
+    assert.is_nil(flow.serve(KEY, w.env))
+    function w.store.get() return nil, errors.new("connect", "refused") end
+    for _, call in ipairs { flow.reconcile, flow.serve } do
+      local ok, err = pcall(call, KEY, w.env)
+      assert.is_false(ok)
+      assert.equal("connect", err.kind)
+    end
+  end)
+
+  it("written by another meanwhile is looked at again, or left to who leads", function()
+    for reason, after in pairs { Conflict = 0, NotLeader = 5 } do
+      local w = at("virtualMachineImportValid", { spec = { dryRun = true } })
+      function w.store.patch()
+        return nil, errors.new("conflict", "no", { reason = reason })
+      end
+      local result = reconcile(w)
+      assert.equal(after, result.after)
+      assert.truthy(result.again)
+    end
+  end)
+
+  it("of an older definition waits until that is repaired", function()
+    local w = at("virtualMachineImportValid", { spec = { dryRun = true } })
+    local patch, repaired = w.store.patch, 0
+    function w.store:patch(kind, namespace, name, change, opts)
+      w.sent = change
+      if change.status and change.status.nextAttemptTime then
+        return patch(self, kind, namespace, name, change, opts)
+      end
+      return patch(self, kind, namespace, name, change, opts)
+    end
+    w.env.repair_definitions = function() repaired = repaired + 1 end
+    w.env.take_place = nil
+    function w.target.room_problem() error(errors.new("gone", "old", {
+      reason = "OldCustomResourceDefinition" })) end
+    w.store:patch("VirtualMachineImport", "default", "web", { spec = { dryRun = false } })
+    w.store:patch("VirtualMachineImport", "default", "web", { status = {
+      observedGeneration = 2 } }, { status = true })
+    w.store:create("VmwareSource", { metadata = { name = "vc", namespace = "default" } })
+    w.store:patch("VmwareSource", "default", "vc", { status = { status = "clusterReady" } },
+      { status = true })
+    assert.same({ after = 30 }, reconcile(w))
+    assert.equal(1, repaired)
+    assert.equal("old", w:import_condition("Stalled").message)
+    assert.equal("Warning", w:event("OldCustomResourceDefinition").type)
+    w.env.repair_definitions = nil
+    assert.same({ after = 30 }, reconcile(w))
+  end)
+
+  it("being downloaded is served again after a start", function()
+    local w = at("diskImageSubmitted", { status = { diskImportStatus = steps.entries() } })
+    flow.serve(KEY, w.env)
+    assert.same({ "hold web-0 /r0", "hold web-1 /r1" }, w.asked)
+    w = at("sourceReady")
+    flow.serve(KEY, w.env)
+    assert.same({}, w.asked)
+  end)
+
+  it("in a directory is told nothing of edits", function()
+    local w = at("sourceReady", { status = { observedGeneration = 7 } })
+    w.target.can.run = false
+    w.open_error = errors.new("busy", "no", { waits = "Wait", after = 3 })
+    reconcile(w)
+    assert.equal(7, w:status().observedGeneration)
+    w.target.can.run = true
+    reconcile(w)
+    assert.equal(1, w:status().observedGeneration)
   end)
 end)

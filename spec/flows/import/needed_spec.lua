@@ -5,6 +5,9 @@ local conditions = require "kube.conditions"
 local in_cluster = require "support.in_cluster"
 local json = require "host.json"
 local requests = require "kube.requests"
+local errors = require "host.error"
+local needed = require "flows.import.needed"
+local steps = require "support.steps"
 
 local world, run, state = in_cluster.world, in_cluster.run, in_cluster.state
 
@@ -114,5 +117,102 @@ describe("flows.import.needed", function()
       assert.equal("diskImageSubmitted", state(w))
       assert.equal(2, w.disks.fetched)
     end
+  end)
+end)
+
+describe("flows.import.needed, alone,", function()
+  local MANIFEST = { kind = "VirtualMachine", metadata = { name = "web-01" } }
+
+  local function put(err, change)
+    local w = steps.world()
+    w.target.refuses = { VirtualMachine = err }
+    change(w)
+    return w:fails(needed.put, MANIFEST)
+  end
+
+  local function lacks_network(w)
+    w.target.lacks_network = w.import.status.plan.nics[1]
+  end
+
+  -- Of the first of both disks, or of the one that names it.
+  local function lacks_class(name)
+    return function(w)
+      function w.target.backend(_, class)
+        if class == name then
+          return nil, errors.new("notfound", "no class")
+        end
+        return "backingimage"
+      end
+    end
+  end
+
+  for kind, looked_into in pairs { invalid = true, notfound = true, denied = true,
+    busy = false } do
+    it(("looks for what is missing when it is refused with %s: %s"):format(kind, looked_into),
+      function()
+        local err = put(errors.new(kind, "no"), lacks_network)
+        assert.equal(looked_into and "NetworkGone" or nil, err.outage)
+        assert.equal(looked_into and 30 or nil, err.retry_most)
+        assert.equal("no", put(errors.new(kind, "no"), function() end).message)
+      end)
+  end
+
+  it("names what is missing as people do", function()
+    assert.equal('the network default/vlan1, for "Network adapter 1" of web-01, does not exist '
+      .. "any more: create the NetworkAttachmentDefinition again",
+      put(errors.new("invalid", "no"), lacks_network).message)
+    assert.truthy(put(errors.new("invalid", "no"), function(w)
+      lacks_network(w)
+      w.import.status.machine = nil
+    end).message:find('for "nic-0" of', 1, true))
+    assert.equal('the StorageClass fast, for "Hard disk 2" of web-01, does not exist any more: '
+      .. "create it again", put(errors.new("invalid", "no"), lacks_class("fast")).message)
+    assert.equal("the cluster has no default StorageClass any more: make one the default again",
+      put(errors.new("invalid", "no"), lacks_class(nil)).message)
+    assert.truthy(put(errors.new("invalid", "no"), function(w)
+      lacks_class("fast")(w)
+      w.import.status.plan.disks[2].display_name = nil
+    end).message:find('for "web-1" of', 1, true))
+  end)
+
+  it("waits for a quota, and takes nothing else for one", function()
+    local quota = put(errors.new("denied", "x: exceeded quota: q"), lacks_network)
+    assert.equal("QuotaExceeded", quota.outage)
+    assert.equal(30, quota.retry_most)
+    assert.is_nil(put(errors.new("busy", "exceeded quota"), lacks_network).outage)
+    assert.equal("NetworkGone", put(errors.new("invalid", "exceeded quota"),
+      lacks_network).outage)
+  end)
+
+  it("throws what it cannot be told of a class", function()
+    local err = put(errors.new("invalid", "no"), function(w)
+      function w.target.backend() return nil, errors.new("connect", "refused") end
+    end)
+    assert.equal("refused", err.message)
+  end)
+
+  it("asks once for each class", function()
+    local w = steps.world()
+    w.import.status.plan.disks[2].storage_class = nil
+    w.target.refuses = { VirtualMachine = errors.new("invalid", "no") }
+    w:fails(needed.put, MANIFEST)
+    assert.same({ "backend default" }, w:asked_for("^backend"))
+  end)
+
+  it("says the backend of a disk's class, or what is missing", function()
+    local w = steps.world()
+    local disks = w.import.status.plan.disks
+    assert.equal("backingimage", needed.backend(w.import, w.ctx, disks[1]))
+    lacks_class("fast")(w)
+    assert.equal("StorageClassGone", w:fails(needed.backend, disks[2]).outage)
+    function w.target.backend() return nil, errors.new("connect", "refused") end
+    assert.equal("refused", w:fails(needed.backend, disks[2]).message)
+  end)
+
+  it("looks at networks alone", function()
+    local w = steps.world()
+    needed.check_networks(w.import, w.ctx)
+    lacks_network(w)
+    assert.equal("NetworkGone", w:fails(needed.check_networks).outage)
   end)
 end)

@@ -99,3 +99,37 @@ describe("size.keep", function()
     assert.same({}, size.keep({}, { id = "vm-1" }, plan_of(GIB)))
   end)
 end)
+
+describe("what is no rounding any more", function()
+  local function taken(planned, capacity, before)
+    local import, ctx = world()
+    local disk = import.status.plan.disks[1]
+    disk.capacity_bytes, disk.planned_bytes = before or planned, before and planned
+    local ok, result = pcall(size.settle, import, ctx, disk, { capacity = capacity })
+    return ok and result.capacity_bytes or result.reason, import
+  end
+
+  it("is more than twice what was planned, and 64 GiB more", function()
+    assert.equal(65 * GIB, (taken(GIB, 65 * GIB)))
+    assert.equal("DiskSizeDiffers", (taken(GIB, 65 * GIB + 1)))
+    assert.equal(400 * GIB, (taken(200 * GIB, 400 * GIB)))
+    assert.equal("DiskSizeDiffers", (taken(200 * GIB, 400 * GIB + 1)))
+  end)
+
+  it("is told by what was planned at first", function()
+    assert.equal("DiskSizeDiffers", (taken(GIB, 66 * GIB, 65 * GIB)))
+    local _, import = taken(GIB, 65 * GIB, 2 * GIB)
+    assert.equal(GIB, import.status.plan.disks[1].planned_bytes)
+  end)
+
+  it("names the disk as the source does, where it does", function()
+    local import, ctx = world()
+    import.status.plan.disks[1].display_name = "Hard disk 1"
+    size.settle(import, ctx, import.status.plan.disks[1], { capacity = 2 * GIB })
+    assert.truthy(import.status.findings[1].message:find('^"Hard disk 1" has 2147483648'))
+    import, ctx = world()
+    size.settle(import, ctx, import.status.plan.disks[1], { capacity = 2 * GIB })
+    assert.truthy(import.status.findings[1].message:find('^"web%-a" has 2147483648 bytes, not '
+      .. "1073741824"))
+  end)
+end)

@@ -342,7 +342,9 @@ describe("providers.openstack.volumes.image", function()
     end)
 
     it("as long as a disk of its size may take", function()
-      local of = filled({}, in_turn({ status = "saving" }, GONE, { status = "saving" }, GONE), { ["GET volume /volumes/v-1"] = UPLOADING })
+      local saving = { status = "saving" }
+      local of = filled({}, in_turn(saving, GONE, saving, GONE), {
+        ["GET volume /volumes/v-1"] = UPLOADING })
       local none, err = volumes.image(of, { id = "root", name = "r", capacity_bytes = 0 })
       assert.is_nil(none)
       assert.equal("timeout", err.kind)
