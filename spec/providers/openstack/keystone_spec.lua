@@ -180,3 +180,201 @@ describe("keystone.services", function()
     assert.truthy(err.message:find("in region R", 1, true))
   end)
 end)
+
+describe("keystone.log_in, in detail,", function()
+  local TOKENS, PROJECTS = "POST /identity/v3/auth/tokens", "GET /identity/v3/auth/projects"
+
+  local function refused(unscoped, listed, secret)
+    local pool = rest.pool {
+      [TOKENS] = function(request)
+        if request.body:find('"scope"', 1, true) or secret then
+          return rest.answer(401, rest.data("login_refused"))
+        end
+        return unscoped
+      end,
+      [PROJECTS] = listed,
+    }
+    local token, err = keystone.log_in(pool, "https://cloud/identity/v3",
+      assert(credentials.read(secret or SECRET)))
+    assert.is_nil(token)
+    assert.is_true(err.final)
+    assert.equal("denied", err.kind)
+    return err, pool
+  end
+
+  it("names ten projects at most", function()
+    local many = {}
+    for i = 1, 11 do
+      many[i] = { id = ("p%02d"):format(i), name = i < 11 and ("n%02d"):format(i) or nil }
+    end
+    local err, pool = refused(rest.token(), rest.answer(200, { projects = many }))
+    assert.equal(11, #err.candidates)
+    assert.equal("n10", err.candidates[10])
+    assert.equal("...", err.candidates[11])
+    assert.equal("gAAAAA-secret", pool.calls[3].headers["X-Auth-Token"])
+    many[11] = nil
+    err = refused(rest.token(), rest.answer(200, { projects = many }))
+    assert.equal(10, #err.candidates)
+    assert.equal("project", err.check)
+    assert.truthy(err.message:find("the account has no role in project admin; it has one in: "
+      .. "n01, n02", 1, true))
+    err = refused(rest.token(), rest.answer(200, { projects = { { id = "p1" } } }))
+    assert.same({ "p1" }, err.candidates)
+  end)
+
+  it("names none where nobody tells", function()
+    for _, listed in ipairs { rest.answer(403, {}), rest.answer(200, {}) } do
+      local err = refused(rest.token(), listed)
+      assert.equal("ProjectRefused", err.code)
+      assert.truthy(err.message:find("it has one in: none$"))
+    end
+  end)
+
+  it("takes for a wrong password what gives no token either", function()
+    for _, unscoped in ipairs { rest.answer(401, {}), rest.answer(201, {}),
+      rest.answer(200, {}, { ["x-subject-token"] = "t" }) } do
+      local err = refused(unscoped, rest.answer(200, {}))
+      assert.equal("LoginRefused", err.code)
+      assert.equal("login", err.check)
+      assert.truthy(err.message:find("(are user name, password and domain right?)", 1, true))
+    end
+  end)
+
+  it("asks of an application credential whether it is right", function()
+    local err, pool = refused(rest.token(), rest.answer(200, {}), {
+      application_credential_id = "a", application_credential_secret = "s" })
+    assert.equal("LoginRefused", err.code)
+    assert.truthy(err.message:find("(is the application credential right, and not expired?)", 1,
+      true))
+    assert.equal(1, #pool.calls)
+  end)
+
+  it("passes on what else is answered", function()
+    for _, status in ipairs { 429, 500, 200 } do
+      local token, err = log_in { [TOKENS] = rest.answer(status, {}) }
+      assert.is_nil(token)
+      assert.equal("login", err.check)
+      assert.truthy(err.message:find("^logging in to https://cloud/identity/v3"))
+    end
+    local token, err = log_in { [TOKENS] = function()
+      return nil, { kind = "connect", message = "refused" }
+    end }
+    assert.is_nil(token)
+    assert.equal("logging in to https://cloud/identity/v3: refused", err.message)
+  end)
+
+  it("believes no answer without a token", function()
+    for _, answer in ipairs { rest.answer(201, { token = {} }),
+      rest.answer(201, { token = "x" }, { ["x-subject-token"] = "t" }),
+      rest.answer(201, "no JSON", { ["x-subject-token"] = "t" }) } do
+      local token, err = log_in { [TOKENS] = answer }
+      assert.is_nil(token)
+      assert.equal("format", err.kind)
+    end
+  end)
+
+  it("thinks that a token lives an hour where nobody says it, and never less than nothing",
+    function()
+      local function life(more)
+        return assert(log_in { [TOKENS] = rest.answer(201, { token = more },
+          { ["x-subject-token"] = "t" }) })
+      end
+      local token = life({})
+      assert.equal(3600, token.life)
+      assert.same({}, token.catalog)
+      assert.same({}, token.project)
+      assert.equal(0, life({ issued_at = "2001-01-01T02:00:00Z",
+        expires_at = "2001-01-01T00:00:00Z" }).life)
+      local now = life({ expires_at = time.rfc3339(time.now() + 100) }).life
+      assert.is_true(now > 90 and now <= 101, now)
+    end)
+
+  it("asks a Keystone in JSON", function()
+    local _, _, pool = log_in { [TOKENS] = rest.token() }
+    local call = pool.calls[1]
+    assert.equal(60, call.timeout)
+    assert.same({ ["Content-Type"] = "application/json", Accept = "application/json" },
+      call.headers)
+  end)
+end)
+
+describe("keystone.services, in detail,", function()
+  local function service(type, ...)
+    local endpoints = {}
+    for i, url in ipairs { ... } do
+      endpoints[i] = { region = "R", interface = "public", url = url }
+    end
+    return { type = type, endpoints = endpoints }
+  end
+
+  local function catalog(...)
+    return { service("compute", "http://nova"), service("image", "http://glance"),
+      service("network", "http://neutron"), ... }
+  end
+
+  it("takes the best type that has a URL", function()
+    local urls = assert(keystone.services(catalog(service("volume", "http://old/v3"),
+      service("block-storage", "http://new/v3"), service("volumev3")), "R"))
+    assert.equal("http://new/v3", urls.volume)
+  end)
+
+  it("takes URLs of that region and interface alone, by either name of a region", function()
+    local volume = { type = "volumev3", endpoints = {
+      { region = "S", interface = "public", url = "http://s/v3" },
+      { region = "R", interface = "admin", url = "http://admin/v3" },
+      { region = "R", interface = "public" },
+      { region_id = "R", interface = "public", url = "http://r/v3" } } }
+    assert.equal("http://r/v3", assert(keystone.services(catalog(volume), "R")).volume)
+    local all = catalog(volume)
+    for _, entry in ipairs(all) do
+      table.insert(entry.endpoints, { region = "R", interface = "admin", url = "http://a/v3" })
+    end
+    assert.equal("http://admin/v3",
+      assert(keystone.services(all, "R", "adminURL")).volume)
+    assert.same({ "R", "S" }, keystone.regions(all))
+  end)
+
+  it("takes another URL when one is dead, and says whether there is another", function()
+    local two = catalog(service("volumev3", "http://a/v3", "http://b/v3"))
+    local urls, others = keystone.services(two, "R")
+    assert.equal("http://a/v3", urls.volume)
+    assert.same({ volume = true }, others)
+    urls, others = keystone.services(two, "R", "public", { dead = { ["http://a/v3"] = true } })
+    assert.equal("http://b/v3", urls.volume)
+    assert.same({}, others)
+    urls, others = keystone.services(two, "R", "public", { dead = { ["http://b/v3"] = true } })
+    assert.equal("http://a/v3", urls.volume)
+    assert.same({}, others)
+    local same = catalog(service("volumev3", "http://a/v3", "http://a/v3/"))
+    urls, others = keystone.services(same, "R")
+    assert.equal("http://a/v3", urls.volume)
+    assert.same({}, others)
+  end)
+
+  it("takes the only region there is", function()
+    assert(keystone.services(catalog(service("volumev3", "http://a/v3")), nil))
+    local urls, err = keystone.services({}, nil)
+    assert.is_nil(urls)
+    assert.equal("spec.region is not set; the catalogue has: ", err.message)
+    urls, err = keystone.services(catalog(), "X")
+    assert.is_nil(urls)
+    assert.equal("there is no region X; the catalogue has: R", err.message)
+    assert.is_true(err.final)
+    assert.equal("region", err.check)
+  end)
+
+  it("says which service is missing", function()
+    local urls, err = keystone.services(catalog(), "R")
+    assert.is_nil(urls)
+    assert.equal("ServiceNotFound", err.code)
+    assert.equal("catalogue", err.check)
+    assert.is_true(err.final)
+    assert.equal("the catalogue has no volume service (volumev3, block-storage, block-store, "
+      .. "volume) with interface public in region R", err.message)
+  end)
+
+  it("names no project where there is none", function()
+    assert.equal("http://a/v3/", assert(keystone.services(catalog(service("volumev3",
+      "http://a")), "R")).volume)
+  end)
+end)
