@@ -54,3 +54,62 @@ describe("conditions.set", function()
     assert.equal("True", list[1].status)
   end)
 end)
+
+describe("kube.conditions, in detail,", function()
+  local function condition(more)
+    local c = { type = "T", status = "True", reason = "R", message = "m" }
+    for key, value in pairs(more or {}) do
+      c[key] = value
+    end
+    return c
+  end
+
+  for key, value in pairs { status = "False", reason = "S", message = "n",
+    observedGeneration = 2 } do
+    it("changes when its " .. key .. " does", function()
+      local before = conditions.set(nil, condition(), "t1")
+      local after, changed = conditions.set(before, condition({ [key] = value }), "t2")
+      assert.is_true(changed)
+      assert.equal(value, after[1][key])
+      assert.equal(key == "status" and "t2" or "t1", after[1].lastTransitionTime)
+      local same
+      same, changed = conditions.set(before, condition(), "t2")
+      assert.is_false(changed)
+      assert.equal(before, same)
+    end)
+  end
+
+  it("is cut at 1024 bytes, and is the same then", function()
+    local list = conditions.set(nil, condition({ message = ("x"):rep(1025) }), "t1")
+    assert.equal(1024, #list[1].message)
+    assert.equal(1024, #conditions.set(nil, condition({ message = ("x"):rep(1024) }), "t")[1]
+      .message)
+    assert.is_false(select(2, conditions.set(list, condition({ message = ("x"):rep(1025) }),
+      "t2")))
+  end)
+
+  it("takes an absent text for an empty one", function()
+    local list = conditions.set(nil, { type = "T", status = "True" }, "t1")
+    assert.is_false(select(2, conditions.set(list, { type = "T", status = "True", reason = "",
+      message = "" }, "t2")))
+  end)
+
+  it("stands in the place of the one of its type, or at the end", function()
+    local list = conditions.set(nil, condition(), "t1")
+    list = conditions.set(list, condition({ type = "U" }), "t1")
+    list = conditions.set(list, condition({ status = "False" }), "t2")
+    assert.equal("T U", list[1].type .. " " .. list[2].type)
+    assert.equal("False", list[1].status)
+    assert.is_nil(list[3])
+    assert.is_nil(list[1].lastUpdateTime)
+    assert.equal("t3", conditions.set(nil, condition(), "t3", { update_time = true })[1]
+      .lastUpdateTime)
+  end)
+
+  it("is true when it says so", function()
+    assert.is_false(conditions.is_true(nil, "T"))
+    assert.is_false(conditions.is_true({ condition({ status = "False" }) }, "T"))
+    assert.is_true(conditions.is_true({ condition({ type = "U" }), condition() }, "T"))
+    assert.is_nil(conditions.find({ condition() }, "U"))
+  end)
+end)

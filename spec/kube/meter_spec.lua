@@ -56,3 +56,76 @@ describe("kube.meter", function()
     assert.equal(0, m:most())
   end)
 end)
+
+describe("kube.meter, in detail,", function()
+  local now, slept, m
+
+  before_each(function()
+    now, slept = 1000, {}
+    m = meter.new({ at_once = 3, rate = 2, clock = function() return now end,
+      sleep = function(seconds) slept[#slept + 1] = seconds end })
+  end)
+
+  local function pass(times, id)
+    for _ = 1, times do
+      m:pass(id or "a")
+    end
+  end
+
+  it("holds the one that is too many, and longer each time", function()
+    pass(3)
+    assert.same({}, slept)
+    pass(2)
+    assert.same({ 0.5, 1 }, slept)
+    assert.equal(2, m.held)
+    pass(3, "b")
+    assert.equal(2, m.held)
+  end)
+
+  it("lets go of what time has passed", function()
+    pass(3)
+    now = now + 0.5
+    pass(1)
+    assert.equal(0, m.held)
+    pass(1)
+    assert.same({ 0.5 }, slept)
+    now = now + 1000
+    pass(3)
+    assert.equal(1, m.held)
+  end)
+
+  it("knows who asks most, in this minute or the last", function()
+    pass(2)
+    pass(3, "b")
+    assert.equal(3, m:most())
+    now = now + 59.9
+    assert.equal(3, m:most())
+    now = now + 0.1 -- the next minute
+    pass(1)
+    assert.equal(3, m:most())
+    now = now + 60
+    assert.equal(1, m:most())
+    now = now + 120
+    assert.equal(0, m:most())
+    pass(2)
+    now = now + 60
+    pass(4)
+    assert.equal(4, m:most())
+  end)
+
+  it("counts on from the minute before", function()
+    now = now + 59.9
+    pass(3)
+    now = now + 0.1
+    pass(1)
+    assert.same({ 0.4 }, { math.floor(slept[1] * 10 + 0.5) / 10 })
+  end)
+
+  it("forgets who asked nothing in a whole minute", function()
+    pass(5)
+    now = now + 120
+    slept = {}
+    pass(3)
+    assert.same({}, slept)
+  end)
+end)

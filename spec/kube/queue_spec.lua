@@ -91,3 +91,94 @@ describe("kube.queue", function()
     assert.equal(7, at)
   end)
 end)
+
+describe("kube.queue, in detail,", function()
+  it("knows which keys it has, and which run", function()
+    local q = queue.new()
+    q:add("a", 0)
+    assert.is_true(q:knows("a"))
+    assert.is_false(q:is_running("a"))
+    assert.is_false(q:knows("b"))
+    q:take(0)
+    assert.is_true(q:knows("a"))
+    assert.is_true(q:is_running("a"))
+    assert.same({ 0, 1 }, { q:counts() })
+    q:add("b", 9)
+    assert.same({ 1, 1 }, { q:counts() })
+    q:done("a")
+    assert.is_false(q:is_running("a"))
+    assert.same({ 1, 0 }, { q:counts() })
+  end)
+
+  it("makes a key due when it is done, at the earlier of both times", function()
+    local function due(added, done)
+      local q = queue.new()
+      q:add("a", 0)
+      q:take(0)
+      if added then
+        q:add("a", added)
+        q:add("a", added + 1)
+      end
+      q:done("a", done)
+      return (select(2, q:take(0)))
+    end
+    assert.equal(3, due(3, 5))
+    assert.equal(5, due(7, 5))
+    assert.equal(7, due(7, nil))
+    assert.equal(5, due(nil, 5))
+    assert.is_nil(due(nil, nil))
+  end)
+
+  it("keeps the order when keys become due earlier", function()
+    local q = queue.new()
+    for i = 1, 9 do
+      q:add("k" .. i, i * 10)
+    end
+    q:add("k9", 15)
+    q:add("k5", 5)
+    q:add("k1", 99) -- it is due earlier, and stays so
+    local order = {}
+    for _ = 1, 9 do
+      order[#order + 1] = q:take(1000)
+    end
+    assert.equal("k5 k1 k9 k2 k3 k4 k6 k7 k8", table.concat(order, " "))
+  end)
+
+  it("is empty, and says so", function()
+    local q = queue.new()
+    assert.same({}, { q:take(5) })
+    q:add("a", 5)
+    assert.same({ "a", 5 }, { q:take(5) })
+  end)
+
+  it("lets a key run sixty times at once, then every five seconds", function()
+    local q = queue.new()
+    for run = 1, 60 do
+      q:add("a", 100)
+      assert.equal("a", (q:take(100)), run)
+      q:done("a")
+    end
+    q:add("a", 100)
+    local key, at = q:take(100)
+    assert.is_nil(key)
+    assert.equal(105, at)
+    assert.equal("a", (q:take(105)))
+    q:done("a", 0)
+    assert.equal(110, (select(2, q:take(109))))
+  end)
+
+  it("remembers no run for longer than it counts", function()
+    local q = queue.new()
+    for i = 1, 1000 do
+      q:add("k" .. i, i)
+      q:take(i)
+      q:done("k" .. i)
+    end
+    local n, least = 0, math.huge
+    for key in pairs(q.runs) do
+      n, least = n + 1, math.min(least, tonumber(key:sub(2)))
+    end
+    assert.equal(6, n) -- those of the last five seconds
+    assert.equal(995, least)
+  end)
+end)
