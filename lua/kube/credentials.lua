@@ -60,8 +60,8 @@ end
 -- The plugin's stderr is for people; its last line says most.
 local function plugin_failed(exec, result)
   local said = result.stderr:gsub("%s+$", ""):match("[^\n]*$"):sub(1, 200)
-  return errors.new("denied", ("credential plugin %s: exit code %s%s%s"):format(
-    exec.command, result.status or ("by signal " .. result.signal),
+  return errors.new("denied", ("credential plugin %s: %s%s%s"):format(exec.command,
+    result.signal and "ended by signal " .. result.signal or "exit code " .. result.status,
     said ~= "" and ": " .. said or "",
     exec.installHint and "; " .. exec.installHint or ""))
 end

@@ -54,6 +54,7 @@ describe("host.process.run", function()
   it("tells the signal that ended the program", function()
     local result = assert(sh("kill -TERM $$"))
     assert.equal(15, result.signal)
+    assert.equal(143, result.status) -- whoever looks at the status alone sees a failure
   end)
 
   it("says that a program is missing, or cannot be run", function()

@@ -100,7 +100,7 @@ function M.play(subject, seed)
       local how = M.one_of(subject.random, INTERRUPTIONS)
       tell("(" .. how .. ")")
       local result = subject.run(how)
-      if result.status == 0 and not result.signal then -- it had ended before
+      if result.status == 0 then -- it had ended before
         judge(subject, result)
       end
     end

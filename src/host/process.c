@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define MAX_OUTPUT ((size_t)1024 * 1024)
+#define SIGNALLED  128 /* the status of one that a signal ended, less that */
 #define TAIL_SIZE  256
 #define TAIL_TYPE  "vic.process.tail"
 
@@ -124,7 +125,7 @@ static int run_result(lua_State *L, int status, lua_KContext ctx)
     if (run->launcher && result->status == VIC_CONFINE_MISSING)
         return vic_fail(L, "notfound", "%s: no such program", run->argv[0]);
     lua_createtable(L, 0, 4);
-    lua_pushinteger(L, result->status);
+    lua_pushinteger(L, result->signal ? SIGNALLED + result->signal : result->status);
     lua_setfield(L, -2, "status");
     if (result->signal) {
         lua_pushinteger(L, result->signal);
@@ -255,7 +256,8 @@ static void read_tail(lua_State *L, struct run *run)
  *                             empty, it can open no socket and start no process, and
  *                             ends when we do                         (default: none)
  *   opts.tail        tail     of process.tail(): hears what it writes     (default: none)
- *   result.status    int      its exit code; not 0 is no err
+ *   result.status    int      its exit code; not 0 is no err. Of one that a signal ended
+ *                             it is 128 and the signal, as a shell has it: never 0
  *   result.signal    int      what ended it instead, else nil
  *   result.stdout    string   all that it wrote
  *   result.stderr    string
