@@ -177,7 +177,7 @@ describe("providers.openstack.remote: making one", function()
 
   local function ensure(map, known, results, seconds)
     local of, make = job(map, known, results or {})
-    local object, err = remote.ensure(of, entry(), make, seconds or 0.02)
+    local object, err = remote.ensure(of, entry(), make, seconds or 60)
     return object, err, of.session
   end
 
