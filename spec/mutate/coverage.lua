@@ -52,7 +52,7 @@ end
 -- What was seen of a spec file by an earlier run, or nil: a file that it runs has changed.
 local function seen_before(self, path)
   local entry = json.decode(file.read(path) or "")
-  for source, was in pairs(entry and entry.sums or {}) do
+  for source, was in pairs(entry and entry.sums or { [path] = "none" }) do
     if sum(self, source) ~= was then
       return nil
     end

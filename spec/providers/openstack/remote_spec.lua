@@ -4,7 +4,8 @@ local remote = require "providers.openstack.remote"
 
 local AWAY, DENIED = errors.new("connect", "refused"), errors.new("denied", "forbidden")
 local BUSY = errors.new("busy", "not now", { status = 409 })
-local WAITS = { poll = 0.001, delete_timeout = 0.02 }
+local WAITS = { poll = 0.001, delete_timeout = 60 }
+local AT_ONCE = { poll = 0.001, delete_timeout = 0 }
 local LIST = "GET volume /volumes/detail?name=n"
 local VOLUME, REMOVE = "GET volume /volumes/v-1", "DELETE volume /volumes/v-1"
 
@@ -100,27 +101,26 @@ describe("providers.openstack.remote.remove", function()
   end)
 
   it("gives up in time", function()
-    local ok, err = remove({ [REMOVE] = BUSY })
+    local ok, err = remove({ [REMOVE] = BUSY }, AT_ONCE)
     assert.is_nil(ok)
     assert.equal("removing volume v-1: not now", err.message)
-    ok, err = remove({ [REMOVE] = {}, [VOLUME] = { volume = volume("deleting") } })
+    ok, err = remove({ [REMOVE] = {}, [VOLUME] = { volume = volume("deleting") } }, AT_ONCE)
     assert.is_nil(ok)
     assert.equal("timeout", err.kind)
     assert.equal("volume v-1 is still there, deleting", err.message)
-    ok, err = remove({ [REMOVE] = {}, [VOLUME] = AWAY })
+    ok, err = remove({ [REMOVE] = {}, [VOLUME] = AWAY }, AT_ONCE)
     assert.is_nil(ok)
     assert.equal("volume v-1 is still there, refused", err.message)
   end)
 
   it("gives up at once what does not pass", function()
-    local slow = { poll = 0.001, delete_timeout = 60 }
-    local ok, err = remove({ [REMOVE] = DENIED }, slow)
+    local ok, err = remove({ [REMOVE] = DENIED })
     assert.is_nil(ok)
     assert.equal("denied", err.kind)
-    ok, err = remove({ [REMOVE] = {}, [VOLUME] = DENIED }, slow)
+    ok, err = remove({ [REMOVE] = {}, [VOLUME] = DENIED })
     assert.is_nil(ok)
     assert.equal(DENIED, err)
-    ok, err = remove({ [REMOVE] = {}, [VOLUME] = { volume = volume("error_deleting") } }, slow)
+    ok, err = remove({ [REMOVE] = {}, [VOLUME] = { volume = volume("error_deleting") } })
     assert.is_nil(ok)
     assert.equal("SourceFailed", err.code)
   end)

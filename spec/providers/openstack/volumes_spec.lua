@@ -43,7 +43,7 @@ end
 local function job(map, known)
   local of = { session = answers.session(map), machine = { id = "s-1" }, root = "root",
     stamp = "stamp", records = {}, texts = {}, entries = {},
-    waits = { poll = 0.001, delete_timeout = 0.02, retry_count = 0, retry_delay = 0 } }
+    waits = { poll = 0.001, delete_timeout = 60, retry_count = 0, retry_delay = 0 } }
   for _, kind in ipairs(known or {}) do
     of.entries[kind] = true
   end
