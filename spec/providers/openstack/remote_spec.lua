@@ -257,8 +257,9 @@ describe("providers.openstack.remote: making one", function()
   end
 
   it("does not wait for ever, nor for what cannot be told", function()
-    local _, err = ensure({ [VOLUME] = { volume = volume("creating") }, [REMOVE] = {} }, false,
-      { "v-1", "v-1", "v-1" }, 0)
+    local creating = { volume = volume("creating") }
+    local _, err = ensure({ [VOLUME] = answers.in_turn(creating, false, creating, false,
+      creating, false), [REMOVE] = {} }, false, { "v-1", "v-1", "v-1" }, 0)
     assert.equal("timeout", err.kind)
     assert.equal("volume v-1 is creating, not available, after 0 s", err.message)
     _, err = ensure({ [VOLUME] = DENIED, [REMOVE] = {} }, false, { "v-1" }, 60)

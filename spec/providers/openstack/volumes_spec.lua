@@ -174,7 +174,7 @@ describe("providers.openstack.volumes.image", function()
 
   it("uploads the volume that an earlier run is uploading", function()
     local of = job(cloud { [VOLUMES] = { volumes = { { id = "v-1", name = "n-d",
-      status = "uploading" } } } }, { "volume" })
+      status = "uploading" } } }, ["GET volume /volumes/v-1"] = false }, { "volume" })
     assert.equal("i-1", volumes.image(of, DISK).id)
     assert.equal(0, count(of.session.asked, MAKE))
     assert.equal(1, count(of.session.asked, UPLOAD))
