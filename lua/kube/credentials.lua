@@ -60,8 +60,9 @@ end
 -- The plugin's stderr is for people; its last line says most.
 local function plugin_failed(exec, result)
   local said = result.stderr:gsub("%s+$", ""):match("[^\n]*$"):sub(1, 200)
-  return errors.new("denied", ("credential plugin %s: %s%s%s"):format(exec.command,
-    result.signal and "ended by signal " .. result.signal or "exit code " .. result.status,
+  local ended = result.signal and "ended by signal " .. result.signal
+    or "exit code " .. result.status
+  return errors.new("denied", ("credential plugin %s: %s%s%s"):format(exec.command, ended,
     said ~= "" and ": " .. said or "",
     exec.installHint and "; " .. exec.installHint or ""))
 end
