@@ -240,6 +240,19 @@ describe("flows.import", function()
     assert.equal("disksExported", status.importStatus)
   end)
 
+  it("says of disks without any checksum that nobody vouches for them, or refuses", function()
+    local w = world() -- whose source says none
+    run(w)
+    assert.equal("True", condition(w, "Ready").status)
+    assert.equal("NotVerified", import_of(w).status.findings[1].code)
+    w = world()
+    w.env.options.verify = "require"
+    run(w)
+    assert.equal("VMMigrationFailed", import_of(w).status.importStatus)
+    assert.equal("NotVerified", condition(w, "Stalled").reason)
+    assert.same({}, w.target.fetched)
+  end)
+
   it("opens an export that was not completed again, if only to complete it", function()
     local w = world({ complete_errors = { errors.new("gone", "the session has ended") } })
     run(w)
