@@ -41,6 +41,21 @@ describe("flows.import in a cluster", function()
     assert.equal(0, #import_of(w).metadata.finalizers)
   end)
 
+  it("waits for an image's next attempt five minutes at most, though the clock is set back",
+    function()
+      local w = world()
+      run(w)
+      set_image(w, images(w)[1].metadata.name, { conditions = json.array({
+        { type = "RetryLimitExceeded", status = "True", message = "no space left" } }) })
+      run(w)
+      w.clock = w.clock - 36000
+      local after = run(w).after
+      assert.is_true(after <= 300, after)
+      w.clock = w.clock + after
+      run(w)
+      assert.equal("diskImageSubmitted", state(w))
+    end)
+
   it("says what keeps an image from being imported meanwhile", function()
     local w = world()
     run(w)
