@@ -322,6 +322,20 @@ local function transfers(TIMES)
   end
 
   in_mode("Stream", function()
+    it("ends when the disk is wrong at the same byte in a second read", function()
+      import_machine("full")
+      finished()
+      local size, before = last_read().sent, #reads()
+      forget("full")
+      slow_down(8 << 20, { ["do"] = "corrupt", bytes = size - 5632 - 1000, count = 99 })
+      import_machine("full")
+      site:wait_import(namespace, "full", "VMMigrationFailed", TIMES.within)
+      local stalled = site:condition("VirtualMachineImport", namespace, "full", "Stalled")
+      assert.truthy(stalled.message:find("fetched twice", 1, true), stalled.message)
+      local wrong = #reads() - before
+      assert.is_true(wrong >= 2 and wrong <= 4, wrong) -- one more may be under way
+    end)
+
     it("waits for a source that pauses", function()
       sim:post("/faults", { on = "nfc", ["do"] = "stall", seconds = TIMES.pause,
         bytes = 8 << 20, count = 1 })

@@ -14,25 +14,35 @@ describe("flows.import.same_error", function()
     return errors.new("format", ("byte %d: the grain is damaged"):format(byte))
   end
 
+  -- Of a disk that is passed on: what look() says went wrong last, and how often.
+  local function reads(look)
+    return setmetatable({ close = function() end, progress = function()
+      local err, failed = look()
+      return { position = 0, received = 0, rate = 0, reading = 0, error = err,
+        failed = failed }
+    end }, { __close = function() end })
+  end
+
   -- Disks that are passed on, and each attempt's read of the first one fails with the next
   -- of these; a process for each attempt. Returns the world and the attempts it took.
   local function passed_on(failures)
     local w = in_cluster.world({ spec = { transferMode = "Stream" } })
     w.source.can = { reread = true }
-    local attempts = 0
+    local attempts, broken = 0, false
     function w.target.publish_stream(_, disk)
-      return setmetatable({ close = function() end, progress = function()
-        return { position = 0, received = 0, rate = 0, reading = 0,
-          error = disk.id == "2000" and failures[attempts] or nil }
-      end }, { __close = function() end })
+      return reads(function()
+        local err = broken and disk.id == "2000" and failures[attempts] or nil
+        return err, err and 1 or 0
+      end)
     end
     repeat
-      attempts = attempts + 1
+      attempts, broken = attempts + 1, false
       local step = task.spawn(in_cluster.run, w)
       assert.is_true(pace.eventually(function()
         local list = in_cluster.images(w) -- the first one anew in each attempt
         return #list == 2 and not list[1].status
       end))
+      broken = true
       for i, image in ipairs(in_cluster.images(w)) do
         in_cluster.set_image(w, image.metadata.name, failures[attempts] and i == 1
           and { conditions = json.array({ { type = "RetryLimitExceeded", status = "True",
@@ -52,6 +62,28 @@ describe("flows.import.same_error", function()
     assert.equal("VMMigrationFailed", in_cluster.state(w))
     local stalled = conditions.find(in_cluster.import(w).status.conditions, "Stalled")
     assert.matches("^disk 2000 of web 01: byte 512: .*fetched twice", stalled.message)
+  end)
+
+  it("ends it too while Harvester would still download the image again", function()
+    local w = in_cluster.world({ spec = { transferMode = "Stream" } })
+    w.source.can = { reread = true }
+    local failed = 0
+    function w.target.publish_stream()
+      return reads(function()
+        return failed > 0 and wrong_at(512) or nil, failed
+      end)
+    end
+    local step = task.spawn(in_cluster.run, w)
+    failed = 1
+    assert.is_true(pace.eventually(function()
+      local entry = ((in_cluster.import(w).status or {}).diskImportStatus or {})[1]
+      return entry and entry.lastError
+    end))
+    task.sleep(0.02) -- looks that find nothing new
+    assert.equal("diskImageSubmitted", in_cluster.state(w))
+    failed = 2
+    step:join()
+    assert.equal("VMMigrationFailed", in_cluster.state(w))
   end)
 
   it("reads a disk again that was wrong at another byte, and forgets it then", function()

@@ -89,18 +89,36 @@ local function spool(ctx, reason)
   return { leave = true, after = 0 }
 end
 
+local function wrapped(import, disk, err)
+  err = errors.wrap(err, ("disk %s of %s"):format(disk.id, import.status.machine.name))
+  err.disk = disk.id
+  return err
+end
+
+-- Harvester downloads an image several times before it gives up: the disk is the same
+-- each time. Throws when it was wrong before just so, in whichever read.
+local function judge_reads(import, ctx, job)
+  for _, disk in ipairs(job.disks) do
+    local p = job.reads[disk.id] and job.reads[disk.id]:progress() or {}
+    if (p.failed or 0) > (job.failed[disk.id] or 0) then
+      job.failed[disk.id] = p.failed
+      local err = same_error.judge(import, ctx, disk, p.error)
+      if err.final then
+        error(wrapped(import, disk, err))
+      end
+    end
+  end
+end
+
 -- An image that has failed because its disk could not be read any more has not failed
--- when the source is away, and is the last one when the disk was just so before: either
--- is thrown.
+-- when the source is away: that is thrown.
 local function check_source(import, ctx, job, states)
   for _, disk in ipairs(job.disks) do
     local state, reads = states[disk.id], job.reads[disk.id]
     local err = state and state.phase == "failed" and reads and reads:progress().error
     if err then
-      err = errors.wrap(same_error.judge(import, ctx, disk, err),
-        ("disk %s of %s"):format(disk.id, import.status.machine.name))
-      err.disk = disk.id
-      if err.final or outage.of(err, outage.ask(import, ctx)) then
+      err = wrapped(import, disk, err)
+      if outage.of(err, outage.ask(import, ctx)) then
         error(err)
       end
     end
@@ -212,6 +230,7 @@ local function follow(import, ctx, job)
     local states = look(import, ctx)
     images.write_states(import, ctx, states)
     keep_digests(import, ctx, job)
+    judge_reads(import, ctx, job)
     local failed, reason = failures(import, job, states), impossible(job)
     if reason then
       return spool(ctx, reason)
@@ -268,7 +287,7 @@ local function pass_on(import, ctx, source)
   outage.over(import, ctx)
   moment.check(import, ctx, source)
   local job = { export = export, source = source, disks = import.status.plan.disks,
-    reads = {}, streams = {} }
+    reads = {}, failed = {}, streams = {} }
   local group <close> = setmetatable({}, { __close = function()
     let_go(import, ctx, job)
   end })

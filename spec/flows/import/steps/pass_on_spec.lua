@@ -212,7 +212,8 @@ describe("flows.import.steps.pass_on", function()
     it("is the last one when the disk was just so before", function()
       local w = world({ status = { diskImportStatus = steps.entries({ lastError = "bad grain" }) }
       }, { { FAILED, IMPORTING } })
-      w.target.disks.reads = { ["2000"] = idle({ error = errors.new("format", "bad grain") }) }
+      w.target.disks.reads = { ["2000"] = idle({ failed = 1,
+        error = errors.new("format", "bad grain") }) }
       local err = w:fails(pass_on.run)
       assert.is_true(err.final)
       assert.truthy(err.message:find("^disk 2000 of web 01: bad grain; it was fetched twice"))
