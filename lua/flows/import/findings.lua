@@ -20,6 +20,7 @@ local SKIPPABLE = {
   SnapshotsPresent = true,
   ConsolidationNeeded = true,
   NoRoomOnClass = true, -- a pool may grow
+  MediaMissing = true,  -- a datastore's browser may not see what its host does
 }
 
 local function severity_of(finding, skip)
