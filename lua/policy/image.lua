@@ -8,6 +8,11 @@ local json = require "host.json"
 
 local marks = require "base.marks"
 
+-- Harvester counts a download that failed, and then often another failure: it makes the
+-- backing image again while the one before is being deleted. An even number leaves the
+-- last word, which people are shown, to a download.
+local RETRY = 2
+
 local M = {}
 
 --- image.name(disk) -> string
@@ -21,7 +26,7 @@ end
 --   disk           of plan.disks
 --   opts.url       where Harvester finds the raw image
 --   opts.backend   "backingimage" | "cdi" (default backingimage)
---   opts.retry     downloads after a failed one, 0 to 10 (default 3)
+--   opts.retry     failures that Harvester gets over, 0 to 10 (default 2)
 --   opts.owner     ownerReference or nil
 --
 -- spec.checksum stays empty: it would have to be known before the first byte is read.
@@ -43,7 +48,7 @@ function M.build(disk, plan, opts)
     spec = {
       backend = opts.backend or "backingimage",
       displayName = disk.display_name,
-      retry = opts.retry or 3,
+      retry = opts.retry or RETRY,
       sourceType = "download",
       targetStorageClassName = class,
       url = opts.url,

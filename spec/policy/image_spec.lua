@@ -25,7 +25,7 @@ describe("policy.image", function()
     assert.same({
       backend = "backingimage",
       displayName = disk.display_name,
-      retry = 3,
+      retry = 2, -- even: see policy.image
       sourceType = "download",
       url = URL,
     }, manifest.spec)

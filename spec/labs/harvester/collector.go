@@ -6,6 +6,7 @@ import (
 	"time"
 
 	harvesterv1 "github.com/harvester/harvester/pkg/apis/harvesterhci.io/v1beta1"
+	longhornv1 "github.com/longhorn/longhorn-manager/k8s/pkg/apis/longhorn/v1beta2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -20,6 +21,7 @@ import (
 
 var collected = []schema.GroupVersionKind{
 	harvesterv1.SchemeGroupVersion.WithKind("VirtualMachineImage"),
+	longhornv1.SchemeGroupVersion.WithKind("BackingImage"), // Harvester deletes it in the foreground
 	cdiv1.SchemeGroupVersion.WithKind("DataVolume"),
 	kubevirtv1.VirtualMachineGroupVersionKind,
 	kubevirtv1.VirtualMachineInstanceGroupVersionKind,

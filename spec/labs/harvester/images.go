@@ -235,6 +235,12 @@ func (b longhornBackend) initialize(ctx context.Context,
 			return err
 		}
 	}
+	var left longhornv1.BackingImage
+	if err := b.client.Get(ctx, backingOf(image), &left); err == nil {
+		return fmt.Errorf("backing image %s is being deleted", left.Name) // counts, as any failure does
+	} else if !apierrors.IsNotFound(err) {
+		return err
+	}
 	copies, err := strconv.Atoi(image.Spec.StorageClassParameters["numberOfReplicas"])
 	if err != nil {
 		return err
@@ -275,7 +281,8 @@ func (b longhornBackend) remove(ctx context.Context, image *harvesterv1.VirtualM
 	key := backingOf(image)
 	backing := longhornv1.BackingImage{ObjectMeta: metav1.ObjectMeta{Name: key.Name,
 		Namespace: key.Namespace}}
-	if err := b.client.Delete(ctx, &backing); client.IgnoreNotFound(err) != nil {
+	inForeground := client.PropagationPolicy(metav1.DeletePropagationForeground)
+	if err := b.client.Delete(ctx, &backing, inForeground); client.IgnoreNotFound(err) != nil {
 		return err
 	}
 	class := storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: storageClassOf(image)}}

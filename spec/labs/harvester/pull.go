@@ -230,7 +230,7 @@ func (r *reading) run(ctx context.Context, cancel context.CancelCauseFunc) (*bod
 	}
 	sum, zero := sha512.New(), make([]byte, readSize)
 	result := &body{response: r.response}
-	buffer := make([]byte, readSize)
+	buffer := make([]byte, r.chunk(planned["slow"]))
 	for {
 		if err := r.goWrong(ctx, cancel, planned); err != nil {
 			return nil, err
@@ -263,6 +263,14 @@ func (r *reading) run(ctx context.Context, cancel context.CancelCauseFunc) (*bod
 	return result, nil
 }
 
+// chunk is what is read at a time: of what is slow so little that no pause is long.
+func (r *reading) chunk(slow *fault) int64 {
+	if slow == nil || slow.Rate <= 0 {
+		return readSize
+	}
+	return max(1, min(readSize, slow.Rate/2))
+}
+
 func (r *reading) handOn(data []byte) error {
 	if r.to == nil {
 		return nil
@@ -287,7 +295,7 @@ func (r *reading) tell(now bool) {
 func (r *reading) goWrong(ctx context.Context, cancel context.CancelCauseFunc,
 	planned map[string]*fault) error {
 	if f := planned["slow"]; f != nil && f.Rate > 0 {
-		r.sleep(ctx, time.Duration(float64(readSize)/float64(f.Rate)*float64(time.Second)))
+		r.sleep(ctx, time.Duration(float64(r.chunk(f))/float64(f.Rate)*float64(time.Second)))
 	}
 	if f := planned["stall"]; f != nil && r.received >= f.After {
 		delete(planned, "stall")

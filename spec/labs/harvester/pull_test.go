@@ -302,7 +302,8 @@ func TestRangesThatLie(t *testing.T) {
 func TestRetries(t *testing.T) {
 	ns := namespace(t)
 	url, _ := serveDisk(t)
-	wrong(t, fault{Kind: "fail", Match: "^" + ns + "/", Times: 2, After: 1 << 20,
+	// Every second try of Harvester only meets the backing image of the one before on its way out.
+	wrong(t, fault{Kind: "fail", Match: "^" + ns + "/", Times: 1, After: 1 << 20,
 		Message: "no space left on device"})
 	imageFor(t, ns, url, map[string]any{"spec|retry": int64(2)})
 	imageIs(t, ns, "image-a", "has failed once",
@@ -314,9 +315,9 @@ func TestRetries(t *testing.T) {
 	ns = namespace(t)
 	wrong(t, fault{Kind: "fail", Match: "^" + ns + "/", Times: -1, After: 1 << 20,
 		Message: "no space left on device"})
-	imageFor(t, ns, url, map[string]any{"spec|retry": int64(1)})
+	imageFor(t, ns, url, map[string]any{"spec|retry": int64(2)})
 	image = imageIs(t, ns, "image-a", "has failed", isExceeded)
-	want := "retry attempted 1/1 failed due to error: no space left on device"
+	want := "retry attempted 2/2 failed due to error: no space left on device"
 	if text := message(image, harvesterv1.ImageRetryLimitExceeded); text != want {
 		t.Errorf("%q", text)
 	}
