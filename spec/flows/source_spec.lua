@@ -2,6 +2,7 @@ local cluster = require "support.cluster"
 local conditions = require "kube.conditions"
 local errors = require "host.error"
 local flow = require "flows.source"
+local time = require "host.time"
 
 local KEY = { kind = "VmwareSource", namespace = "default", name = "vc" }
 
@@ -129,5 +130,112 @@ describe("flows.source", function()
     local w = world()
     assert.is_nil(flow.reconcile({ kind = "VmwareSource", namespace = "x", name = "y" }, w.env))
     assert.equal(0, w.opened)
+  end)
+end)
+
+describe("flows.source, in detail,", function()
+  local function look(w)
+    return flow.reconcile(KEY, w.env)
+  end
+
+  it("looks again after 300 s, or 30 s when it is not ready, and says until when", function()
+    local w = world()
+    assert.equal(300, look(w).after)
+    assert.is_nil(status(w).nextAttemptTime)
+    w.err = errors.new("denied", "wrong password")
+    assert.equal(30, look(w).after)
+    assert.equal(time.rfc3339(w.clock + 30), status(w).nextAttemptTime)
+    assert.equal(1, status(w).observedGeneration)
+    assert.equal("clusterNotReady", status(w).status)
+  end)
+
+  it("pins what it met though it could not log in, but not what it does not trust", function()
+    local certificate = { fingerprint = "AA", issuer = "CN=x" }
+    local w = world()
+    w.err = errors.new("denied", "wrong password", { certificate = certificate })
+    look(w)
+    assert.equal("AA", status(w).certificateFingerprint)
+    assert.equal("PinnedAtFirstSight", condition(w, "CertificateUnverified").reason)
+    assert.truthy(condition(w, "CertificateUnverified").message:find("(issuer CN=x, SHA-256 "
+      .. "fingerprint AA)", 1, true))
+    w = world()
+    w.err = errors.new("tls", "not trusted", { certificate = certificate })
+    look(w)
+    assert.is_nil(status(w).certificateFingerprint)
+    assert.is_nil(condition(w, "CertificateUnverified"))
+    w = world({ certificateFingerprint = "OLD" })
+    w.err = errors.new("denied", "wrong password", { certificate = certificate })
+    look(w)
+    assert.equal("OLD", status(w).certificateFingerprint)
+  end)
+
+  it("says an Event when it becomes ready, and each time that it is not", function()
+    local w, said = world(), {}
+    w.env.event = function(_, type, reason)
+      said[#said + 1] = type .. " " .. reason
+    end
+    look(w)
+    look(w)
+    w.err = errors.new("denied", "wrong password")
+    look(w)
+    look(w)
+    assert.same({ "Normal LoggedIn", "Warning LoginFailed", "Warning LoginFailed" }, said)
+    said, w.err = {}, nil
+    w.certificate = { fingerprint = "AA" }
+    look(w)
+    assert.same({ "Normal LoggedIn", "Warning PinnedAtFirstSight" }, said)
+  end)
+
+  it("throws where an older definition forgets the pin", function()
+    local w, repaired = world(), 0
+    w.certificate = { fingerprint = "AA", trusted = true }
+    local patch = w.store.patch
+    function w.store:patch(kind, namespace, name, change, opts)
+      change.status.certificateFingerprint = nil
+      return patch(self, kind, namespace, name, change, opts)
+    end
+    for _, repair in ipairs { function() repaired = repaired + 1 end, false } do
+      w.env.repair_definitions = repair or nil
+      local ok, err = pcall(look, w)
+      assert.is_false(ok)
+      assert.equal("OldCustomResourceDefinition", err.reason)
+      assert.truthy(err.message:find("CustomResourceDefinition of VmwareSource", 1, true))
+    end
+    assert.equal(1, repaired)
+  end)
+
+  it("leaves to others what others have changed, or lead", function()
+    for reason, after in pairs { Conflict = 0, NotLeader = 5 } do
+      local w = world()
+      function w.store.patch() return nil, errors.new("conflict", "no", { reason = reason }) end
+      assert.same({ after = after, again = "no" }, look(w))
+    end
+  end)
+
+  it("leaves one that is being deleted, and throws what it cannot read", function()
+    local w = world()
+    w.store:patch("VmwareSource", "default", "vc", { metadata = { finalizers = { "x" } } })
+    w.store:delete("VmwareSource", "default", "vc")
+    assert.is_nil(look(w))
+    assert.equal(0, w.opened)
+    function w.store.get() return nil, errors.new("connect", "refused") end
+    local ok, err = pcall(look, w)
+    assert.is_false(ok)
+    assert.equal("connect", err.kind)
+  end)
+
+  it("writes of a kind without a provider into its status alone", function()
+    for _, w in ipairs { world(), world() } do
+      w.env.supports = function(kind) return kind ~= "VmwareSource" end
+      assert.is_nil(look(w))
+      assert.equal("NotSupported", condition(w, "Stalled").reason)
+      assert.equal("True", condition(w, "Stalled").status)
+      assert.equal(1, condition(w, "Stalled").observedGeneration)
+      assert.equal(0, w.opened)
+    end
+    local w = world()
+    w.err = errors.new("unsupported", "none", { code = "NoProvider" })
+    assert.is_nil(look(w))
+    assert.equal("NotSupported", condition(w, "Stalled").reason)
   end)
 end)

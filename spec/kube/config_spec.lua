@@ -179,3 +179,43 @@ describe("kube.config", function()
     end)
   end)
 end)
+
+describe("kube.config in a pod", function()
+  local folder
+
+  before_each(function()
+    folder = assert(process.run({ argv = { "mktemp", "-d" } })).stdout:gsub("%s+$", "")
+    assert(file.write(folder .. "/token", "t"))
+    assert(file.write(folder .. "/ca.crt", "CA"))
+  end)
+
+  after_each(function()
+    assert(file.remove(folder, { recursive = true }))
+  end)
+
+  local function load(host, port, namespace)
+    return config.load({ account = folder, env = function(name)
+      return ({ KUBERNETES_SERVICE_HOST = host, KUBERNETES_SERVICE_PORT = port,
+        POD_NAMESPACE = namespace })[name]
+    end })
+  end
+
+  it("is where its variables say, in its own namespace", function()
+    assert.equal("https://10.0.0.1:443", load("10.0.0.1", "443").url)
+    assert.equal("https://[fd00::1]:443", load("fd00::1", "443").url)
+    assert.equal("default", load("h", "1").namespace)
+    assert.equal("ours", load("h", "1", "ours").namespace)
+    assert(file.write(folder .. "/namespace", "theirs\n"))
+    assert.equal("theirs", load("h", "1").namespace)
+    assert.equal("ours", load("h", "1", "ours").namespace)
+  end)
+
+  it("is nowhere where one of them is missing", function()
+    for _, case in ipairs { { "h" }, { nil, "1" }, {} } do
+      local none, err = load(case[1], case[2])
+      assert.is_nil(none)
+      assert.equal("invalid", err.kind)
+      assert.truthy(err.message:find("no Kubernetes API to talk to", 1, true))
+    end
+  end)
+end)

@@ -1,6 +1,7 @@
 local errors = require "host.error"
 local events = require "kube.events"
 local web = require "support.web"
+local time = require "host.time"
 
 local OBJECT = {
   apiVersion = "g/v1", kind = "Thing",
@@ -122,5 +123,85 @@ describe("kube.events", function()
     end
     assert.is_true(#reporter.waiting <= 200)
     assert.is_true(reporter.count <= 1000)
+  end)
+end)
+
+describe("kube.events, by a clock of the spec's own,", function()
+  local monotonic, now, sent, answer, reporter = time.monotonic, nil, nil, nil, nil
+
+  before_each(function()
+    now, sent, answer = 1000, {}, nil
+    time.monotonic = function() return now end
+    reporter = events.new({ controller = "c", instance = ("r"):rep(200), client = {
+      create = function(_, _, object)
+        sent[#sent + 1] = object
+        return not answer and object or nil, answer
+      end } })
+  end)
+
+  after_each(function()
+    time.monotonic = monotonic
+  end)
+
+  local function emit(note)
+    reporter:emit(OBJECT, "Normal", "One", note or "x")
+    if reporter.sender then
+      reporter.sender:join()
+    end
+  end
+
+  it("says the same again after ten minutes, and no sooner", function()
+    emit()
+    now = 1599.9
+    emit()
+    assert.equal(1, #sent)
+    now = 1600
+    emit()
+    assert.equal(2, #sent)
+    now = 2199.9
+    emit()
+    assert.equal(2, #sent)
+  end)
+
+  it("tries again after ten minutes what was forbidden", function()
+    answer = errors.new("denied", "forbidden", { status = 403 })
+    emit("a")
+    now = 1599.9
+    emit("b")
+    assert.equal(1, #sent)
+    answer, now = nil, 1600
+    emit("c")
+    assert.equal(2, #sent)
+    assert.is_false(reporter.degraded)
+  end)
+
+  it("remembers a thousand, then forgets all", function()
+    for i = 1, 1000 do
+      emit(i .. "")
+    end
+    emit("1")
+    assert.equal(1000, #sent)
+    emit("one more")
+    emit("1")
+    assert.equal(1002, #sent)
+    assert.equal(2, reporter.count)
+  end)
+
+  it("leaves out what comes while two hundred wait", function()
+    for i = 1, 202 do
+      reporter:emit(OBJECT, "Normal", "One", i .. "")
+    end
+    assert.equal(200, #reporter.waiting)
+    reporter.sender:join()
+    assert.equal(200, #sent)
+  end)
+
+  it("names who reports, within 128 bytes", function()
+    emit()
+    assert.equal(("r"):rep(128), sent[1].reportingInstance)
+    assert.equal("c", sent[1].reportingController)
+    assert.equal("One", sent[1].action)
+    assert.equal(16, #sent[1].metadata.name:match("%x+$"))
+    assert.equal("events.k8s.io/v1", sent[1].apiVersion)
   end)
 end)

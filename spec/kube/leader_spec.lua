@@ -304,3 +304,10 @@ describe("kube.leader", function()
     end
   end)
 end)
+
+describe("kube.leader by itself", function()
+  it("may act for 10 s after a renewal, which comes every 2 s; others wait for 13 s", function()
+    assert.same({ duration = 13, deadline = 10, renew = 2, look = 1 },
+      leader.new({ client = {}, namespace = "n", name = "l", identity = "i" }).timing)
+  end)
+end)
