@@ -17,7 +17,7 @@ local WITHIN = 300 -- seconds, for one spec file
 
 -- What these run is C, or a program of its own: no line of lua/ that is looked at.
 local ELSEWHERE = { "^spec/host/", "^spec/disk/", "^spec/deploy/", "^spec/mutate/",
-  "^spec/support/", "^spec/cli/left_behind_spec" }
+  "^spec/support/", "^spec/site/sandbox_spec", "^spec/cli/left_behind_spec" }
 
 local function is_looked_at(path)
   for _, pattern in ipairs(ELSEWHERE) do
