@@ -39,7 +39,8 @@ local function not_found(what)
   return nil, errors.new("notfound", what .. " does not exist")
 end
 
--- Raw files: target.disks. `whole` and `held` are by the disk's id.
+-- Raw files: target.disks. `whole` and `held` are by the disk's id; a transfer goes on
+-- while lasts(disk), if that is set.
 local function new_disks(w)
   local disks = { whole = {}, held = {}, fail = {}, digests = {}, reads = {} }
   function disks:path(_, disk) return "/scratch/" .. disk.name .. ".raw" end
@@ -66,7 +67,9 @@ local function new_disks(w)
       return self.reads[disk.id] or { position = 0, received = 0, rate = 0 }
     end
     function transfer.wait()
-      task.sleep(self.takes or 0)
+      repeat
+        task.sleep(0.001)
+      until not self.lasts or not self.lasts(disk)
       local err = table.remove(self.fail[disk.id] or {}, 1)
       if err then
         return nil, err

@@ -163,7 +163,6 @@ describe("flows.import.steps.fetch", function()
     w.target.disks.fail = { ["2000"] = { errors.new("io", "broken") } }
     local put = w.target.disks.put
     function w.target.disks:put(plan, disk, stream)
-      self.takes = disk.id == "2001" and 60 or 0.01
       local transfer = put(self, plan, disk, stream)
       if disk.id == "2001" then
         function transfer.wait() task.sleep(60) end
@@ -215,7 +214,7 @@ describe("flows.import.steps.fetch", function()
   it("looks on while it lasts, and says how far it is", function()
     local told = {}
     local w = world({}, { progress = function(_, share) told[#told + 1] = share end })
-    w.target.disks.takes = 0.02
+    w.target.disks.lasts = function() return #told == 0 end
     w.target.disks.reads = { ["2000"] = { position = 524288, received = 1000, rate = 0 },
       ["2001"] = { position = 0, received = 0, rate = 0 } }
     function w.writer:progress(text) w.said = w.said or text end
@@ -228,7 +227,10 @@ describe("flows.import.steps.fetch", function()
     local function coming(opts, err)
       local w = world(opts)
       local disks = w.target.disks
-      disks.coming, disks.takes = true, 0.03
+      disks.coming = true
+      disks.lasts = function() -- until both images are asked for
+        return #w:asked_for("^put VirtualMachineImage") < 2
+      end
       disks.reads = { ["2000"] = { position = 1, received = 1, rate = 0 },
         ["2001"] = { position = 1, received = 1, rate = 0 } }
       w.target.images = { ["web-0-img"] = { phase = "importing" },
@@ -254,6 +256,7 @@ describe("flows.import.steps.fetch", function()
           return put(self, ...)
         end
         function w.writer:progress(text) w.said = text end
+        w.target.disks.lasts = function() return #tried < 4 or not w.said end
         assert.equal("disksExported", fetch.run(w.import, w.ctx))
         assert.truthy(w.said:find("; no image yet: no webhook", 1, true), w.said)
         -- by the clock that nobody sets: 5 s after the first two, then 10 s
