@@ -274,6 +274,18 @@ describe("host.http", function()
       assert.equal(0, #server:requests())
     end)
 
+    it("says what is wrong with a URL, and nothing secret of it", function()
+      for bad, words in pairs({
+        ["https://u:secret@127.0.0.1:99999/?k=secret"] = "Port number was not",
+        ["http://:1/secret"] = "No host part in the URL",
+        ["ftp://u:secret@127.0.0.1/"] = "ftp://127.0.0.1/: not an http or https URL",
+      }) do
+        local _, err = pool:request({ url = bad })
+        assert.truthy(err.message:find(words, 1, true), err.message)
+        assert.is_nil(err.message:find("secret", 1, true))
+      end
+    end)
+
     it("throws if it is no request at all", function()
       for _, opts in ipairs({
         {}, { url = 1 }, { url = url("/"), typo = 1 }, { url = url("/"), timeout = "x" },

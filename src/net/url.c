@@ -40,16 +40,25 @@ int vic_url_check(const char *url, struct vic_error *err)
 {
     const unsigned char *at;
     char shown[512];
+    CURLUcode code;
     CURLU *parts;
 
     for (at = (const unsigned char *)url; *at; at++)
         if (*at <= ' ' || *at == 0x7f)
             return vic_error_set(err, VIC_INVALID,
                                  "a URL with a blank or control character in it");
-    parts = url_parse(url);
+    parts = curl_url();
+    code = parts ? curl_url_set(parts, CURLUPART_URL, url, 0) : CURLUE_OUT_OF_MEMORY;
     curl_url_cleanup(parts);
-    if (parts && (vic_url_is_https(url) || strncasecmp(url, "http://", 7) == 0))
+    if (!vic_url_is_https(url) && strncasecmp(url, "http://", 7) != 0)
+        code = CURLUE_UNSUPPORTED_SCHEME;
+    if (code == CURLUE_OK)
         return 0;
+    if (code != CURLUE_UNSUPPORTED_SCHEME)
+        return vic_error_set(err, VIC_INVALID,
+                             "the URL cannot be read (%s); it has to be "
+                             "https://HOST[:PORT]/PATH",
+                             curl_url_strerror(code));
     vic_url_redact(url, shown, sizeof(shown));
     return vic_error_set(err, VIC_INVALID, "%s: not an http or https URL", shown);
 }
