@@ -194,7 +194,7 @@ function methods:quota(limits)
 end
 
 --- cloud:remove(name)                                                   [waits]
--- Servers and volumes whose names begin with it, and the snapshots of these.
+-- All whose names begin with it, and the snapshots of such volumes.
 function methods:remove(name)
   local function all(service, path, key)
     local found = {}
@@ -216,12 +216,15 @@ function methods:remove(name)
     end, 120)
   end
   gone("compute", "/servers", "servers", "")
+  gone("image", "/images?limit=500", "images", "")
   gone("volume", "/volumes/detail", "volumes", "?cascade=true")
+  gone("volume", "/snapshots/detail", "snapshots", "")
 end
 
 -- What a spec that was killed has left as it had hurt it.
 local function heal(cloud)
   cloud:remove("living-")
+  cloud:remove("vm-import-")
   for _, path in ipairs { "/bin/qemu-img", "/nova/disks/format" } do
     assert(file.remove(cloud.folder .. path, { missing_ok = true }))
   end
