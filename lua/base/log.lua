@@ -1,7 +1,10 @@
 --- base.log: a log whose lines carry what they are about. Pure: where they go is given.
 
+local object_id = require "base.object_id"
+
 local methods = {}
 local mt = { __name = "base.log", __index = methods }
+
 
 local M = {}
 
@@ -20,11 +23,10 @@ end
 -- Of a line about one object. `import`, or `source`, is "namespace/name" of one of ours.
 function M.subject(kind, namespace, name, uid)
   local fields = { kind = kind, namespace = namespace, name = name, uid = uid }
-  local id = ("%s/%s"):format(namespace or "", name)
   if kind == "VirtualMachineImport" then
-    fields.import = id
+    fields.import = object_id.of(namespace, name)
   elseif kind:find("Source$") then
-    fields.source = id
+    fields.source = object_id.of(namespace, name)
   end
   return fields
 end

@@ -3,6 +3,7 @@
 local definitions = require "controller.definitions"
 local host_log = require "host.log"
 local names = require "controller.names"
+local object_id = require "base.object_id"
 local permits = require "controller.permits"
 local projections = require "controller.projections"
 local secrets = require "controller.secrets"
@@ -18,11 +19,11 @@ local PLANNED_AT_ONCE = 8 -- of one source
 
 local function reserve_name(self, import, plan, take)
   local meta = import.metadata
-  local name = ("%s/%s"):format(plan.namespace, plan.name)
+  local name = object_id.of(plan.namespace, plan.name)
   if not take then
     return self.names:is_free(meta.uid, name)
   end
-  return self.names:take(meta.uid, ("%s/%s"):format(meta.namespace, meta.name), name)
+  return self.names:take(meta.uid, object_id.of(meta.namespace, meta.name), name)
 end
 
 local function take_place(self, import)

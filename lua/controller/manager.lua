@@ -12,6 +12,7 @@ local journal = require "kube.journal"
 local kinds = require "base.kinds"
 local log = require "base.log"
 local marks = require "base.marks"
+local object_id = require "base.object_id"
 local projections = require "controller.projections"
 local script_watch = require "controller.script_watch"
 local secret_watch = require "controller.secret_watch"
@@ -30,7 +31,7 @@ local methods = {}
 local mt = { __name = "manager", __index = methods }
 
 local function import_key(text)
-  local namespace, name = (text or ""):match("^(.-)/(.+)$")
+  local namespace, name = object_id.split(text or "")
   return name and { kind = "VirtualMachineImport", namespace = namespace, name = name }
 end
 
@@ -44,7 +45,7 @@ local function on_import(self, key, value, before)
   local last = value or before
   local places, names = self.environment.places, self.environment.names
   local freed = places:see(last.uid, last.source, value and value.state)
-  names:see(last.uid, ("%s/%s"):format(key.namespace, key.name),
+  names:see(last.uid, object_id.of(key.namespace, key.name),
     value and value.target, value and value.state)
   if value and before and projections.interrupts(value, before) then
     self.controller:cancel(key)
@@ -76,7 +77,7 @@ end
 local function each_source(self, f)
   for kind, sources in pairs(self.sources) do
     for id, value in sources:each() do
-      local namespace, name = id:match("^(.-)/(.*)$")
+      local namespace, name = object_id.split(id)
       f({ kind = kind, namespace = namespace, name = name }, value)
     end
   end

@@ -3,7 +3,9 @@
 -- A change in it makes the object's key due; all else is not kept, so that thousands of
 -- objects cost little.
 
+local conditions = require "kube.conditions"
 local marks = require "base.marks"
+local object_id = require "base.object_id"
 local origin = require "base.origin"
 
 local M = {}
@@ -13,12 +15,8 @@ local PLANNED = { virtualMachineImportValid = true, sourceReady = true,
   diskImagesReady = true }
 
 local function condition(object, type)
-  for _, c in ipairs(object.status and object.status.conditions or {}) do
-    if c.type == type then
-      return ("%s %s"):format(c.status, c.message or "")
-    end
-  end
-  return nil
+  local c = conditions.find(object.status and object.status.conditions, type)
+  return c and ("%s %s"):format(c.status, c.message or "")
 end
 
 local function set(value)
@@ -41,7 +39,7 @@ end
 local function target_of(object, status)
   local dry = status.importStatus == "virtualMachineImportValid" and object.spec.dryRun
   return PLANNED[status.importStatus] and not dry and status.plan
-    and ("%s/%s"):format(status.plan.namespace, status.plan.name) or nil
+    and object_id.of(status.plan.namespace, status.plan.name) or nil
 end
 
 -- Eight fields at most of what is at rest: with a ninth Lua makes room for sixteen.

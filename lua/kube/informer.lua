@@ -7,6 +7,7 @@
 local errors = require "host.error"
 local json = require "host.json"
 local log = require "host.log"
+local object_id = require "base.object_id"
 local task = require "host.task"
 local time = require "host.time"
 local values = require "base.values"
@@ -24,12 +25,8 @@ local SHORT = { 0.2, 10 }  -- after a watch that did not last
 local AWAY = { 0.2, 10 }   -- the server does not answer, or has an error
 local MISSING = { 1, 30 }  -- it answers that there is no such kind, or no right to it
 
-local function id_of(namespace, name)
-  return (namespace or "") .. "/" .. name
-end
-
-local function key_of(self, id)
-  local namespace, name = id:match("^(.-)/(.*)$")
+local function key_of(self, text)
+  local namespace, name = object_id.split(text)
   return {
     kind = self.kind,
     namespace = namespace ~= "" and namespace or nil,
@@ -85,7 +82,7 @@ local function list(self)
     label_selector = self.label_selector,
     page = self.page,
     each = function(object)
-      local id = id_of(object.metadata.namespace, object.metadata.name)
+      local id = object_id.of(object.metadata.namespace, object.metadata.name)
       present[id] = true
       put(self, id, object)
     end,
@@ -107,7 +104,7 @@ end
 -- The watch is open already, so nothing can happen unseen in between; what it then says
 -- of the time before is soon made up for.
 local function look(self)
-  local id = id_of(self.namespace, self.name)
+  local id = object_id.of(self.namespace, self.name)
   local object, err = self.client:get(self.kind, self.namespace, self.name)
   if object then
     put(self, id, object)
@@ -134,7 +131,7 @@ local function take(self, line)
   end
   self.version = object.metadata.resourceVersion
   if event.type ~= "BOOKMARK" then
-    local id = id_of(object.metadata.namespace, object.metadata.name)
+    local id = object_id.of(object.metadata.namespace, object.metadata.name)
     if event.type == "DELETED" then
       remove(self, id)
     else
@@ -266,7 +263,7 @@ end
 
 --- informer:get(namespace, name) -> what project made of it | nil
 function methods:get(namespace, name)
-  return self.objects[id_of(namespace, name)]
+  return self.objects[object_id.of(namespace, name)]
 end
 
 --- informer:each() -> iterator of (id, value)

@@ -5,6 +5,7 @@
 local json = require "host.json"
 
 local marks = require "base.marks"
+local object_id = require "base.object_id"
 local quantity = require "base.quantity"
 
 local TEMPLATES = "harvesterhci.io/volumeClaimTemplates"
@@ -64,7 +65,7 @@ function M.clone(disk, plan, opts)
   if plan.power_state == "Stopped" then
     claim.metadata.annotations[BIND_NOW] = "true"
   end
-  local namespace, name = opts.image:match("^([^/]+)/(.+)$")
+  local namespace, name = object_id.split(opts.image)
   return {
     apiVersion = "cdi.kubevirt.io/v1beta1",
     kind = "DataVolume",

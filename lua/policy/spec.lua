@@ -7,6 +7,7 @@
 local finding = require "policy.finding"
 local invalid = require "policy.invalid"
 local name = require "policy.name"
+local object_id = require "base.object_id"
 
 local M = {}
 
@@ -38,7 +39,7 @@ end
 --- spec.is_destination(text) -> boolean
 -- A network attachment definition: `namespace/name` or `name`.
 function M.is_destination(text)
-  local namespace, short = text:match("^([^/]*)/([^/]*)$")
+  local namespace, short = object_id.split(text)
   if namespace then
     return name.is_label(namespace) and name.is_subdomain(short)
   end

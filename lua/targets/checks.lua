@@ -5,6 +5,7 @@
 -- of room nothing is said then.
 
 local errors = require "host.error"
+local object_id = require "base.object_id"
 local room = require "targets.room"
 
 local methods = {}
@@ -40,7 +41,7 @@ end
 --- checks:network_is_gone(network) -> boolean                           [waits]
 -- An object that the controller may not look up is taken to be there.
 function methods:network_is_gone(network)
-  local namespace, name = network:match("^([^/]+)/(.+)$")
+  local namespace, name = object_id.split(network)
   local there, err = network_exists(self, namespace, name)
   if not there and err and err.kind ~= "notfound" and err.kind ~= "denied" then
     error(err)
@@ -49,7 +50,7 @@ function methods:network_is_gone(network)
 end
 
 local function check_network(self, network)
-  local namespace, name = network:match("^([^/]+)/(.+)$")
+  local namespace, name = object_id.split(network)
   local there, err = network_exists(self, namespace, name)
   if there then
     return nil

@@ -6,6 +6,7 @@
 -- Source: Kubernetes' quota evaluator of PersistentVolumeClaims; Longhorn's replica
 -- scheduler (IsSchedulableToDisk); KEP-1472.
 
+local conditions = require "kube.conditions"
 local quantity = require "base.quantity"
 
 local M = {}
@@ -115,12 +116,8 @@ local function has_tags(tags, wanted)
 end
 
 local function is_schedulable(object)
-  for _, condition in ipairs(object.conditions or {}) do
-    if condition.type == "Ready" and condition.status ~= "True" then
-      return false
-    end
-  end
-  return true
+  local ready = conditions.find(object.conditions, "Ready")
+  return not ready or ready.status == "True"
 end
 
 -- Bytes that may still be promised on this disk.
