@@ -16,8 +16,6 @@ local SHOWN = {
     "needs definitions that a cluster serves" },
   ["controller/definitions"] = { "spec/e2e/cluster/rights_spec.lua",
     "needs definitions that a cluster serves" },
-  ["controller/environment"] = { "spec/e2e/cluster/import_spec.lua",
-    "wires what others hold" },
   ["controller/manager"] = { "spec/e2e/cluster/import_spec.lua", "wires what others hold" },
   ["controller/replica"] = { "spec/e2e/addon/replicas_spec.lua", "is one of several" },
   ["controller/secret_watch"] = { "spec/e2e/cluster/user_spec.lua", "watches a cluster" },

@@ -24,6 +24,7 @@ local shown = require "cli.shown"
 local site_of = require "cli.site"
 local store = require "store.directory"
 local target = require "targets.directory"
+local targets = require "targets"
 local task = require "host.task"
 local time = require "host.time"
 
@@ -135,7 +136,7 @@ end
 local LINES = { debug = write_line, info = write_line, warn = write_line,
   error = write_line }
 
-local function environment(values, found, objects, opened, generation)
+local function environment(values, objects, opened, generation)
   return {
     store = objects,
     target = target.new(values.output, {
@@ -148,7 +149,6 @@ local function environment(values, found, objects, opened, generation)
     end,
     hook = generation.hook,
     script_generation = generation.hash,
-    secret = input.secret_reader(found.secrets),
     now = time.now,
     journal = journal.new(LINES),
     options = { strict_tls = true, verify = command.one_of(values, "verify", VERIFY),
@@ -264,11 +264,13 @@ local function import_all(values)
     strict_tls = true,
   })
   local bars <close> = progress.new()
-  local ctx = environment(values, found, objects, opened, generation)
+  local ctx = environment(values, objects, opened, generation)
   local seen <close> = shown.new(bars, function(plan, disk)
     return ctx.target.disks:path(plan, disk)
   end)
   ctx.observer = seen
+  assert(targets.check(ctx.target))
+  assert(generation.code:require("flows.environment").check(ctx))
   check_sources(generation.code:require("flows.source"), found, ctx)
 
   local flow = generation.code:require("flows.import")

@@ -1,4 +1,4 @@
---- controller.environment: what flows get in a cluster (flows/init.lua).
+--- controller.environment: what flows get in a cluster (flows.environment).
 
 local definitions = require "controller.definitions"
 local host_log = require "host.log"
@@ -6,7 +6,6 @@ local names = require "controller.names"
 local object_id = require "base.object_id"
 local permits = require "controller.permits"
 local projections = require "controller.projections"
-local secrets = require "controller.secrets"
 local task = require "host.task"
 local time = require "host.time"
 
@@ -47,12 +46,11 @@ local function repair_definitions(self)
   end)
 end
 
--- What every flow gets (flows/init.lua), besides what is of one generation.
+-- What every flow gets (flows.environment), besides what is of one generation.
 local function of_all(self, opts)
   return {
     store = opts.client,
     target = opts.target,
-    secret = secrets.reader(opts.client),
     now = time.now,
     options = opts.options,
     observer = opts.observer,

@@ -19,6 +19,7 @@ local secret_watch = require "controller.secret_watch"
 local secrets = require "controller.secrets"
 local sessions = require "sources.sessions"
 local target = require "targets.harvester"
+local targets = require "targets"
 local task = require "host.task"
 
 local M = {}
@@ -270,6 +271,14 @@ local function follow_scripts(self, opts)
   })
 end
 
+-- Flows find what they count on.
+local function check_contracts(self)
+  local generation = self.scripts.current
+  assert(targets.check(self.target))
+  assert(generation.code:require("flows.environment").check(
+    self.environment:of(generation)))
+end
+
 --- manager.new(opts) -> manager
 --
 --   opts.client      kube.client, with the fence
@@ -316,6 +325,7 @@ function M.new(opts)
     observer = opts.observer,
     journal = self.journal,
   })
+  check_contracts(self)
   follow_secrets(self)
   follow_scripts(self, opts)
   self.controller = controller.new({

@@ -231,12 +231,12 @@ function methods:forget()
   self:queued(0, 0)
 end
 
---- monitor:disk_started(import, disk, transfer): as flows/init.lua has it
+--- monitor:disk_started(import, disk, transfer): as flows.environment has it
 function methods:disk_started(_, _, transfer)
   self.moving[transfer] = follow(self, transfer, { fetched = 0, passed = 0, sound = 0 })
 end
 
---- monitor:disk_ended(import, disk, transfer, result, err): as flows/init.lua has it
+--- monitor:disk_ended(import, disk, transfer, result, err): as flows.environment has it
 -- One that nobody has read has taken no time.
 function methods:disk_ended(_, _, transfer, result)
   local seen = self.moving[transfer]

@@ -2,11 +2,13 @@
 -- in memory, a source without a network, disks and an image server that only remember.
 
 local cluster = require "support.cluster"
+local environment = require "flows.environment"
 local errors = require "host.error"
 local fake_source = require("support.source").new
 local flow = require "flows.import"
 local harvester = require "targets.harvester"
 local json = require "host.json"
+local targets = require "targets"
 local task = require "host.task"
 
 local M = {}
@@ -23,6 +25,7 @@ local function fake_disks()
   function disks:image(plan, disk) return { file = self:path(plan, disk) } end
   function disks:comes() return self.coming ~= nil end
   function disks.space_finding() end
+  function disks.remove_file() end
   function disks.room() return disks.free or 1 << 40, 1 end
   function disks:put(_, disk)
     self.fetched = self.fetched + 1
@@ -82,6 +85,8 @@ function M.world(opts)
     options = { poll = 0.001 },
     is_final = function() return false end,
   }
+  assert(targets.check(w.target))
+  assert(environment.check(w.env))
   w.store:create("StorageClass", {
     metadata = { name = "longhorn", annotations = {
       ["storageclass.kubernetes.io/is-default-class"] = "true" } },

@@ -3,8 +3,10 @@
 
 local cluster = require "support.cluster"
 local conditions = require "kube.conditions"
+local environment = require "flows.environment"
 local fake_source = require("support.source").new
 local flow = require "flows.import"
+local targets = require "targets"
 local task = require "host.task"
 
 local M = {}
@@ -24,6 +26,7 @@ local function fake_target()
   function target.disks:writer_of() return target.writer end
   function target.disks:remove(_, disk) target.whole[disk.id] = nil end
   function target.disks:rename() end
+  function target.disks:space_finding() end
   function target.disks:put(_, disk)
     target.fetched[#target.fetched + 1] = disk.id
     local transfer = setmetatable({}, { __close = function() end })
@@ -82,6 +85,8 @@ function M.world(opts)
       return err.kind == "denied"
     end,
   }
+  assert(targets.check(w.target))
+  assert(environment.check(w.env))
   w.store:create("VmwareSource", {
     metadata = { name = "vc", namespace = "default" },
     spec = {},

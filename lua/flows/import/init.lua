@@ -70,15 +70,12 @@ local NAMES = {
 
 local OLD_DEFINITION_AGAIN = 30 -- seconds
 
--- What a step gets: the environment, and this import's writer.
+-- What a step gets (flows.environment): the environment, and this import's writer.
 local function context(writer, env)
   return setmetatable({
     writer = writer,
     record = function(fields)
       writer:record(fields)
-    end,
-    report = function(fields)
-      writer:report(fields)
     end,
   }, { __index = env })
 end

@@ -62,7 +62,7 @@ function M.fraction(disks, running, whole)
 end
 
 --- progress.observe(ctx, event, ...)
--- Tells who follows transfers (flows/init.lua), if somebody does.
+-- Tells who follows transfers (flows.environment), if somebody does.
 function M.observe(ctx, event, ...)
   local observer = ctx.observer
   if observer and observer[event] then

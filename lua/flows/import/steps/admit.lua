@@ -31,7 +31,7 @@ end
 -- What was free when the import was planned may be taken by now: an outcome, while the
 -- source still runs.
 local function wait_for_room(import, ctx)
-  local problem = ctx.target.room_problem
+  local problem = ctx.target.can.run
     and ctx.target:room_problem(import.status.plan, import.spec.skipPreflightChecks)
   return problem and { wait = problem.code, after = AGAIN, trouble = true,
     message = ("%s: %s; the source is not touched until then"):format(problem.message,

@@ -114,7 +114,7 @@ local function build_plan(import, ctx, source, machine)
     },
     networks = #(import.spec.networkMapping or {}) > 0 and assert(source:networks())
       or nil,
-    defaults = ctx.target.defaults and ctx.target:defaults() or {},
+    defaults = ctx.target.can.run and ctx.target:defaults() or {},
   }, ctx.hook)
 end
 

@@ -66,9 +66,9 @@ describe("flows.import.steps.admit", function()
     assert.same({ "room_problem true" }, w.asked)
   end)
 
-  it("asks nobody for room where nobody can tell", function()
+  it("asks nobody for room where no machine will run", function()
     local w = world()
-    w.target.room_problem = nil
+    w.target.room_problem, w.target.can = nil, { images = false, run = false }
     assert.equal("sourceReady", admit.run(w.import, w.ctx))
   end)
 
