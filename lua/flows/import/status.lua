@@ -365,6 +365,7 @@ end
 mt.__close = methods.close
 
 --- status.writer(import, env) -> writer, to be closed
+-- writer.story is what is said of it (flows.import.story).
 -- `import` is kept fresh: its metadata and status are what the store holds.
 function M.writer(import, env)
   return setmetatable({

@@ -40,6 +40,13 @@ function methods:line(level, reason, message, disk)
   self.log[level](self.log, message, fields)
 end
 
+--- story:removed(kind, name, disk?)
+-- A line: what the import had made is there no more.
+function methods:removed(kind, name, disk)
+  self:line("info", "Removed", ("%s %s, which the import had made, is removed"):format(
+    kind, name), disk)
+end
+
 --- story:tell(level, reason, message, attempt, opts)
 -- What a condition says, once in the log, and with opts.event as an Event.
 --

@@ -13,7 +13,7 @@ local DISKS = {
 
 local SCENARIO = { datacenters = { { path = "DC0", machines = {
   { name = "good-vm", disks = DISKS },
-  { name = "bad-vm", disks = DISKS },
+  { name = "bad-vm", disks = { DISKS[1] } },
 } } } }
 
 local function lines_of(text, fields)

@@ -105,8 +105,7 @@ local function say_removed(ctx, before, left)
   end
   for _, entry in ipairs(before) do
     if not stays[entry.kind .. "/" .. entry.name] then
-      ctx.writer:line("info", "Removed", ("%s %s, which the import had made, is removed")
-        :format(entry.kind, entry.name), entry.diskID)
+      ctx.writer.story:removed(entry.kind, entry.name, entry.diskID)
     end
   end
 end

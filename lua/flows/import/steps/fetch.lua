@@ -88,8 +88,6 @@ local function fetch_once(import, ctx, job, disk)
   local running <close> = transfer
   local served <close> = early_images.serve(import, ctx, disk)
   job.running[disk.id] = transfer
-  ctx.writer:line("info", "DiskBegun", ("disk %s of %s is being read"):format(disk.id,
-    import.status.machine.name), disk.name)
   progress.observe(ctx, "disk_started", import, disk, transfer)
   local result
   result, err = running:wait()
@@ -116,6 +114,8 @@ end
 local function fetch(import, ctx, job, disk)
   local permit <close> = assert(job.places:acquire())
   assert(permit)
+  ctx.writer:line("info", "DiskBegun", ("disk %s of %s is being read"):format(disk.id,
+    import.status.machine.name), disk.name)
   for try = 1, DISK_TRIES do
     local result, err = fetch_once(import, ctx, job, disk)
     if result then

@@ -237,6 +237,9 @@ end
 local function delete(import, ctx, disk)
   local name = name_of(import, disk)
   local gone, err = ctx.target:delete(KIND, import.status.plan.namespace, name, import)
+  if gone then
+    ctx.writer.story:removed(KIND, name, disk.name)
+  end
   return not gone and { wait = "DiskImageFailed", after = GONE_WITHIN, trouble = true,
     message = ("deleting the failed image %s, to make it again%s"):format(name,
       err and ": " .. err.message or "") } or nil
