@@ -20,7 +20,7 @@ local M = {}
 local function too_many(kind, n, more)
   return n > DEVICES_MAX and finding.blocks("TooManyDevices", "machine " .. kind,
     ("the machine has %d %s%s; KubeVirt takes %d"):format(n, kind, more, DEVICES_MAX),
-    "Remove some at the source.") or nil
+    "remove some at the source") or nil
 end
 
 local function count_ports(plan)
@@ -35,14 +35,14 @@ local function count_ports(plan)
     ("%d disks on bus virtio and %d NICs take a PCI Express port each; with more than "
       .. "%d KubeVirt may not be able to start the machine"):format(virtio, ports,
       PORTS_SAFE),
-    "Set spec.defaultDiskBusType: scsi, which has room for all of them.")
+    "set spec.defaultDiskBusType: scsi, which has room for all of them")
 end
 
 local function count(machine, plan)
   local findings = {}
   if #machine.disks == 0 then
     findings[#findings + 1] = finding.blocks("NoDisks", "machine",
-      "The machine has no disk to import.")
+      "the machine has no disk to import")
   end
   local extra = plan.cloud_init and 1 or 0
   findings[#findings + 1] = too_many("disks", #plan.disks + extra,
@@ -58,7 +58,7 @@ local function snapshots(machine)
   end
   return {
     finding.informs("HasSnapshots", "machine",
-      ("The machine has %d snapshots; its present state alone is imported."):format(
+      ("the machine has %d snapshots; its present state alone is imported"):format(
         machine.snapshots)),
   }
 end
@@ -72,7 +72,7 @@ local function disconnected(machine, plan)
     if here[nic.id] and not nic.connected then
       findings[#findings + 1] = finding.warns("NicDisconnected", "nic " .. nic.id,
         "not connected at the source, but will be here",
-        "Set spec.targetPowerState: Stopped and remove the NIC here if that is unwanted.")
+        "set spec.targetPowerState: Stopped and remove the NIC here if that is unwanted")
     end
   end
   return findings
@@ -83,9 +83,9 @@ local function kept_macs(plan)
     if entry.mac then
       return {
         finding.informs("MacAddressesKept", "machine",
-          "The machine keeps its MAC addresses: together with the source, both would "
-            .. "lose their network.",
-          "Leave the source off once the machine runs here."),
+          "the machine keeps its MAC addresses: together with the source, both would "
+            .. "lose their network",
+          "leave the source off once the machine runs here"),
       }
     end
   end

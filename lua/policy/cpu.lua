@@ -19,7 +19,7 @@ function M.decide(input)
   local all = cpu.sockets * cpu.cores
   return { sockets = 1, cores = all }, {
     finding.informs("SocketsMerged", "machine",
-      ("This Harvester takes at most %d socket: %d sockets of %d cores become one of %d.")
+      ("this Harvester takes at most %d socket: %d sockets of %d cores become one of %d")
         :format(most, cpu.sockets, cpu.cores, all)),
   }
 end
@@ -48,7 +48,7 @@ function M.memory(input)
   end
   return mib, {
     finding.informs("MemoryRounded", "machine",
-      ("%d bytes of memory are not a whole number of MiB; it becomes %d MiB."):format(
+      ("%d bytes of memory are not a whole number of MiB; it becomes %d MiB"):format(
         bytes, mib)),
   }
 end

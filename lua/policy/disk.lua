@@ -85,23 +85,23 @@ local function check_row(input, row, taken)
   local where = row.path .. ".disk"
   if not row.disk then
     return finding.blocks("DiskMappingIncomplete", where,
-      "A row does not say which disk it means.", "Name the disk, or remove the row.")
+      "a row does not say which disk it means", "name the disk, or remove the row")
   end
   local disk = meant(row, found)
   if not disk then
     return finding.blocks("MappedDiskUnknown", where,
-      ("The machine has no disk \"%s\"; it has %s."):format(row.disk, known(disks)),
-      "Name a disk by its id, its name, or its place from 0.")
+      ("the machine has no disk \"%s\"; it has %s"):format(row.disk, known(disks)),
+      "name a disk by its id, its name, or its place from 0")
   end
   if disk.id ~= row.disk and same_name(disks, row.disk) > 1 then
     return finding.blocks("MappedDiskAmbiguous", where,
-      ("More than one disk is called \"%s\": %s."):format(row.disk, known(disks)),
-      "Name the disk by its id.")
+      ("more than one disk is called \"%s\": %s"):format(row.disk, known(disks)),
+      "name the disk by its id")
   end
   if taken[disk] then
     return finding.blocks("MappedDiskTwice", where,
-      ("Disk %s is already mapped by %s."):format(disk.id, taken[disk]),
-      "Keep one of the two rows.")
+      ("disk %s is already mapped by %s"):format(disk.id, taken[disk]),
+      "keep one of the two rows")
   end
   taken[disk] = row.path
   return nil
@@ -133,7 +133,7 @@ function M.list(input, plan)
     if source.capacity_bytes <= 0 then
       findings[#findings + 1] = finding.blocks("DiskCapacityInvalid", subject(source),
         ("has a capacity of %d bytes"):format(source.capacity_bytes),
-        "Repair or remove the disk at the source.")
+        "repair or remove the disk at the source")
     end
   end
   return disks, findings
@@ -157,7 +157,7 @@ function M.bus(input, plan, source)
     return bus, {
       finding.warns("WindowsNeedsDriver", subject(source),
         ("on bus %s Windows starts only with the virtio driver installed"):format(bus),
-        "Install the driver at the source first, or use sata."),
+        "install the driver at the source first, or use sata"),
     }
   end
   return bus
@@ -269,7 +269,7 @@ local function serial_finding(source, disk, alike)
       .. "that libvirt takes"):format(disk.bus, SERIAL_MAX[disk.bus] or SERIAL_MAX_ELSE)
   end
   return finding.informs("SerialChanged", subject(source), message,
-    "Check the guest for links by serial (/dev/disk/by-id).")
+    "check the guest for links by serial (/dev/disk/by-id)")
 end
 
 --- disk.serials(input, plan) -> findings

@@ -8,21 +8,21 @@ local function concerns(machine, firmware)
   local findings = {}
   if machine.firmware.secure_boot and not firmware.uefi then
     findings[#findings + 1] = finding.informs("SecureBootIgnored", "machine",
-      "The source states secure boot for a machine that starts from BIOS; it has none.")
+      "the source states secure boot for a machine that starts from BIOS; it has none")
   end
   if firmware.uefi then
     -- The variables live in a file of their own, which no export carries.
     findings[#findings + 1] = finding.informs("FirmwareVariablesLeft", "machine",
-      "Boot entries kept in the firmware's variables stay at the source; the guest "
-        .. "starts from \\EFI\\BOOT\\BOOTX64.EFI.",
-      "If that file is missing, make it in the guest first (grub-install --removable).")
+      "boot entries kept in the firmware's variables stay at the source; the guest "
+        .. "starts from \\EFI\\BOOT\\BOOTX64.EFI",
+      "if that file is missing, make it in the guest first (grub-install --removable)")
   end
   if firmware.tpm then
     findings[#findings + 1] = finding.warns("TpmStateLeft", "machine",
-      "What is sealed in the source's TPM (BitLocker keys, for one) stays there; the "
-        .. "machine gets a new, empty TPM, which forgets at each stop.",
-      "Have the recovery keys at hand, or suspend the encryption before the import. "
-        .. "Make the TPM persistent afterwards where the cluster offers it.")
+      "what is sealed in the source's TPM (BitLocker keys, for one) stays there; the "
+        .. "machine gets a new, empty TPM, which forgets at each stop",
+      "have the recovery keys at hand, or suspend the encryption before the import; "
+        .. "make the TPM persistent afterwards where the cluster offers it")
   end
   return findings
 end

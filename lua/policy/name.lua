@@ -164,16 +164,16 @@ function M.decide(input)
     return named, {
       finding.blocks("TargetNameInvalid", "spec.targetName",
         ("\"%s\" cannot be the name of a virtual machine: at most 63 characters, "
-          .. "a to z, 0 to 9 and inner dashes."):format(wanted),
-        ("Use \"%s\", or leave the field empty."):format(M.label(wanted) or named)),
+          .. "a to z, 0 to 9 and inner dashes"):format(wanted),
+        ("use \"%s\", or leave the field empty"):format(M.label(wanted) or named)),
     }
   end
   if named ~= machine.name then
     return named, {
       finding.informs("NameChanged", "machine",
-        ("\"%s\" cannot name a virtual machine here; it becomes \"%s\"."):format(
+        ("\"%s\" cannot name a virtual machine here; it becomes \"%s\""):format(
           machine.name, named),
-        "Set spec.targetName for another name."),
+        "set spec.targetName for another name"),
     }
   end
   return named

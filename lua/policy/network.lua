@@ -50,7 +50,7 @@ local function has_management(plan, but)
   return false
 end
 
-local ADD_ROW = "Add a row for the network to spec.networkMapping."
+local ADD_ROW = "add a row for the network to spec.networkMapping"
 
 local function quoted(nic)
   return ('"%s"'):format(network_name(nic))
@@ -103,7 +103,7 @@ function M.decide(input, plan, nic, entry)
     return destination, {
       finding.blocks("NetworkMappingAmbiguous", subject(nic),
         ("%s and %s both speak of its network, and differ"):format(row.path, other.path),
-        "Keep one, or write switch/portgroup, the path or the reference of the network.",
+        "keep one, or write switch/portgroup, the path or the reference of the network",
         quoted(nic)),
     }
   end
@@ -172,7 +172,7 @@ function M.model(input, plan, nic)
     return "e1000", {
       finding.informs("NicModelForWindows", subject(nic),
         "becomes an e1000: the source's model has no equal that Windows has a driver for",
-        "Install the virtio driver, then choose virtio.", nic.model),
+        "install the virtio driver, then choose virtio", nic.model),
     }
   end
   if model then
@@ -181,7 +181,7 @@ function M.model(input, plan, nic)
   return "virtio", {
     finding.informs("NicModelChanged", subject(nic),
       "becomes a virtio one: the source's model has no equal",
-      "State networkInterfaceModel for another one.", nic.model or "unknown"),
+      "state networkInterfaceModel for another one", nic.model or "unknown"),
   }
 end
 
@@ -233,7 +233,7 @@ function M.mac(_, plan, nic, entry)
     return nil, {
       finding.warns("MacDropped", subject(nic),
         ("gets a new address: the source's %s"):format(fault),
-        "Check the guest's network settings and its DHCP reservation.", nic.mac),
+        "check the guest's network settings and its DHCP reservation", nic.mac),
     }
   end
   local holder = holder_of(plan, mac, entry)
@@ -241,7 +241,7 @@ function M.mac(_, plan, nic, entry)
     return mac, {
       finding.blocks("DuplicateMac", subject(nic),
         "another NIC has the same address; Harvester refuses such a machine",
-        "Give one of them another address at the source.", mac),
+        "give one of them another address at the source", mac),
     }
   end
   return mac
@@ -298,7 +298,7 @@ local function check_row(input, row)
   if input.networks and not mapping.known(row.sourceNetwork, input.networks) then
     return finding.blocks("SourceNetworkUnknown", where,
       ("the source has no such network (it has: %s)"):format(names_of(input.networks)),
-      "Correct the row.", ('"%s"'):format(row.sourceNetwork))
+      "correct the row", ('"%s"'):format(row.sourceNetwork))
   end
   return finding.informs("SourceNetworkUnused", where, "the machine has no NIC there", "",
     ('"%s"'):format(row.sourceNetwork))

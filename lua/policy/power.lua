@@ -14,8 +14,8 @@ function M.decide(input)
   end
   return "Running", {
     finding.informs("StartsAfterImport", "machine",
-      "The machine is off at the source and will be started here.",
-      "Set spec.targetPowerState: Stopped to leave it off."),
+      "the machine is off at the source and will be started here",
+      "set spec.targetPowerState: Stopped to leave it off"),
   }
 end
 

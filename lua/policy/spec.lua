@@ -100,9 +100,9 @@ end
 -- everything else that is wrong is reported at the same time.
 local function refuse(findings, holder, field, path, code, allowed)
   findings[#findings + 1] = finding.blocks(code, path,
-    ("\"%s\" is not possible; allowed: %s."):format(holder[field],
+    ("\"%s\" is not possible; allowed: %s"):format(holder[field],
       type(allowed) == "table" and table.concat(allowed, ", ") or allowed),
-    "Correct the field or leave it empty.")
+    "correct the field or leave it empty")
   holder[field] = nil
 end
 
@@ -128,13 +128,13 @@ local function check_network_row(findings, row)
     findings[#findings + 1] = finding.blocks("DestinationNetworkInvalid",
       row.path .. ".destinationNetwork",
       ("\"%s\" cannot name a network; allowed: namespace/name, or a name in the import's "
-        .. "namespace."):format(destination), "Correct the field.")
+        .. "namespace"):format(destination), "correct the field")
   end
   if destination and not row.sourceNetwork then
     findings[#findings + 1] = finding.blocks("SourceNetworkMissing",
       row.path .. ".sourceNetwork",
-      ("A row leads to \"%s\", but does not say from which source network."):format(
-        destination), "Name the source network, or remove the row.")
+      ("a row leads to \"%s\", but does not say from which source network"):format(
+        destination), "name the source network, or remove the row")
   end
 end
 

@@ -5,6 +5,7 @@
 -- of room nothing is said then.
 
 local errors = require "host.error"
+local finding = require "base.finding"
 local object_id = require "base.object_id"
 local room = require "targets.room"
 
@@ -15,11 +16,6 @@ local M = {}
 
 local LONGHORN = "driver.longhorn.io"
 local DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
-
-local function finding(severity, code, subject, message, action)
-  return { code = code, severity = severity, subject = subject, message = message,
-    action = action }
-end
 
 -- Roles of earlier versions allow to list NetworkAttachmentDefinitions, not to get one.
 local function network_exists(self, namespace, name)
@@ -55,11 +51,11 @@ local function check_network(self, network)
   if there then
     return nil
   elseif not err or err.kind == "notfound" then
-    return finding("Blocks", "NetworkNotFound", network,
+    return finding.new("Blocks", "NetworkNotFound", network,
       ("the network %s does not exist here"):format(network),
       "create it, or map to another one")
   elseif err.kind == "denied" then
-    return finding("Informs", "NetworkNotChecked", network,
+    return finding.new("Informs", "NetworkNotChecked", network,
       "whether the network exists was not checked: " .. err.message,
       "allow the controller to get network-attachment-definitions")
   end
@@ -133,10 +129,10 @@ local function check_class(self, disk)
   if backend then
     return nil
   elseif err.kind == "notfound" then
-    return finding("Blocks", "StorageClassNotFound", "disk " .. disk.id, err.message,
+    return finding.new("Blocks", "StorageClassNotFound", "disk " .. disk.id, err.message,
       "set spec.storageClass to one that exists")
   elseif err.kind == "denied" then
-    return finding("Informs", "StorageClassNotChecked", "disk " .. disk.id,
+    return finding.new("Informs", "StorageClassNotChecked", "disk " .. disk.id,
       "the StorageClass was not checked, and is taken to be Longhorn's: " .. err.message,
       "allow the controller to get and list storageclasses")
   end

@@ -4,6 +4,7 @@
 -- runs here, so nothing is waited for.
 
 local file = require "host.file"
+local finding = require "base.finding"
 local marks = require "base.marks"
 local merge_patch = require "kube.merge_patch"
 local raw_files = require "targets.raw_files"
@@ -31,12 +32,10 @@ end
 local function check_machine(self, plan, import)
   local owner, there = owner_of(manifest_path(self, plan.virtual_machine))
   if there and owner ~= import.metadata.uid then
-    return {
-      code = "VirtualMachineExists", severity = "Blocks", subject = plan.name,
-      message = ("%s already holds a VirtualMachine %s/%s that is not of this import")
-        :format(self.dir, plan.namespace, plan.name),
-      action = "set spec.targetName, or use another folder",
-    }
+    return finding.blocks("VirtualMachineExists", plan.name,
+      ("%s already holds a VirtualMachine %s/%s that is not of this import"):format(
+        self.dir, plan.namespace, plan.name),
+      "set spec.targetName, or use another folder")
   end
 end
 

@@ -9,6 +9,7 @@
 local checks = require "targets.checks"
 local disk_image = require "host.disk"
 local ensure = require "kube.ensure"
+local finding = require "base.finding"
 local json = require "host.json"
 local marks = require "base.marks"
 local spools = require "targets.spools"
@@ -41,11 +42,9 @@ local function check_admission(self, plan)
   elseif err.kind ~= "invalid" and err.kind ~= "denied" then
     error(err)
   end
-  return {
-    code = "VirtualMachineRefused", severity = "Blocks", subject = plan.name,
-    message = "the cluster would refuse the VirtualMachine: " .. err.message,
-    action = "change what it objects to",
-  }
+  return finding.blocks("VirtualMachineRefused", plan.name,
+    "the cluster would refuse the VirtualMachine: " .. err.message,
+    "change what it objects to")
 end
 
 -- An object that is there is not asked for: a webhook would find fault with a second one.
@@ -54,11 +53,9 @@ local function check_machine(self, plan, import)
   if not there then
     return err.kind ~= "notfound" and error(err) or check_admission(self, plan)
   elseif not is_of(there, import) then
-    return {
-      code = "VirtualMachineExists", severity = "Blocks", subject = plan.name,
-      message = ("VirtualMachine %s/%s exists already"):format(plan.namespace, plan.name),
-      action = "set spec.targetName, or remove it",
-    }
+    return finding.blocks("VirtualMachineExists", plan.name,
+      ("VirtualMachine %s/%s exists already"):format(plan.namespace, plan.name),
+      "set spec.targetName, or remove it")
   end
 end
 
@@ -111,12 +108,10 @@ end
 
 -- Without them the machine is planned for the oldest Harvester.
 local function settings_finding(self)
-  return self.settings_denied and {
-    code = "SettingsNotRead", severity = "Informs", subject = "settings",
-    message = "what this Harvester is was not looked up, it is taken to be 1.8 or older: "
+  return self.settings_denied and finding.informs("SettingsNotRead", "settings",
+    "what this Harvester is was not looked up, it is taken to be 1.8 or older: "
       .. self.settings_denied,
-    action = "allow the controller to get settings of harvesterhci.io",
-  }
+    "allow the controller to get settings of harvesterhci.io")
 end
 
 --- target:check(plan, import) -> findings                               [waits]
@@ -134,9 +129,9 @@ end
 --
 --   skip  boolean  spec.skipPreflightChecks: quota alone, which is certain
 function methods:room_problem(plan, skip)
-  for _, finding in ipairs(self.checks:room(plan)) do
-    if finding.severity == "Blocks" and (not skip or finding.code == "QuotaExceeded") then
-      return finding
+  for _, problem in ipairs(self.checks:room(plan)) do
+    if problem.severity == "Blocks" and (not skip or problem.code == "QuotaExceeded") then
+      return problem
     end
   end
 end

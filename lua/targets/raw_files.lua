@@ -4,6 +4,7 @@
 
 local fetch = require "disk.fetch"
 local file = require "host.file"
+local finding = require "base.finding"
 local stream_options = require "targets.stream_options"
 
 local methods = {}
@@ -106,12 +107,10 @@ end
 function methods:space_finding(plan)
   local free, needed = self:room(plan)
   if free and free < needed then
-    return {
-      code = "SpaceMayRunOut", severity = "Warns", subject = self.dir,
-      message = ("%d MiB are free in %s; the disks hold up to %d MiB, zeros take none")
-        :format(free // 2 ^ 20, self.dir, needed // 2 ^ 20),
-      action = "make room if the disks are well filled",
-    }
+    return finding.warns("SpaceMayRunOut", self.dir,
+      ("%d MiB are free in %s; the disks hold up to %d MiB, zeros take none"):format(
+        free // 2 ^ 20, self.dir, needed // 2 ^ 20),
+      "make room if the disks are well filled")
   end
 end
 

@@ -7,6 +7,7 @@
 -- scheduler (IsSchedulableToDisk); KEP-1472.
 
 local conditions = require "kube.conditions"
+local finding = require "base.finding"
 local quantity = require "base.quantity"
 
 local M = {}
@@ -15,11 +16,6 @@ local LONGHORN, LONGHORN_SYSTEM = "driver.longhorn.io", "longhorn-system"
 local OF_CLASS = ".storageclass.storage.k8s.io/"
 local MIB = 1024 * 1024
 local REPLICAS, OVER_PROVISIONING = 3, 100 -- Longhorn's defaults
-
-local function finding(severity, code, subject, message, action)
-  return { code = code, severity = severity, subject = subject, message = message,
-    action = action }
-end
 
 local function mib(bytes)
   return ("%d MiB"):format(bytes // MIB)
@@ -77,7 +73,7 @@ local function quota_finding(quota, resource, needed)
     return amount_text(resource, amount)
   end
   local name = quota.metadata.namespace .. "/" .. quota.metadata.name
-  return finding("Blocks", "QuotaExceeded", "quota " .. name,
+  return finding.new("Blocks", "QuotaExceeded", "quota " .. name,
     ("ResourceQuota %s allows %s of %s, of which %s are used; the claims of this machine "
     .. "need %s"):format(name, text(hard), resource, text(used), text(needed)),
     ("raise it by %s, or free as much"):format(text(used + needed - hard)))
@@ -166,7 +162,7 @@ local function over_provisioning(client)
 end
 
 local function no_room(severity, class, text, ...)
-  return finding(severity, "NoRoomOnClass", "class " .. class.metadata.name,
+  return finding.new(severity, "NoRoomOnClass", "class " .. class.metadata.name,
     text:format(...), "make room there, or set spec.storageClass to another class")
 end
 

@@ -81,7 +81,7 @@ describe("check", function()
 
   it("says with a finding what to do", function()
     local result = check({ ["site/a.lua"] = "return {}" })
-    has(result.stdout, "\nInforms: machine: The machine is off .* %(Set spec%.")
+    has(result.stdout, "\nInforms: machine: the machine is off .* %(set spec%.")
   end)
 
   it("says all that is wrong with the scripts, a line each, and fails", function()

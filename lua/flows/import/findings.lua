@@ -4,6 +4,7 @@
 -- for each kind, with all of which it is true.
 
 local json = require "host.json"
+local make = require("base.finding").new
 local subjects = require "flows.import.subjects"
 local text = require "base.text"
 
@@ -103,14 +104,9 @@ function M.arrange(list, opts)
     local finding = merged(group, labels)
     bytes = bytes + #json.encode(finding)
     if bytes > MOST_BYTES then
-      finding = {
-        code = "MoreFindings",
-        severity = finding.severity,
-        subject = "import",
-        message = ("%d more kinds of findings do not fit into the status"):format(
-          #groups - i + 1),
-        action = "cure these first",
-      }
+      finding = make(finding.severity, "MoreFindings", "import",
+        ("%d more kinds of findings do not fit into the status"):format(#groups - i + 1),
+        "cure these first")
     end
     result[#result + 1] = finding
     if finding.code == "MoreFindings" then

@@ -2,6 +2,8 @@
 -- passed on while they are read? Decided once, in preflight, and recorded with its reason
 -- in status.transfer.
 
+local finding = require "base.finding"
+
 local M = {}
 
 local SPOOL, STREAM = "Spool", "Stream"
@@ -28,12 +30,12 @@ local function without_scratch(wanted, rereads)
   if wanted ~= SPOOL and rereads then
     return { mode = STREAM, reason = "there is no scratch" }
   end
-  return nil, { code = "NoScratch", severity = "Blocks", subject = "spec.transferMode",
-    message = "the disks would have to wait in scratch, and the controller runs without: "
+  return nil, finding.blocks("NoScratch", "spec.transferMode",
+    "the disks would have to wait in scratch, and the controller runs without: "
       .. (rereads and "transferMode is Spool" or "this source cannot be read again if a "
       .. "download breaks off"),
-    action = "give the controller scratch (chart: storage.enabled)" ..
-      (rereads and ", or use transferMode Auto" or "") }
+    "give the controller scratch (chart: storage.enabled)"
+      .. (rereads and ", or use transferMode Auto" or ""))
 end
 
 --- mode.decide(import, ctx, source, plan) -> transfer | nil, finding    [waits]
@@ -53,10 +55,9 @@ function M.decide(import, ctx, source, plan)
   end
   local rereads = source.can and source.can.reread
   if wanted == STREAM and not rereads then
-    return nil, { code = "TransferModeUnsupported", severity = "Blocks",
-      subject = "spec.transferMode", message = "transferMode Stream is not possible: "
-      .. "this source cannot be read again if a download breaks off",
-      action = "use Auto or Spool" }
+    return nil, finding.blocks("TransferModeUnsupported", "spec.transferMode",
+      "transferMode Stream is not possible: this source cannot be read again if a "
+        .. "download breaks off", "use Auto or Spool")
   elseif wanted == STREAM then
     return { mode = STREAM, reason = "spec.transferMode" }
   elseif not rereads then

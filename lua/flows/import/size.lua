@@ -16,7 +16,7 @@ local SMALL = 64 * 2 ^ 30 -- bytes that are no mistake, however small the disk
 local function said(disk, capacity)
   return finding.warns("DiskLargerThanSaid", "disk " .. disk.id, ("\"%s\" has %d "
     .. "bytes, not %d as its source said: it has grown since, or a backend rounds sizes "
-    .. "up. All of them are imported."):format(disk.display_name or disk.name, capacity,
+    .. "up; all of them are imported"):format(disk.display_name or disk.name, capacity,
     disk.capacity_bytes))
 end
 

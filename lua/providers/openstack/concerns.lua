@@ -4,11 +4,12 @@
 -- Source: Nova's flavor extra specs and image properties (hw:*, resources*,
 -- pci_passthrough), Neutron's vnic types (binding:vnic_type) and trunk_details.
 
+local finding = require "base.finding"
+
 local M = {}
 
-local function finding(list, code, severity, subject, message, action)
-  list[#list + 1] = { code = code, severity = severity, subject = subject,
-    message = message, action = action or "" }
+local function add(list, code, severity, subject, message, action)
+  list[#list + 1] = finding.new(severity, code, subject, message, action)
 end
 
 --- concerns.property(found, name) -> text | nil
@@ -28,12 +29,12 @@ function M.volume(list, volume)
   local subject = "disk " .. volume.id
   local attached = #(volume.attachments or {})
   if volume.encrypted == true then
-    finding(list, "DiskEncrypted", "Blocks", subject, "the volume is encrypted by "
+    add(list, "DiskEncrypted", "Blocks", subject, "the volume is encrypted by "
       .. "Cinder; its plain bytes cannot be had from the API",
       "retype the volume to a type without encryption, or detach it")
   end
   if volume.multiattach == true and attached > 1 then
-    finding(list, "DiskShared", "Warns", subject, ("the volume is attached to %d "
+    add(list, "DiskShared", "Warns", subject, ("the volume is attached to %d "
       .. "servers; the import makes a copy of it"):format(attached),
       "stop the other servers too")
   end
@@ -42,7 +43,7 @@ end
 --- concerns.root_size(list, id)
 -- Nobody says how large the root disk is.
 function M.root_size(list, id)
-  finding(list, "RootDiskSizeUnknown", "Blocks", "disk " .. id,
+  add(list, "RootDiskSizeUnknown", "Blocks", "disk " .. id,
     "flavor and image do not say how large the root disk is",
     "make a volume of it, or resize the server to a flavor with a disk")
 end
@@ -55,7 +56,7 @@ function M.order(list, disks)
   end
   for i, disk in ipairs(disks) do
     if not disk.rank then
-      finding(list, "DiskOrderGuessed", "Warns", "disk " .. disk.id, ("OpenStack does "
+      add(list, "DiskOrderGuessed", "Warns", "disk " .. disk.id, ("OpenStack does "
         .. "not say as which device \"%s\" is attached; it becomes disk %d of %d")
         :format(disk.name, i, #disks), i == 1 and "look whether it is the one that boots"
         or "look whether the guest mounts its disks by UUID or label")
@@ -68,14 +69,14 @@ local function check_flavor_disks(list, flavor)
   local ephemeral = math.tointeger(flavor.ephemeral
     or flavor["OS-FLV-EXT-DATA:ephemeral"])
   if ephemeral and ephemeral > 0 then
-    finding(list, "EphemeralDiskNotExported", "Blocks", "machine",
+    add(list, "EphemeralDiskNotExported", "Blocks", "machine",
       ("the flavor gives an ephemeral disk of %d GiB, which OpenStack does not export")
         :format(ephemeral),
       "copy what is needed to a volume; skip the check if nothing of it is needed")
   end
   local swap = math.tointeger(tonumber(flavor.swap)) or 0
   if swap > 0 then
-    finding(list, "SwapDiskNotExported", "Informs", "machine",
+    add(list, "SwapDiskNotExported", "Informs", "machine",
       ("the flavor gives a swap disk of %d MiB; the imported machine has none")
         :format(swap))
   end
@@ -104,7 +105,7 @@ local function check_devices(list, found)
   end
   if #given > 0 then
     table.sort(given)
-    finding(list, "HostDevicesNotImported", "Warns", "machine", ("the flavor "
+    add(list, "HostDevicesNotImported", "Warns", "machine", ("the flavor "
       .. "gives devices of the host (a GPU or another PCI device): %s; the imported "
       .. "machine has none"):format(table.concat(given, ", ")),
       "add hostDevices or gpus to the VirtualMachine where the cluster has such")
@@ -114,7 +115,7 @@ end
 local function check_processors(list, found)
   local policy = (M.property(found, "hw_cpu_policy") or "shared"):lower()
   if policy ~= "shared" then
-    finding(list, "DedicatedCpusNotImported", "Warns", "machine", ("the server "
+    add(list, "DedicatedCpusNotImported", "Warns", "machine", ("the server "
       .. "has CPUs of its own (cpu_policy %s); the imported machine shares them")
       :format(policy),
       "set dedicatedCpuPlacement on the VirtualMachine where nodes have a CPU manager")
@@ -127,13 +128,13 @@ local ORDINARY = { small = true, any = true, ["4"] = true, ["4kb"] = true, ["4k"
 local function check_memory(list, found)
   local pages = (M.property(found, "hw_mem_page_size") or "any"):lower()
   if not ORDINARY[pages] then
-    finding(list, "HugepagesNotImported", "Warns", "machine", ("the server's memory is "
+    add(list, "HugepagesNotImported", "Warns", "machine", ("the server's memory is "
       .. "of huge pages (mem_page_size %s); the imported machine's is not"):format(pages),
       "set memory.hugepages on the VirtualMachine where nodes have some")
   end
   local encrypted = (M.property(found, "hw_mem_encryption") or ""):lower()
   if encrypted == "true" then
-    finding(list, "MemoryEncryptionNotImported", "Warns", "machine", "the server's "
+    add(list, "MemoryEncryptionNotImported", "Warns", "machine", "the server's "
       .. "memory is encrypted (mem_encryption); the imported machine's is not",
       "set launchSecurity on the VirtualMachine where nodes can")
   end
@@ -150,7 +151,7 @@ local function check_floating(list, server)
   end
   if #floating > 0 then
     table.sort(floating)
-    finding(list, "FloatingAddresses", "Warns", "machine", ("floating addresses stay "
+    add(list, "FloatingAddresses", "Warns", "machine", ("floating addresses stay "
       .. "in OpenStack: %s"):format(table.concat(floating, ", ")),
       "give the imported machine an address of its own network")
   end
@@ -158,7 +159,7 @@ end
 
 local function check_server(list, server)
   if server.config_drive == "True" or server.config_drive == true then
-    finding(list, "ConfigDrive", "Informs", "machine", "the config drive is not "
+    add(list, "ConfigDrive", "Informs", "machine", "the config drive is not "
       .. "imported; cloud-init may have read it at the first boot only")
   end
 end
@@ -166,13 +167,13 @@ end
 local function check_port(list, port)
   local subject, kind = "nic " .. port.port_id, tostring(port.vnic_type or "normal")
   if kind ~= "normal" then
-    finding(list, "NicOnHardware", "Warns", subject, ("the port is no virtual NIC but a "
+    add(list, "NicOnHardware", "Warns", subject, ("the port is no virtual NIC but a "
       .. "device of the host (vnic_type %s, SR-IOV or alike); it becomes a virtual one")
       :format(kind), "look whether the guest has the driver, and knows the NIC by its "
       .. "new name")
   end
   if port.is_trunk then
-    finding(list, "TrunkNotImported", "Warns", subject, "the port is the parent of "
+    add(list, "TrunkNotImported", "Warns", subject, "the port is the parent of "
       .. "a trunk; the VLANs of its subports do not come along",
       "map its network to one that passes them, or give the machine a NIC for each")
   end

@@ -4,6 +4,7 @@
 
 local compute = require "providers.openstack.compute"
 local errors = require "host.error"
+local finding = require "base.finding"
 local hardware = require "providers.openstack.hardware"
 local remote = require "providers.openstack.remote"
 
@@ -15,8 +16,7 @@ local READY = { ACTIVE = true, SHUTOFF = true }
 
 local function sayer(findings)
   return function(code, severity, subject, message, action)
-    findings[#findings + 1] = { code = code, severity = severity, subject = subject,
-      message = message, action = action }
+    findings[#findings + 1] = finding.new(severity, code, subject, message, action)
   end
 end
 

@@ -4,6 +4,8 @@
 -- is one finding: code, severity, and a function that says for whom it holds. What
 -- depends on the moment (power, questions, tasks) is preflight.lua's.
 
+local finding = require "base.finding"
+
 local M = {}
 
 -- Calls say(subject, message, action) for every disk for which holds(disk, facts).
@@ -165,10 +167,8 @@ function M.find(machine, found, state)
   local by_severity = { Blocks = {}, Warns = {}, Informs = {} }
   for _, r in ipairs(RULES) do
     r.apply(machine, found, state, function(subject, message, action, detail)
-      table.insert(by_severity[r.severity], {
-        code = r.code, severity = r.severity, subject = subject,
-        message = message, action = action or "", detail = detail,
-      })
+      table.insert(by_severity[r.severity],
+        finding.new(r.severity, r.code, subject, message, action, detail))
     end)
   end
   local findings = {}

@@ -3,6 +3,7 @@
 -- Reads the machine's state afresh and changes nothing. All findings at once.
 
 local errors = require "host.error"
+local finding = require "base.finding"
 local media = require "providers.vmware.media"
 local properties = require "providers.vmware.properties"
 local xml = require "host.xml"
@@ -139,8 +140,7 @@ function M.findings(session, id, spec, opts)
   end
   local findings = {}
   local function say_of(subject, code, severity, message, action)
-    findings[#findings + 1] = { code = code, severity = severity, subject = subject,
-      message = message, action = action }
+    findings[#findings + 1] = finding.new(severity, code, subject, message, action)
   end
   local function say(...)
     say_of("machine", ...)

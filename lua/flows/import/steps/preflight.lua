@@ -3,6 +3,7 @@
 --
 -- All findings at once, and the whole plan: later steps decide nothing any more.
 
+local block = require("base.finding").blocks
 local edits = require "flows.import.edits"
 local findings = require "flows.import.findings"
 local json = require "host.json"
@@ -23,11 +24,6 @@ local PATIENCE = 5 -- seconds in line before it is said
 -- machine of 256 disks and 256 NICs takes some 150 KiB of either, and its disks' entries
 -- and what is recorded of them come to half a MiB. The rest is for what scripts add.
 local MOST_MACHINE, MOST_PLAN = 256 * 1024, 384 * 1024
-
-local function block(code, subject, message, action)
-  return { code = code, severity = "Blocks", subject = subject, message = message,
-    action = action }
-end
 
 local API_VERSION = "migration.harvesterhci.io/v1beta1"
 
