@@ -51,7 +51,9 @@ static int folder_empty(int fd, int depth, const atomic_bool *stop)
     int problem = 0;
 
     if (!dir) {
+        problem = errno;
         close(fd);
+        errno = problem;
         return -1;
     }
     while (!problem) {
