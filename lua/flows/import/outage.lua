@@ -21,7 +21,10 @@ local FIRST, MOST = 5, 300 -- seconds between two tries
 local TRY = 300            -- seconds of one try that count at most
 local GIVE_UP = 24 * 3600  -- seconds
 
+local ACCESS_MOST = 30     -- seconds between two tries: whoever gives rights looks on
+
 M.SOURCE, M.HARVESTER = "SourceUnreachable", "HarvesterUnreachable"
+M.ACCESS = "AccessDenied"
 
 local ENDED = { [M.SOURCE] = "SourceReached", [M.HARVESTER] = "HarvesterReached" }
 
@@ -46,8 +49,20 @@ local function is_behind(err)
   return false
 end
 
+-- The API server does not know us, or its authorizer says no: a fault of the
+-- installation, or an API server that starts and has not read its roles yet. What
+-- admission refuses (quota, policies, webhooks) is about the object, and has other words.
+local function is_access(err)
+  return err.status == 401 or err.status == 403 and not err.webhook
+    and err.message:find("is forbidden: User \".-\" cannot ") ~= nil
+end
+
 -- What the API server, or nobody in its place, has answered (kube.requests).
 local function of_cluster(err)
+  if is_access(err) then
+    err.retry_most = ACCESS_MOST
+    return M.ACCESS
+  end
   local away = AWAY[err.status] or not err.status and (PLAIN[err.kind]
     or err.kind == "timeout") or err.kind == "http" and is_behind(err)
   return away and M.HARVESTER or nil
@@ -82,7 +97,7 @@ end
 
 --- outage.of(err, ask) -> reason | nil                                  [waits]
 -- Whether `err` says that somebody cannot be reached, and who: M.SOURCE or M.HARVESTER;
--- or that something is missing.
+-- that we may not, M.ACCESS; or that something is missing.
 -- The same err is looked into once.
 --
 --   err  .api     it is of a call to the cluster's API server

@@ -74,6 +74,9 @@ describe("outage.of", function()
       return err(kind, { api = true })
     end
     local H = { outage.HARVESTER, outage.HARVESTER, outage.HARVESTER }
+    local A = { outage.ACCESS, outage.ACCESS, outage.ACCESS }
+    local cannot = 'virtualmachineimages.harvesterhci.io is forbidden: User '
+      .. '"system:serviceaccount:harvester-system:vm-import-controller" cannot create resource'
     for i, row in ipairs {
       { answer(500, 'Internal error occurred: failed calling webhook "v.harvesterhci.io": '
         .. 'failed to call webhook: Post "https://x": connect: connection refused'), H },
@@ -85,6 +88,12 @@ describe("outage.of", function()
       { lost("connect"), H }, { lost("dns"), H }, { lost("timeout"), H },
       { lost("tls"), NO }, { answer(500, "Internal error occurred: a nil map"), NO },
       { answer(500, 'admission webhook "v" denied the request: failed calling webhook'), NO },
+      { answer(403, cannot), A }, { answer(401, "Unauthorized"), A },
+      { answer(403, cannot .. ' ...: RBAC: clusterrole.rbac.authorization.k8s.io "x" not '
+        .. "found"), A },
+      { answer(403, 'admission webhook "v" denied the request: x is forbidden: User "y" '
+        .. "cannot do this"), NO },
+      { answer(403, 'pods "x" is forbidden: violates PodSecurity "restricted"'), NO },
       { answer(403, "forbidden"), NO }, { answer(404, "not found"), NO },
       { answer(409, "exists"), NO }, { answer(422, "invalid"), NO },
       { answer(400, "etcdserver: request is too large"), NO },
@@ -298,6 +307,18 @@ describe("an import during an outage", function()
       assert.equal("Written", conditions.find(import_of().status.conditions, "Ready").reason)
       assert.equal(2, #w.target.disks.fetched)
     end
+  end)
+
+  it("waits for rights that the controller lacks, or lacks yet", function()
+    world({ maxRetries = 0 })
+    w.refusal = requests.failure("POST /x", { status = 403, headers = {},
+      body = json.encode({ kind = "Status", message = 'virtualmachineimages is forbidden: '
+        .. 'User "vic" cannot create resource: RBAC: clusterrole "vic" not found' }) })
+    live(600)
+    assert.equal("AccessDenied", said().reason)
+    w.refusal = nil
+    live(40)
+    assert.equal("Written", conditions.find(import_of().status.conditions, "Ready").reason)
   end)
 
   it("waits for a source that is gone before it was planned", function()
