@@ -60,13 +60,14 @@ local function seen_before(self, path)
   return entry
 end
 
--- Runs one spec file: {sums, took, lines}, or nil and what is wrong with it.
+-- Runs one spec file: {sums, took, lines}; or nil, what is wrong with it, and whether that is
+-- that it takes longer than WITHIN.
 local function run(self, program, path, spec)
   local began = time.monotonic()
   local ended, err = process.run({ inherit = true, timeout = WITHIN,
     argv = { program, "script", "spec/mutate/record.lua", path, spec } })
   if not ended or ended.status ~= 0 then
-    return nil, err and err.message or ended.stdout
+    return nil, err and err.message or ended.stdout, err ~= nil and err.kind == "timeout"
   end
   local entry = { sums = {}, took = time.monotonic() - began,
     lines = assert(json.decode(assert(file.read(path)))) }
@@ -94,14 +95,14 @@ end
 
 local function record(self, program, folder, spec)
   local path = ("%s/%s.json"):format(folder, (spec:gsub("/", ".")))
-  local entry, problem = seen_before(self, path), nil
+  local entry, problem, slow = seen_before(self, path), nil, nil
   if not entry then
-    entry, problem = run(self, program, path, spec)
+    entry, problem, slow = run(self, program, path, spec)
   end
   if entry then
     add(self, spec, entry)
   else
-    self.failed[#self.failed + 1] = spec .. ": " .. problem
+    table.insert(slow and self.slow or self.failed, spec .. ": " .. problem)
   end
 end
 
@@ -111,9 +112,10 @@ end
 --   folder   path     one to keep what is seen in, for the next time
 --   at_once  integer  processes
 --
--- coverage.failed is a list of those that fail as it is; they judge nothing.
+-- coverage.failed and coverage.slow are lists of those that fail as it is, and that take so
+-- long under the hook that they were not waited for; they judge nothing.
 function M.record(program, folder, at_once)
-  local self = setmetatable({ files = {}, active = {}, failed = {}, sums = {} }, mt)
+  local self = setmetatable({ files = {}, active = {}, failed = {}, slow = {}, sums = {} }, mt)
   local specs = {}
   for _, path in ipairs(unit_specs.files()) do
     specs[#specs + 1] = is_looked_at(path) and path or nil
