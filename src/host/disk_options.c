@@ -38,36 +38,6 @@ static void push_field(lua_State *L, int index, const char *name, bool needed)
         luaL_error(L, "option '%s': table expected, got %s", name, luaL_typename(L, -1));
 }
 
-const char *const *vic_disk_headers(lua_State *L)
-{
-    int table = lua_gettop(L);
-    size_t count = 0;
-    const char **list;
-    size_t i = 0;
-
-    if (lua_isnil(L, table))
-        return NULL;
-    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
-        count++;
-    list = lua_newuserdatauv(L, (count + 1) * sizeof(*list), 1);
-    lua_createtable(L, (int)count, 0); /* keeps the strings */
-    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-        /* [headers, list, strings, name, value] */
-        const char *value;
-
-        if (lua_type(L, -2) != LUA_TSTRING)
-            luaL_error(L, "option 'headers': names must be strings");
-        value = luaL_tolstring(L, -1, NULL);
-        lua_pushfstring(L, "%s: %s", lua_tostring(L, -3), value);
-        list[i++] = lua_tostring(L, -1);
-        lua_rawseti(L, table + 2, (lua_Integer)i);
-        lua_pop(L, 1);
-    }
-    list[i] = NULL;
-    lua_setiuservalue(L, -2, 1);
-    return list;
-}
-
 /* Reads opts.source; what it leaves on the stack keeps its strings alive. */
 static void read_source(lua_State *L, int index, struct vic_description *d)
 {

@@ -12,8 +12,4 @@ struct vic_transfer_opts;
  * may be missing. What its strings live in stays on the stack. */
 void vic_disk_options(lua_State *L, int index, struct vic_transfer_opts *opts);
 
-/* The list of "Name: value" for the table on top, NULL for nil; it is kept by what is
- * pushed. */
-const char *const *vic_disk_headers(lua_State *L);
-
 #endif

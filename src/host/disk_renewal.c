@@ -3,7 +3,6 @@
  */
 #include "disk_renewal.h"
 
-#include "disk_options.h"
 #include "renewal.h"
 
 #include <lauxlib.h>
@@ -15,6 +14,36 @@
 struct vic_renewal *vic_renewal_check(lua_State *L, int index)
 {
     return *(struct vic_renewal **)luaL_checkudata(L, index, RENEWAL_TYPE);
+}
+
+const char *const *vic_disk_headers(lua_State *L)
+{
+    int table = lua_gettop(L);
+    size_t count = 0;
+    const char **list;
+    size_t i = 0;
+
+    if (lua_isnil(L, table))
+        return NULL;
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
+        count++;
+    list = lua_newuserdatauv(L, (count + 1) * sizeof(*list), 1);
+    lua_createtable(L, (int)count, 0); /* keeps the strings */
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        /* [headers, list, strings, name, value] */
+        const char *value;
+
+        if (lua_type(L, -2) != LUA_TSTRING)
+            luaL_error(L, "option 'headers': names must be strings");
+        value = luaL_tolstring(L, -1, NULL);
+        lua_pushfstring(L, "%s: %s", lua_tostring(L, -3), value);
+        list[i++] = lua_tostring(L, -1);
+        lua_rawseti(L, table + 2, (lua_Integer)i);
+        lua_pop(L, 1);
+    }
+    list[i] = NULL;
+    lua_setiuservalue(L, -2, 1);
+    return list;
 }
 
 /* Takes the table at `index`. */
