@@ -31,8 +31,6 @@ local SHOWN = {
     "a moment is one of an export" },
   ["providers/trust"] = { "spec/providers/vmware/endpoint_spec.lua",
     "settled on the way to an endpoint" },
-  ["providers/vmware/concerns"] = { "spec/providers/vmware/hardware_spec.lua",
-    "what is said of a machine that is read there" },
   ["providers/vmware/faults"] = { "spec/providers/vmware/soap_spec.lua",
     "a fault is an answer of SOAP" },
   ["providers/vmware/init"] = { "spec/providers/vmware/session_spec.lua",

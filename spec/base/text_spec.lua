@@ -1,8 +1,9 @@
 local text = require "base.text"
 
-describe("kube.text.cut", function()
+describe("base.text.cut", function()
   it("leaves alone what fits", function()
     assert.equal("ärger", text.cut("ärger", 6))
+    assert.equal("a\u{FFFD}b", text.cut("a\xFFb", 5))
   end)
 
   it("never cuts a character in two", function()

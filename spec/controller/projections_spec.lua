@@ -76,3 +76,15 @@ describe("projections.interrupts", function()
     end)
   end
 end)
+
+describe("projections.source_id", function()
+  it("is the same for a source and for an import that names it, and for no other", function()
+    local id = projections.source_of { metadata = { namespace = "n" }, spec = {
+      sourceCluster = { kind = "VmwareSource", namespace = "lab", name = "vc" } } }
+    assert.equal(id, projections.source_id("vmwaresource", "lab", "vc"))
+    for _, other in ipairs { { "OpenstackSource", "lab", "vc" }, { "VmwareSource", "n", "vc" },
+      { "VmwareSource", "lab", "vd" }, { "VmwareSource" }, {} } do
+      assert.not_equal(id, projections.source_id(table.unpack(other, 1, 3)))
+    end
+  end)
+end)

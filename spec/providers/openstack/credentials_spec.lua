@@ -155,6 +155,7 @@ describe("credentials, in detail:", function()
     refused("needs a username", { application_credential_name = "a",
       application_credential_secret = "s" }, { "username" })
     refused("is no certificate in PEM form", { ca_cert = "x" })
+    refused("is no certificate in PEM form", { ca_cert = "-BEGIN CERTIFICATE-" })
     assert(read({ user_id = "i" }, { "username" }))
     assert(read({ project_id = "i" }, { "project_name" }))
     assert(read({ application_credential_id = "a", application_credential_secret = "s" },

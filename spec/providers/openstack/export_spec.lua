@@ -319,6 +319,10 @@ describe("openstack export", function()
   for what, case in pairs {
     ["its hash"] = { { os_hash_algo = "sha256", os_hash_value = "AB", checksum = "00" },
       { algorithm = "sha256", value = "ab" } },
+    ["its SHA-512"] = { { os_hash_algo = "sha512", os_hash_value = "ab" },
+      { algorithm = "sha512", value = "ab" } },
+    ["its SHA-1, of an older Glance"] = { { os_hash_algo = "sha1", os_hash_value = "ab" },
+      { algorithm = "sha1", value = "ab" } },
     ["its MD5 where that is all there is"] = { { checksum = ("Ab"):rep(16) },
       { algorithm = "md5", value = ("ab"):rep(16) } },
     ["its MD5 where the hash is an unknown one"] = { { os_hash_algo = "blake3",
@@ -362,6 +366,27 @@ describe("openstack export", function()
       assert.equal(case[2], assert(opened:stream("d1")).capacity)
     end)
   end
+
+  for _, format in ipairs { "raw", "qcow2", "vdi", "vhd", "vhdx" } do
+    it("gives an image that is " .. format, function()
+      local world = storage.new()
+      world.things.images.i = with_id({ name = image.name, status = "active",
+        disk_format = format }, "i")
+      local opened = assert(export(world, { entry "image" }))
+      assert.equal(format, assert(opened:stream("d1")).format)
+    end)
+  end
+
+  it("gives none in a format that nothing reads, and says so", function()
+    local world = storage.new()
+    world.things.images.i = with_id({ name = image.name, status = "active",
+      disk_format = "vmdk" }, "i")
+    local opened = assert(export(world, { entry "image" }))
+    local stream, err = opened:stream("d1")
+    assert.is_nil(stream)
+    assert.equal("FormatUnsupported", err.code)
+    assert.is_true(err.final)
+  end)
 
   for what, ids in pairs {
     ["one more"] = { "d1", "d2", "d3" }, ["one less"] = { "d1" },

@@ -8,13 +8,13 @@ local rest = require "support.rest"
 local SECRET, SPEC = rest.cloud.secret, rest.cloud.spec
 local ID, VOLUMES = rest.cloud.server, rest.cloud.volumes
 
-local function open(more, fence)
+local function open(more, fence, spec)
   local answers = rest.services()
   for key, value in pairs(more or {}) do
     answers[key] = value
   end
   local pool = rest.pool(answers)
-  local source, err = openstack.open(SPEC, SECRET, {
+  local source, err = openstack.open(spec or SPEC, SECRET, {
     http = { pool = function() return pool end },
     backoff = { 0.001, 0.001 }, poll = 0.001, stop_timeout = 0.05, delete_timeout = 0.05,
     fence = fence,
@@ -69,6 +69,20 @@ describe("openstack", function()
     assert.equal(1, count(pool, "https://dead/"))
     assert.truthy(source.session.urls.compute:find("/compute/v2.1", 1, true))
     assert.is_false(source.session:give_up("compute"))
+  end)
+
+  it("waits for an upload as long as its spec says, where it says something", function()
+    local function waits(retries, delay)
+      local spec = { uploadImageRetryCount = retries, uploadImageRetryDelay = delay }
+      for key, value in pairs(SPEC) do
+        spec[key] = value
+      end
+      local found = assert(open(nil, nil, spec)).waits
+      return { found.retry_count, found.retry_delay }
+    end
+    assert.same({ 30, 10 }, waits())
+    assert.same({ 30, 10 }, waits(0, 0))
+    assert.same({ 1, 2 }, waits(1, 2))
   end)
 
   it("says what to do where the flavor has been deleted", function()

@@ -150,6 +150,30 @@ describe("providers.openstack.volumes.image", function()
     assert.equal(0, count(of.session.asked, UPLOAD))
   end)
 
+  it("waits for it, too, where nobody can tell of the volume that it comes from", function()
+    local of = job(cloud { [IMAGES] = { images = { { id = "i-1", name = "n-d",
+      status = "saving" } } }, ["GET image /images/i-1"] = in_turn({ status = "saving" },
+      { status = "active", id = "i-1" }), [VOLUMES] = AWAY }, { "image" })
+    assert.equal("i-1", volumes.image(of, DISK).id)
+    assert.equal(0, count(of.session.asked, UPLOAD))
+  end)
+
+  it("removes one of an earlier run that its volume does not fill any more", function()
+    local looks, list = 0, { { id = "i-0", name = "n-d", status = "saving" } }
+    local of = job(cloud { [IMAGES] = { images = list },
+      ["GET image /images/i-0"] = function()
+        looks = looks + 1
+        return list[1] and { id = "i-0", status = looks < 9 and "saving" or "active" }, GONE
+      end, ["DELETE image /images/i-0"] = function()
+        list[1] = nil
+        return {}
+      end, [VOLUMES] = in_turn({ volumes = { { id = "v-1", name = "n-d",
+        status = "available" } } }, { volumes = {} }) }, { "image" })
+    of.now = { ["OS-EXT-STS:task_state"] = "image_uploading" } -- of another disk
+    assert.equal("i-1", volumes.image(of, DISK).id)
+    assert.same({}, list)
+  end)
+
   it("removes those of an earlier run that are dead, and makes another", function()
     for _, status in ipairs { "killed", "deleted", "pending_delete", "deactivated" } do
       local of = job(cloud { [IMAGES] = in_turn({ images = { { id = "i-0", name = "n-d",
