@@ -23,8 +23,6 @@ local SHOWN = {
   ["main"] = { "spec/cli/usage_spec.lua", "the command line" },
   ["policy/devices"] = { "spec/policy/virtual_machine_spec.lua",
     "a part of what that one writes" },
-  ["providers/openstack/concerns"] = { "spec/providers/openstack/hardware_spec.lua",
-    "what is said of a server that is read there" },
   ["providers/openstack/init"] = { "spec/providers/openstack/source_spec.lua",
     "a source, as the contract has it" },
   ["providers/openstack/moment"] = { "spec/providers/openstack/export_spec.lua",

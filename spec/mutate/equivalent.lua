@@ -42,6 +42,35 @@ local IN = {
   ["flows/import/status.lua"] = {
     { like = "^local REPORT_EVERY = 2", reason = "no spec waits for it by a real clock" },
   },
+  ["providers/openstack/compute.lua"] = {
+    { code = "if #found > 1 then", was = ">", reason = "one alone has been given before" },
+    { code = "if #found > 1 then", was = "1", now = "0",
+      reason = "one alone has been given before" },
+  },
+  ["providers/openstack/hardware.lua"] = {
+    { code = "return a.place < b.place", reason = "no two have the same place" },
+    { like = "is_root = true, boot_order = 1,$", was = "true",
+      reason = "it is first in the list, and has the root's device besides" },
+  },
+  ["providers/openstack/init.lua"] = {
+    { like = "timeout = 30 }$", was = "30", reason = "no spec waits for it by a real clock" },
+  },
+  ["providers/openstack/remote.lua"] = {
+    { like = "^ids%[[%w.]+%] = true$", reason = "a key of a set is one with any value" },
+  },
+  ["providers/openstack/session.lua"] = {
+    { like = "^local BACKOFF = ", reason = "the pauses, which specs shorten" },
+    { code = "session.generation = session.generation + 1", was = "+",
+      reason = "it is another one either way" },
+    { like = "err.after or 0, LONGEST", was = "0", now = "-1",
+      reason = "a pause of its own is longer than none" },
+    { code = "if not ok and time.boottime() > self.token.ends then", was = ">",
+      reason = "a moment of no length" },
+  },
+  ["providers/openstack/volumes.lua"] = {
+    { code = "math.tointeger(snapshot.size) or 0)", was = "0",
+      reason = "a volume has a GiB at least" },
+  },
   ["providers/openstack/state.lua"] = {
     { like = ":sub%(1, 32%)$", reason = "a stamp is compared with its like alone" },
   },

@@ -286,14 +286,12 @@ local function remove_temporary(job, disk)
   for _, kind in ipairs { "volume", "snapshot" } do
     local entry = M.entry_of(job, kind, disk)
     if job:knows(entry) then
-      local ok, err = remote.remove_entry(job.session, entry, job.waits)
-      if not ok then
-        return nil, err -- it stays recorded, and goes later
+      if not remote.remove_entry(job.session, entry, job.waits) then
+        return -- it stays recorded, and goes later
       end
       job:forget(entry)
     end
   end
-  return true
 end
 
 -- Kinds of failure that another try does not cure.

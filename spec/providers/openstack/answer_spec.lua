@@ -22,6 +22,14 @@ describe("answer.failure", function()
     end
   end)
 
+  for status, kind in pairs { [400] = "invalid", [401] = "denied", [403] = "denied",
+    [404] = "notfound", [409] = "conflict", [410] = "gone", [429] = "busy", [500] = "busy",
+    [502] = "busy", [503] = "busy", [504] = "busy" } do
+    it(("takes %d for %s"):format(status, kind), function()
+      assert.equal(kind, failure(status, "").kind)
+    end)
+  end
+
   it("knows a quota by its words", function()
     for status, text in pairs {
       [413] = "VolumeLimitExceeded: Maximum number of volumes allowed (10) exceeded",

@@ -121,6 +121,13 @@ describe("providers.openstack.compute.find", function()
     assert.same({ { id = "a", name = "My-WEB" }, { id = "b", name = "we" } }, err.candidates)
   end)
 
+  it("compares them as text, not as patterns", function()
+    local _, err = find("w%.b", { [DETAIL .. "?name=%5Ew%25%5C%2Eb%24"] = { servers = {} },
+      [ALL] = { servers = { server("a", "my-w%.b"), server("b", "my-w.b"), server("c", "%.b"),
+        server("d", "%w") } } })
+    assert.same({ { id = "a", name = "my-w%.b" }, { id = "c", name = "%.b" } }, err.candidates)
+  end)
+
   it("names no more than five, or none", function()
     local many = {}
     for i = 1, 6 do

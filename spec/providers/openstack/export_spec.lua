@@ -6,6 +6,8 @@ local json = require "host.json"
 local openstack = require "providers.openstack"
 local rest = require "support.rest"
 local storage = require "support.storage"
+local task = require "host.task"
+local time = require "host.time"
 
 local SECRET, SPEC = rest.cloud.secret, rest.cloud.spec
 local ID, VOLUMES = rest.cloud.server, rest.cloud.volumes
@@ -177,6 +179,25 @@ describe("openstack export", function()
   local function entry(kind, since)
     return { kind = kind, name = "vm-import-uid-1-d1", diskID = "d1", since = since }
   end
+
+  it("has another token for who reads, before the one there is has ended", function()
+    local opened, _, source, pool = export(storage.new())
+    assert(opened:stream("d1"))
+    local function logged_in()
+      local n = 0
+      for _, call in ipairs(pool.calls) do
+        n = n + (call.url:find("/auth/tokens", 1, true) and 1 or 0)
+      end
+      return n
+    end
+    local before, deadline = logged_in(), time.monotonic() + 10
+    source.session.token.ends = 0
+    while logged_in() == before and time.monotonic() < deadline do
+      task.sleep(0.001)
+    end
+    assert.equal(before + 1, logged_in())
+    opened:complete()
+  end)
 
   it("goes on with the image of an earlier run", function()
     local world = storage.new()

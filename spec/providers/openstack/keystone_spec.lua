@@ -240,6 +240,12 @@ describe("keystone.log_in, in detail,", function()
     end
   end)
 
+  it("takes for one, too, what is forbidden", function()
+    local token, err = log_in { [TOKENS] = rest.answer(403, {}) }
+    assert.is_nil(token)
+    assert.equal("LoginRefused", err.code)
+  end)
+
   it("asks of an application credential whether it is right", function()
     local err, pool = refused(rest.token(), rest.answer(200, {}), {
       application_credential_id = "a", application_credential_secret = "s" })
@@ -250,7 +256,7 @@ describe("keystone.log_in, in detail,", function()
   end)
 
   it("passes on what else is answered", function()
-    for _, status in ipairs { 429, 500, 200 } do
+    for _, status in ipairs { 400, 429, 500, 200 } do
       local token, err = log_in { [TOKENS] = rest.answer(status, {}) }
       assert.is_nil(token)
       assert.equal("login", err.check)

@@ -207,6 +207,13 @@ describe("providers.openstack.remote: making one", function()
     assert.same({ LIST, LIST, REMOVE }, { table.unpack(session.asked, 1, 3) })
   end)
 
+  it("removes nothing where there is none of an earlier run", function()
+    local object, _, session = ensure({ [LIST] = { volumes = {} },
+      [VOLUME] = { volume = volume("available") } }, true, { "v-1" })
+    assert.equal("v-1", object.id)
+    assert.same({ LIST, VOLUME }, session.asked)
+  end)
+
   it("does not make another while nobody can tell of an earlier one", function()
     local object, err = ensure({ [LIST] = AWAY }, true, { "v-1" })
     assert.is_nil(object)

@@ -45,6 +45,14 @@ describe("openstack", function()
     assert.truthy(err.message:find("503", 1, true))
   end)
 
+  it("says which certificate it has met, though it gets no further", function()
+    local met = rest.answer(200, {})
+    met.certificate = { fingerprint = "AA:BB", trusted = true, issuer = "lab" }
+    local _, err = open { ["GET /identity/v3"] = met,
+      ["GET " .. VOLUMES .. "/volumes"] = rest.answer(503, "") }
+    assert.equal("AA:BB", err.certificate.fingerprint)
+  end)
+
   it("takes the second URL of a service where the first is dead, and stays with it", function()
     local token = rest.token { expires_at = "2999-01-01T00:00:00Z" }
     local document = require("host.json").decode(token.body)
@@ -96,6 +104,36 @@ describe("openstack", function()
     assert.equal("FlavorDeleted", err.code)
     assert.truthy(err.final)
     assert.truthy(err.message:find("the flavor f1 of server", 1, true))
+  end)
+
+  it("reads a server's image for what it says, and goes without where it is gone", function()
+    local server = rest.data("server_volumes").server
+    server.image = { id = "im" }
+    local function inspect(answer)
+      local source = open {
+        ["GET /compute/v2.1/servers/" .. ID] = rest.answer(200, { server = server }),
+        ["GET /image/v2/images/im"] = answer,
+        [("GET /compute/v2.1/servers/%s/os-interface"):format(ID)] = rest.answer(200,
+          { interfaceAttachments = {} }),
+        ["GET /network/v2.0/ports"] = rest.answer(200, { ports = {} }),
+        [("GET %s/volumes/%s"):format(VOLUMES, rest.data("volume_boot").volume.id)] =
+          rest.answer(200, rest.text("volume_boot")),
+        [("GET %s/volumes/%s"):format(VOLUMES, rest.data("volume_data").volume.id)] =
+          rest.answer(200, rest.text("volume_data")),
+      }
+      return source:inspect(ID)
+    end
+    local machine = assert(inspect(rest.answer(200, { id = "im", hw_firmware_type = "bios",
+      os_distro = "fedora" })))
+    assert.equal("root", machine.disks[1].id)
+    assert.equal("fedora", machine.guest.id)
+    for _, status in ipairs { 404, 403 } do
+      machine = assert(inspect(rest.answer(status, "")))
+      assert.equal("root", machine.disks[1].id)
+    end
+    local _, err = inspect(rest.answer(409, ""))
+    assert.equal("conflict", err.kind)
+    assert.truthy(err.message:find("reading the image of server " .. ID, 1, true))
   end)
 
   it("renews a token that is not taken any more, once", function()

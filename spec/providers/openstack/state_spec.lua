@@ -222,16 +222,34 @@ describe("providers.openstack.state.fits", function()
     return { id = id, size = 1, attachments = { { server_id = "s-1", device = device } } }
   end
 
+  local function without_device(id)
+    return { id = id, size = 1, bootable = "true", attachments = {} }
+  end
+
   local FOUND = { server = { id = "s-1" }, volumes = { volume("b", "/dev/vdb"),
     volume("a", "/dev/vda") } }
 
-  local function fits(...)
+  local function fits_in(found, ...)
     local disks = {}
     for i, id in ipairs { ... } do
       disks[i] = { id = id }
     end
-    return state.fits({ id = "s-1", disks = disks }, FOUND)
+    return state.fits({ id = "s-1", disks = disks }, found)
   end
+
+  local function fits(...)
+    return fits_in(FOUND, ...)
+  end
+
+  it("orders them as it did for the plan, with a root disk that is no volume or without",
+    function()
+      local found = { server = { id = "s-1" },
+        volumes = { without_device("a"), volume("b", "/dev/vdb") } }
+      assert.is_true(fits_in(found, "root", "b", "a"))
+      assert.is_true(fits_in(found, "a", "b"))
+      assert.is_nil((fits_in(found, "root", "a", "b")))
+      assert.is_nil((fits_in(found, "b", "a")))
+    end)
 
   it("knows the volumes that were planned with, in the guest's order", function()
     assert.is_true(fits("a", "b"))
