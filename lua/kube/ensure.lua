@@ -7,6 +7,7 @@
 -- replica may have been quicker.
 
 local errors = require "host.error"
+local lag = require "kube.lag"
 local task = require "host.task"
 
 local M = {}
@@ -62,7 +63,8 @@ end
 --   opts.caches  seconds  before what a webhook denied is asked for again (default 1)
 --   made         true: it was not there before
 --   err          invalid, final: it is somebody else's; busy: ours, but it is being
---                deleted; else why it cannot be made, when it is not there
+--                deleted, or a webhook lags (kube.lag); else why it cannot be made, when
+--                it is not there
 function M.object(client, manifest, is_ours, opts)
   local there, err = look(client, manifest, is_ours)
   for try = 1, TRIES do
@@ -75,7 +77,7 @@ function M.object(client, manifest, is_ours, opts)
     end
     there, err = look(client, manifest, is_ours)
     if not there and not err and (try == TRIES or not refusal.webhook) then
-      return nil, refused(manifest, refusal)
+      return nil, refused(manifest, lag.of(client, manifest.metadata.namespace, refusal))
     elseif not there and not err then
       task.sleep(opts and opts.caches or CACHES)
     end

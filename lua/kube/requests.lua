@@ -3,7 +3,8 @@
 -- The fence is asked before each try, and the try is not sent past the fence's end,
 -- however long the process was asleep in between. What surely did not happen (429, no
 -- connection) is tried again, and so is what may happen twice without harm, with
--- back-off until a deadline; the rest the caller decides.
+-- back-off until a deadline; the rest the caller decides. A webhook that is down is no
+-- matter of a moment: the caller gets it soon, and says what is waited for.
 
 local errors = require "host.error"
 local http = require "host.http"
@@ -19,6 +20,7 @@ local M = {}
 
 local DEADLINE = 60        -- seconds for one call with all its tries
 local EACH = 30            -- seconds for one try
+local WEBHOOK = 10         -- seconds for all tries, while a webhook is down
 local AT_ONCE = 16         -- requests; watches are not counted
 local PAUSE_FIRST, PAUSE_MOST = 0.2, 10 -- seconds between two tries
 local MOST_WARNINGS = 100  -- different ones that are logged
@@ -34,8 +36,23 @@ local KINDS = {
 -- itself that it is a matter of time or of rights.
 local ITS_OWN_WORD = { [403] = true, [429] = true }
 
+-- An API server that answers for somebody who does not: a webhook, its own etcd.
+local BEHIND = {
+  ["failed calling webhook"] = "webhook", ["failed to call webhook"] = "webhook",
+  ["no endpoints available for service"] = "webhook",
+  ["etcdserver: "] = "etcd", ["etcdclient: "] = "etcd",
+}
+
 local function webhook_of(message)
   return message:match('^admission webhook "(.-)" denied the request')
+end
+
+local function behind(message)
+  for words, who in pairs(BEHIND) do
+    if message:find(words, 1, true) then
+      return who
+    end
+  end
 end
 
 --- requests.failure(what, answer) -> err
@@ -45,7 +62,8 @@ end
 --   answer  table   of host.http
 --   err     .status, .reason (of the Status), .after (Retry-After), .audit_id, .webhook:
 --           the name of the one that denied it; .api: it is of a call to an API server,
---           as all errs of a request
+--           as all errs of a request; .behind: "webhook" or "etcd", who does not answer
+--           the server
 function M.failure(what, answer)
   local status = json.decode(answer.body, { big = true })
   if type(status) ~= "table" or status.kind ~= "Status" then
@@ -68,6 +86,7 @@ function M.failure(what, answer)
     after = tonumber(answer.headers["retry-after"]) or details.retryAfterSeconds,
     audit_id = answer.headers["audit-id"],
     webhook = webhook,
+    behind = kind == "http" and behind(message) or nil,
   })
 end
 
@@ -232,7 +251,7 @@ function methods:send(method, path, opts)
     deadline = time.monotonic() + (opts.deadline or self.deadline),
     repeatable = opts.repeatable or opts.repeatable == nil and method ~= "POST",
   }
-  local pause, unclear = self.pause, nil
+  local pause, unclear, soon = self.pause, nil, time.monotonic() + self.webhook
   while true do
     local result, err = try(self, call)
     if result then
@@ -245,7 +264,9 @@ function methods:send(method, path, opts)
     end
     unclear = unclear or not surely_not
     local wait = pause_before(self, err, pause) * (1 + 0.2 * math.random())
-    if time.monotonic() + wait >= call.deadline then
+    local last = err.behind == "webhook" and math.min(soon, call.deadline)
+      or call.deadline
+    if time.monotonic() + wait >= last then
       return nil, err
     end
     task.sleep(wait)
@@ -310,6 +331,7 @@ end
 --   opts.config, opts.fence, opts.on_request, opts.deadline  as kube.client's
 --   opts.meter  kube.meter, optional: of what the running task works for (task.label)
 --   opts.pause  seconds before the second try (default 0.2)
+--   opts.webhook  seconds for all tries while a webhook is down (default 10)
 function M.new(opts)
   local self = setmetatable({
     config = opts.config,
@@ -318,6 +340,7 @@ function M.new(opts)
     meter = opts.meter,
     deadline = opts.deadline or DEADLINE,
     pause = opts.pause or PAUSE_FIRST,
+    webhook = opts.webhook or WEBHOOK,
     slots = task.semaphore(AT_ONCE),
     line = 0, -- tasks that wait for one
     warned = {},

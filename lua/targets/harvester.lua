@@ -11,6 +11,7 @@ local disk_image = require "host.disk"
 local ensure = require "kube.ensure"
 local finding = require "base.finding"
 local json = require "host.json"
+local lag = require "kube.lag"
 local marks = require "base.marks"
 local spools = require "targets.spools"
 local states = require "targets.states"
@@ -39,7 +40,9 @@ local function check_admission(self, plan)
     { dry_run = true })
   if made or err.reason == "AlreadyExists" then
     return nil
-  elseif err.kind ~= "invalid" and err.kind ~= "denied" then
+  end
+  err = lag.of(self.client, plan.namespace, err)
+  if err.kind ~= "invalid" and err.kind ~= "denied" then
     error(err)
   end
   return finding.blocks("VirtualMachineRefused", plan.name,

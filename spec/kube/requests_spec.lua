@@ -191,6 +191,18 @@ describe("kube.requests", function()
       assert.equal(200, err.after)
     end)
 
+    it("not for long while a webhook is down: that is waited for by who asks", function()
+      local down = 'Internal error occurred: failed calling webhook "w"'
+      server:on("/", { status(500, "InternalError", (down:gsub('"', '\\"'))) })
+      local started = time.monotonic()
+      local _, err = new({ deadline = 20, webhook = 0.1 }):send("POST", "/",
+        { repeatable = true })
+      assert.equal("http", err.kind)
+      assert.equal("webhook", err.behind)
+      assert.is_true(time.monotonic() - started < pace.seconds(5))
+      assert.is_true(#server:requests() > 1)
+    end)
+
     it("until its time is over, however the server hangs", function()
       server:on("/", { "<hang>" })
       local started = time.monotonic()

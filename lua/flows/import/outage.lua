@@ -31,23 +31,10 @@ local ENDED = { [M.SOURCE] = "SourceReached", [M.HARVESTER] = "HarvesterReached"
 -- A server, or what stands before it, that says it cannot answer now.
 local AWAY = { [429] = true, [502] = true, [503] = true, [504] = true }
 
--- An API server that answers for somebody who does not: a webhook, its own etcd.
-local BEHIND = { "failed calling webhook", "failed to call webhook", "etcdserver: ",
-  "etcdclient: ", "no endpoints available for service" }
-
 -- Of these the kind alone says it; those of a disk's bytes, and the others, are looked
 -- into: a time may also be over while the source works on, a lease be lost alone.
 local PLAIN = { connect = true, dns = true }
 local UNCLEAR = { timeout = true, tls = true, gone = true, connect = true, dns = true }
-
-local function is_behind(err)
-  for _, words in ipairs(BEHIND) do
-    if err.message:find(words, 1, true) then
-      return true
-    end
-  end
-  return false
-end
 
 -- The API server does not know us, or its authorizer says no: a fault of the
 -- installation, or an API server that starts and has not read its roles yet. What
@@ -64,7 +51,7 @@ local function of_cluster(err)
     return M.ACCESS
   end
   local away = AWAY[err.status] or not err.status and (PLAIN[err.kind]
-    or err.kind == "timeout") or err.kind == "http" and is_behind(err)
+    or err.kind == "timeout") or err.behind
   return away and M.HARVESTER or nil
 end
 

@@ -86,6 +86,7 @@ describe("outage.of", function()
       { answer(429, "too many requests"), H }, { answer(502, "bad gateway"), H },
       { answer(504, "Timeout: request did not complete"), H },
       { lost("connect"), H }, { lost("dns"), H }, { lost("timeout"), H },
+      { err("busy", { api = true, status = 404, webhook = "v", behind = true }), H },
       { lost("tls"), NO }, { answer(500, "Internal error occurred: a nil map"), NO },
       { answer(500, 'admission webhook "v" denied the request: failed calling webhook'), NO },
       { answer(403, cannot), A }, { answer(401, "Unauthorized"), A },
