@@ -256,6 +256,13 @@ local function boot(self, has_root)
   end, 2 * SETTLED)
 end
 
+--- living.prepare(cloud)                                                [waits]
+-- What all of these servers share; before the first of them is made.
+function M.prepare(cloud)
+  flavor_of(cloud)
+  image_of(cloud)
+end
+
 --- living.new(cloud, name, has_root) -> server, to be closed            [waits]
 -- With two disks, and a volume that can be attached. One that a killed spec has left goes.
 --

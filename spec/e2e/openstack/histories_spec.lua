@@ -6,6 +6,7 @@
 local env = require "host.env"
 local history = require "support.history"
 local json = require "host.json"
+local living = require "support.living"
 local living_history = require "support.living_history"
 local openstack = require "support.openstack"
 local program = require "support.program"
@@ -46,6 +47,7 @@ describe("a random history of a server", function()
     cloud:quota { volumes = 50, snapshots = 50 }
     cloud:call("PUT", "compute", "/os-quota-sets/" .. cloud.project_id,
       { quota_set = { instances = 50, cores = 100 } })
+    living.prepare(cloud)
     for i = 1, AT_ONCE do
       players[i] = task.spawn(play_all, i)
     end

@@ -59,8 +59,9 @@ class Driver(fake.FakeDriver):
         with lab_guest.of(FOLDER, instance.uuid) as guest:
             yield guest
 
-    def power_on(self, context, instance, network_info, block_device_info=None, **kwargs):
-        super().power_on(context, instance, network_info, block_device_info, **kwargs)
+    def power_on(self, context, instance, network_info, block_device_info=None, *args,
+                 **kwargs):
+        super().power_on(context, instance, network_info, block_device_info, *args, **kwargs)
         with self._guest(instance) as guest:
             if guest:
                 guest.start(self._disks(instance, block_device_info))
