@@ -7,6 +7,7 @@ local json = require "host.json"
 local outage = require "flows.import.outage"
 local power_off = require "flows.import.steps.power_off"
 local retry = require "flows.import.retry"
+local same_error = require "flows.import.same_error"
 local time = require "host.time"
 
 local M = {}
@@ -38,6 +39,7 @@ end
 -- The end of an import that did not succeed. What it made goes, now or later.
 local function fail(import, ctx, err)
   local clean, why = cleanup.run(import, ctx)
+  same_error.forget(import, ctx) -- who begins it anew has two fetches again
   local reason, off = reason_of(err), power_off.stays_off(import)
   local message = off and err.message .. "; " .. off or err.message
   ctx.writer:stalled(reason, message, {

@@ -37,9 +37,10 @@ function M.judge(import, ctx, disk, err)
 end
 
 --- same_error.forget(import, ctx)                                       [waits]
--- All disks have come, and are what the source says it has sent.
+-- All disks have come, and are what the source says it has sent; or the import has ended,
+-- and is to be begun anew with nothing held against its disks.
 function M.forget(import, ctx)
-  for _, entry in ipairs(import.status.diskImportStatus or {}) do
+  for _, entry in ipairs((import.status or {}).diskImportStatus or {}) do
     if entry.lastError then
       return disk_status.change(import, ctx, function(other)
         other.lastError = nil

@@ -88,7 +88,7 @@ describe("import on a terminal", function()
     local result = lab.run(args)
     assert.equal(0, result.status)
     assert.is_nil(result.stderr:find("\27"))
-    assert.matches("\nWarns: Network adapter 3: [^\n]+spec.networkMapping%.%)\n",
+    assert.matches("\nWarns: Network adapter 3: [^\n]+spec.networkMapping%)\n",
       result.stderr)
     assert.is_nil(result.stderr:find("0 B of 0 B", 1, true))
   end)

@@ -105,6 +105,9 @@ describe("flows.import.same_error", function()
     assert.equal("VMMigrationFailed", standalone.import(w).status.importStatus)
     assert.matches("byte 512: .*fetched twice",
       standalone.condition(w, "Stalled").message)
+    for _, entry in ipairs(standalone.import(w).status.diskImportStatus) do
+      assert.is_nil(entry.lastError) -- whoever begins it anew has two fetches again
+    end
   end)
 
   it("ends an import whose disk has twice the same digest that is not the source's", function()
