@@ -31,8 +31,6 @@ local SHOWN = {
     "settled on the way to an endpoint" },
   ["providers/vmware/faults"] = { "spec/providers/vmware/soap_spec.lua",
     "a fault is an answer of SOAP" },
-  ["providers/vmware/init"] = { "spec/providers/vmware/session_spec.lua",
-    "a source, as the contract has it" },
   ["providers/vmware/inventory"] = { "spec/providers/vmware/find_spec.lua",
     "paths are where machines are found" },
   ["providers/vmware/lease"] = { "spec/providers/vmware/export_spec.lua",

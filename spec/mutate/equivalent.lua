@@ -74,6 +74,34 @@ local IN = {
   ["providers/openstack/state.lua"] = {
     { like = ":sub%(1, 32%)$", reason = "a stamp is compared with its like alone" },
   },
+  ["providers/vmware/devices.lua"] = {
+    { code = "return place[a][1] < place[b][1]", reason = "they are not equal there" },
+  },
+  ["providers/vmware/export.lua"] = {
+    { like = "^local MOST_PAUSE = ", reason = "no spec waits for it by a real clock" },
+  },
+  ["providers/vmware/find.lua"] = {
+    { like = "^local list = path:sub%(1,", was = "1", now = "0", rest = "^, #dc",
+      reason = "a text from 0 on begins at 1" },
+  },
+  ["providers/vmware/hardware.lua"] = {
+    { code = "if id:find(word, 1, true) then",
+      was = "true", reason = "the words hold nothing that a pattern would read otherwise" },
+    { like = "^local %w+ = math.max%(integer", was = "1", now = "0", rest = "^, 1%)$",
+      reason = "it is 1 at least" },
+  },
+  ["providers/vmware/lease.lua"] = {
+    { like = "^local MOST_BETWEEN = ", reason = "no spec waits for it by a real clock" },
+  },
+  ["providers/vmware/session.lua"] = {
+    { like = "^local FAREWELL = ", reason = "no spec waits for it by a real clock" },
+  },
+  ["providers/vmware/soap.lua"] = {
+    { like = "^local BACKOFF = ", reason = "the pauses, which specs shorten" },
+  },
+  ["providers/vmware/stamp.lua"] = {
+    { like = ":sub%(1, 32%)$", reason = "a stamp is compared with its like alone" },
+  },
   ["providers/vmware/inventory.lua"] = {
     { like = "^local candidates = paths_in%(#found > 0", was = "0", now = "1",
       reason = "where one was found it is the answer, and nothing is refused" },

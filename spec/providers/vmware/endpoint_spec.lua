@@ -34,6 +34,18 @@ describe("endpoint.parse", function()
     end)
   end
 
+  for _, page in ipairs { "ui", "vsphere-client", "websso", "mob", "folder", "api", "rest",
+    "host", "sdk" } do
+    it("takes for one of vSphere's pages: " .. page, function()
+      assert.equal("https://vc.example.com/sdk", url("https://vc.example.com/" .. page .. "/x"))
+    end)
+  end
+
+  it("says whether it is asked over TLS", function()
+    assert.is_true(endpoint.parse("vc.example.com").secure)
+    assert.is_false(endpoint.parse("http://127.0.0.1/sdk").secure)
+  end)
+
   for typed, words in pairs {
     ["https://vc.example.com:99999/sdk"] = { "there is no port 99999" },
     ["https://vc.example.com:0/sdk"] = { "there is no port 0" },

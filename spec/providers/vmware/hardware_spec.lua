@@ -281,3 +281,25 @@ describe("concerns", function()
     assert.equal("Informs", m.concerns[#m.concerns].severity)
   end)
 end)
+
+describe("hardware.machine: what vSphere does not say", function()
+  it("of the guest's name is its id", function()
+    local props = vsphere.props(vsphere.data("hardware"))
+    props["config.guestId"] = { text = "debian12_64Guest" }
+    local guest = hardware.machine("vm-79", props, { name = "n", path = "/n",
+      networks = NETWORKS }).guest
+    assert.equal("debian12_64Guest", guest.name)
+    assert.equal("linux", guest.family)
+  end)
+
+  it("of a key means that it is not encrypted", function()
+    local props = vsphere.props(vsphere.data("config"))
+    local function found()
+      return codes(hardware.machine("vm-79", props, { name = "n", path = "/n",
+        networks = NETWORKS })).EncryptedMachine
+    end
+    assert.is_nil(found())
+    props["config.keyId"] = { text = "k" }
+    assert.truthy(found())
+  end)
+end)

@@ -85,6 +85,19 @@ describe("properties.one", function()
     assert.equal(2, fake.count.RetrievePropertiesEx)
   end)
 
+  it("skips no object that is asked for, and the view of a list", function()
+    local session, fake = vsphere.logged_in {
+      CreateContainerView = vsphere.data("view"), DestroyView = vsphere.reply("DestroyView"),
+      RetrievePropertiesEx = vsphere.data("config") }
+    assert(properties.one(session, VM, { "config.name" }))
+    local body = fake.calls[#fake.calls].body
+    assert.truthy(body:find("vm-79</obj><skip>false</skip>", 1, true), body)
+    assert(properties.list(session, ROOT, { "Folder" }, WANTED))
+    body = fake.calls[#fake.calls - 1].body
+    assert.truthy(body:find("</obj><skip>true</skip><selectSet", 1, true), body)
+    assert.truthy(body:find("<path>view</path><skip>false</skip>", 1, true), body)
+  end)
+
   it("does not ask for ever", function()
     local session = vsphere.logged_in {
       RetrievePropertiesEx = vsphere.fault("InvalidProperty", "", "<name>other</name>"),

@@ -170,3 +170,85 @@ describe("soap:call", function()
     assert.is_nil(fake.count.PowerOffVM_Task)
   end)
 end)
+
+describe("soap:call, by method", function()
+  for _, method in ipairs { "CreateContainerView", "CurrentTime", "DestroyView",
+    "FindAllByUuid", "FindByInventoryPath", "FindByUuid", "HasPrivilegeOnEntity",
+    "HttpNfcLeaseGetManifest", "HttpNfcLeaseSetManifestChecksumType", "Login", "QueryEvents",
+    "RetrievePropertiesEx", "RetrieveServiceContent", "SearchDatastore_Task" } do
+    it("sends again what does no harm twice: " .. method, function()
+      local s, fake = client { [method] = { { status = 503, body = "" },
+        vsphere.reply(method) } }
+      assert(s:call(method, { _this = INSTANCE }))
+      assert.equal(2, fake.count[method])
+    end)
+  end
+
+  -- A client whose pool sees requests, and one fence.
+  local function fenced(fence, answer)
+    local seen = {}
+    local pool = { request = function(_, request)
+      seen[#seen + 1] = request
+      return answer()
+    end }
+    return soap.new { pool = pool, url = "https://vc/sdk", version = "7.0.3.0",
+      backoff = {}, fence = fence }, seen
+  end
+
+  for _, method in ipairs { "ExportVm", "HttpNfcLeaseAbort", "HttpNfcLeaseComplete",
+    "HttpNfcLeaseProgress", "PowerOffVM_Task", "ShutdownGuest" } do
+    it("sends only while it leads what changes something: " .. method, function()
+      local s, seen = fenced(function() return 42 end, function()
+        return { status = 200, headers = {}, body = vsphere.reply(method) }
+      end)
+      assert(s:call(method, { _this = INSTANCE }))
+      assert.equal(42, seen[1].before)
+      assert(s:call("CurrentTime", { _this = INSTANCE }))
+      assert.is_nil(seen[2].before)
+      s = fenced(function() return nil, errors.new("conflict", "no", { reason = "NotLeader" }) end)
+      local _, err = s:call(method, { _this = INSTANCE })
+      assert.equal("NotLeader", err.reason)
+    end)
+  end
+
+  it("says why, where it has ceased to lead on the way", function()
+    local leads = true
+    local s = fenced(function()
+      return leads and 42 or nil, errors.new("conflict", "leads no more", { reason = "NotLeader" })
+    end, function()
+      leads = false
+      return nil, errors.new("cancelled", "too late")
+    end)
+    local _, err = s:call("ExportVm", { _this = INSTANCE })
+    assert.equal("NotLeader", err.reason)
+    s = fenced(function() return true end, function()
+      return nil, errors.new("cancelled", "ended")
+    end)
+    _, err = s:call("ExportVm", { _this = INSTANCE })
+    assert.equal("cancelled", err.kind)
+  end)
+
+  it("takes a cookie without quotes, too", function()
+    local s, fake = client { Login = { body = vsphere.data("login"),
+      headers = { ["set-cookie"] = "vmware_soap_session=0c1f; Path=/" } },
+      CurrentTime = vsphere.reply("CurrentTime") }
+    assert(s:call("Login", { _this = INSTANCE }))
+    assert(s:call("CurrentTime", { _this = INSTANCE }))
+    assert.equal("vmware_soap_session=0c1f", fake.calls[2].headers.Cookie)
+  end)
+end)
+
+describe("soap.passing", function()
+  it("is what the transport may get over", function()
+    for _, kind in ipairs { "connect", "timeout", "dns", "http" } do
+      assert.is_true(soap.passing(errors.new(kind, "x")))
+      assert.is_false(soap.passing(errors.new(kind, "x", { code = "Fault" })))
+      assert.is_false(soap.passing(errors.final(errors.new(kind, "x"))))
+    end
+    for status, passes in pairs { [429] = true, [502] = true, [503] = true, [504] = true,
+      [500] = false, [404] = false } do
+      assert.equal(passes, soap.passing(errors.new("http", "x", { status = status })))
+    end
+    assert.is_false(soap.passing(errors.new("tls", "x")))
+  end)
+end)
