@@ -59,6 +59,7 @@ describe("an import", function()
     return namespace
   end
 
+  -- After an API server was away Harvester's webhook has to see the namespace first.
   local function wait_for_export()
     lab.wait_for("disks are being read", function()
       for _, request in ipairs(sim:get("/state").nfc or {}) do
@@ -66,7 +67,7 @@ describe("an import", function()
           return true
         end
       end
-    end, 60)
+    end, WITHIN)
   end
 
   local function check_end(namespace)
