@@ -163,7 +163,8 @@ describe("/debug/tasks", function()
       .. "sleep 0.3; echo; wait"):format(url), "r"))
     handle:read("l")
     server:close() -- while it waits
-    assert.equal("000", handle:read("a")) -- no answer
+    local code = handle:read("a") -- none, or that it is closed, by who is quicker
+    assert.truthy(code == "000" or code == "503", code)
     handle:close()
   end)
 end)
