@@ -132,6 +132,19 @@ describe("endpoint.connect", function()
     assert.same({ "7.0.3.0", "6.7" }, connection.versions)
   end)
 
+  for what, case in pairs {
+    ["the one it speaks"] = { "<namespaces><namespace><name>urn:vim25</name><version>8.0.1.0"
+      .. "</version></namespace></namespaces>", { "8.0.1.0" } },
+    ["an old one where it speaks another tongue"] = { "<namespaces><namespace><name>urn:x</name>"
+      .. "<version>1</version></namespace></namespaces>", { "5.5" } },
+    ["an old one where it does not say"] = { "a page", { "5.5" } },
+  } do
+    it("asks in " .. what, function()
+      local fake = vsphere.new { versions = case[1] }
+      assert.same(case[2], assert(connect(fake)).versions)
+    end)
+  end
+
   it("says what is wrong with the certificate when it may not pin", function()
     local connection, err = connect(server("AA:BB"), {}, {}, { strict_tls = true })
     assert.is_nil(connection)

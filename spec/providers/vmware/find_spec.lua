@@ -218,6 +218,11 @@ describe("find.machine", function()
     assert.same({}, id("nothing like it").candidates)
   end)
 
+  it("says that something is similar only where something is", function()
+    assert.truthy(id("wbe", "Prod").message:find("; similar", 1, true))
+    assert.falsy(id("nothing like it").message:find("; similar", 1, true))
+  end)
+
   it("refuses an empty name", function()
     assert.equal("invalid", id("  ").kind)
     assert.equal("invalid", id(nil).kind)

@@ -88,6 +88,8 @@ describe("names, in detail:", function()
     -- one within the other
     { "my-web-01", "web", true }, { "web", "my-web-01", true }, { "my-we-01", "we", false },
     { "we", "my-we-01", false },
+    { "a-(x).y-b", "(x).y", true }, { "(x).y", "a-(x).y-b", true },
+    { "something", "s.m.t", false }, { "s.m.t", "something", false },
   } do
     it(("%s is%s like %s"):format(case[1], case[3] and "" or " not", case[2]), function()
       assert.equal(case[3] and 1 or 0, #names.near({ { name = case[1] } }, case[2]))

@@ -104,6 +104,30 @@ describe("power.shutdown_guest", function()
   end)
 end)
 
+describe("power.shutdown_guest, of which nobody knows whether it arrived,", function()
+  local function shut_down(err, is)
+    local session = vsphere.logged_in { ShutdownGuest = err,
+      RetrievePropertiesEx = state(is) }
+    return power.shutdown_guest(session, "vm-79")
+  end
+
+  it("looks at the machine", function()
+    for _, answer in ipairs { errors.new("connect", "reset by peer"),
+      vsphere.fault("InvalidPowerState") } do
+      assert.is_true(shut_down(answer, "poweredOff"))
+      local ok, err = shut_down(answer, "poweredOn")
+      assert.is_nil(ok)
+      assert.truthy(err.kind)
+    end
+  end)
+
+  it("believes a fault that says something else", function()
+    local ok, err = shut_down(vsphere.fault("NoPermission"), "poweredOff")
+    assert.is_nil(ok)
+    assert.equal("denied", err.kind)
+  end)
+end)
+
 describe("power.state", function()
   it("knows three", function()
     for value, word in pairs {

@@ -62,6 +62,25 @@ describe("properties.list", function()
 end)
 
 describe("properties.one", function()
+  it("asks again, a few times, while the transport fails, unless it is bound", function()
+    local function asked(answer, opts)
+      local session, fake = vsphere.logged_in { RetrievePropertiesEx = answer }
+      local props, err = properties.one(session, VM, { "config.name" }, opts)
+      return fake.count.RetrievePropertiesEx, props, err
+    end
+    local away = { status = 503, body = "" }
+    local each = asked(away, { once = true, bound = 1 })
+    local n, props, err = asked(away)
+    assert.is_nil(props)
+    assert.equal(503, err.status)
+    assert.is_true(n > each and n < 50, n)
+    n, props = asked({ away, away, away, away, vsphere.data("config") })
+    assert.equal(5, n)
+    assert.equal("multi", props["config.name"].text)
+    n = asked(vsphere.fault("NoPermission"))
+    assert.equal(1, n)
+  end)
+
   it("has what is set, and says what is missing", function()
     local session = vsphere.logged_in {
       RetrievePropertiesEx = vsphere.data("unknown_property"),
