@@ -16,15 +16,15 @@ const guest = "/DC0/vm/alpine-export-test"
 
 func TestLeaseExpires(t *testing.T) {
 	ctx := context.Background()
-	v := startVsim(t, "--lease-timeout", "0.4", "--lease-init", "0.05")
+	v := startVsim(t, "--lease-timeout", "1.5", "--lease-init", "0.05")
 	c := v.connect()
 	vm := v.machine(c, guest)
 	lease, info := v.export(vm)
-	if info.LeaseTimeout != 1 {
+	if info.LeaseTimeout != 2 {
 		t.Errorf("leaseTimeout %d", info.LeaseTimeout)
 	}
-	for i := 0; i < 12; i++ { // longer than the timeout, but alive
-		time.Sleep(50 * time.Millisecond)
+	for i := 0; i < 17; i++ { // longer than the timeout, but alive
+		time.Sleep(100 * time.Millisecond)
 		check(t, lease.Progress(ctx, 0))
 	}
 	eventually(t, "the lease expires", func() bool { return v.state().OpenLeases == 0 })
