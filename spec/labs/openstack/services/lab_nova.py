@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 import lab_guest
-from nova.compute import task_states
+from nova.compute import power_state, task_states
 from nova.image import glance
 from nova.virt import fake
 
@@ -61,6 +61,9 @@ class Driver(fake.FakeDriver):
 
     def power_on(self, context, instance, network_info, block_device_info=None, *args,
                  **kwargs):
+        # The fake hypervisor forgets its machines when nova-compute is started again.
+        self.instances.setdefault(instance.uuid, fake.FakeInstance(
+            instance.name, power_state.SHUTDOWN, instance.uuid))
         super().power_on(context, instance, network_info, block_device_info, *args, **kwargs)
         with self._guest(instance) as guest:
             if guest:
