@@ -1,23 +1,12 @@
 --- base.log: a log whose lines carry what they are about. Pure: where they go is given.
 
 local object_id = require "base.object_id"
+local values = require "base.values"
 
 local methods = {}
 local mt = { __name = "base.log", __index = methods }
 
-
 local M = {}
-
-local function joined(fields, more)
-  local result = {}
-  for key, value in pairs(fields) do
-    result[key] = value
-  end
-  for key, value in pairs(more or {}) do
-    result[key] = value
-  end
-  return result
-end
 
 --- log.subject(kind, namespace, name, uid?) -> fields
 -- Of a line about one object. `import`, or `source`, is "namespace/name" of one of ours.
@@ -34,13 +23,13 @@ end
 --- log:with(fields) -> log
 -- Whose lines carry these besides.
 function methods:with(fields)
-  return M.new(self.sink, joined(self.fields, fields))
+  return M.new(self.sink, values.joined(self.fields, fields))
 end
 
 --- log:debug(message, fields?), log:info, log:warn, log:error
 for _, level in ipairs { "debug", "info", "warn", "error" } do
   methods[level] = function(self, message, fields)
-    self.sink[level](message, joined(self.fields, fields))
+    self.sink[level](message, values.joined(self.fields, fields))
   end
 end
 

@@ -34,4 +34,18 @@ function M.copy(value)
   return setmetatable(result, getmetatable(value))
 end
 
+--- values.joined(fields, more?) -> table
+-- A new one with the fields of both; those of `more` win. Unlike kube.merge_patch it
+-- keeps json.null, for a store to see.
+function M.joined(fields, more)
+  local result = {}
+  for key, value in pairs(fields) do
+    result[key] = value
+  end
+  for key, value in pairs(more or {}) do
+    result[key] = value
+  end
+  return result
+end
+
 return M

@@ -18,4 +18,11 @@ describe("values", function()
     assert.equal(1, a.x[1].y)
     assert.is_true(json.is_array(values.copy(json.array({}))))
   end)
+
+  it("joins two, of which the later fields win, and null is a value", function()
+    local a = { x = 1, y = 2 }
+    assert.same({ x = 1, y = json.null, z = 3 }, values.joined(a, { y = json.null, z = 3 }))
+    assert.same({ x = 1, y = 2 }, values.joined(a))
+    assert.same({ x = 1, y = 2 }, a)
+  end)
 end)

@@ -13,6 +13,7 @@ local merge_patch = require "kube.merge_patch"
 local story = require "flows.import.story"
 local task = require "host.task"
 local time = require "host.time"
+local values = require "base.values"
 
 local KIND = "VirtualMachineImport"
 local REPORT_EVERY = 2 -- seconds
@@ -31,18 +32,6 @@ end
 
 --- status.OLD_DEFINITION: err.reason when the store does not keep fields of ours.
 M.OLD_DEFINITION = "OldCustomResourceDefinition"
-
--- Later fields win. Unlike merge_patch.apply it keeps json.null, for the store to see.
-local function joined(fields, more)
-  local result = {}
-  for key, value in pairs(fields) do
-    result[key] = value
-  end
-  for key, value in pairs(more or {}) do
-    result[key] = value
-  end
-  return result
-end
 
 local function stamp(self)
   return time.rfc3339(self.env.now())
@@ -141,7 +130,7 @@ function methods:record(fields)
   local disks = self.import.status and self.import.status.diskImportStatus
   write(self, function(import)
     local new = type(fields) == "function" and fields(import.status or {}) or fields
-    return { status = joined(self.pending, new) }
+    return { status = values.joined(self.pending, new) }
   end, { status = true })
   self.pending = {}
   self.story:tell_disks(disks, (self.import.status or {}).diskImportStatus)
@@ -160,7 +149,7 @@ end
 --- writer:report(fields)
 -- As record, without waiting: written with the next record, or within 2 s.
 function methods:report(fields)
-  self.pending = joined(self.pending, fields)
+  self.pending = values.joined(self.pending, fields)
   if self.flusher and not self.flusher:done() then
     return
   end
@@ -238,7 +227,7 @@ function methods:working(reason, message, fields, opts)
   end
   self:record(function(before)
     local not_ready = { status = "False", reason = reason, message = message }
-    return joined({
+    return values.joined({
       conditions = standard(self, before, not_ready,
         { status = "True", reason = reason, message = message }, NO),
     }, fields)
@@ -261,7 +250,7 @@ end
 function methods:finished(reason, message, fields, opts)
   local attempt = self.story:attempt()
   self:record(function(before)
-    return joined({
+    return values.joined({
       conditions = standard(self, before,
         { status = "True", reason = reason, message = message }, NO, NO),
       attempt = json.null,
@@ -276,7 +265,7 @@ end
 function methods:stalled(reason, message, fields, opts)
   local attempt = self.story:attempt()
   self:record(function(before)
-    return joined({
+    return values.joined({
       conditions = standard(self, before,
         { status = "False", reason = reason, message = message }, NO,
         { status = "True", reason = reason, message = message }),
@@ -291,7 +280,7 @@ end
 function methods:resting(reason, message, fields, opts)
   local attempt = self.story:attempt()
   self:record(function(before)
-    return joined({
+    return values.joined({
       conditions = standard(self, before,
         { status = "False", reason = reason, message = message }, NO, NO),
       nextAttemptTime = json.null,
