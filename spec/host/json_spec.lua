@@ -121,6 +121,32 @@ describe("json.decode:", function()
     assert.is_nil(json.decode(nested(1000000)))
   end)
 
+  it("takes no more memory than it may, whatever the document is made of", function()
+    local made_of = {
+      ["empty maps"] = "[" .. ("{},"):rep(20000) .. "{}]",
+      ["small maps"] = "[" .. ('{"a":0},'):rep(10000) .. "0]",
+      ["nested lists"] = "[" .. (("["):rep(58) .. ("]"):rep(58) .. ","):rep(300) .. "0]",
+      numbers = "[" .. ("0,"):rep(70000) .. "0]",
+      strings = "[" .. ('"' .. ("s"):rep(1000) .. '",'):rep(2000) .. "0]",
+      ["short strings"] = "[" .. ('"",'):rep(40000) .. "0]",
+    }
+    for what, text in pairs(made_of) do
+      collectgarbage()
+      local before = collectgarbage("count")
+      local value, err = json.decode(text, { max_memory = 1 << 20 })
+      assert.is_nil(value, what)
+      assert.equal("format", err.kind)
+      assert.matches("takes more than 1024 KiB of memory", err.message, what)
+      assert.truthy(collectgarbage("count") - before < 1600, what)
+      assert(json.decode(text, { max_memory = 1 << 24 }), what)
+    end
+  end)
+
+  it("takes 64 MiB of memory at most, unless it is told otherwise", function()
+    local _, err = json.decode('{"token":[' .. ("{},"):rep(1000000) .. "{}]}")
+    assert.matches("takes more than 65536 KiB of memory", err.message)
+  end)
+
   it("never fails but by an err, whatever the bytes", function()
     local pieces = { "{", "}", "[", "]", ",", ":", '"', "\\", "a", "1", "-", "e", ".",
       "null", "true", "\\u", "d8", " ", "\255", "\0" }

@@ -50,7 +50,8 @@ describe("xml.parse:", function()
   end)
 
   it("reads many pieces of text in time that grows with their number", function()
-    local root = xml.parse("<a>" .. ("x<b/>"):rep(200000) .. "</a>")
+    local root = xml.parse("<a>" .. ("x<b/>"):rep(200000) .. "</a>",
+      { max_memory = 1 << 30 })
     assert.equal(200000, #root)
     assert.equal(200000, #root.text)
   end)
@@ -130,8 +131,51 @@ describe("xml.parse:", function()
     assert.equal("reply:1:8: more than 256 attributes", refusal(with(257)))
   end)
 
-  it("bounds the number of elements", function()
-    assert.matches("too many elements", refusal("<a>" .. ("<b/>"):rep(500000) .. "</a>"))
+  it("bounds the length of a namespace's URI, which each of its names repeats", function()
+    local function with(length, n)
+      local attributes = {}
+      for i = 1, n do
+        attributes[i] = ('x:a%d=""'):format(i)
+      end
+      return ('<r xmlns:x="%s"><a %s/></r>'):format(("u"):rep(length),
+        table.concat(attributes, " "))
+    end
+    assert(xml.parse(with(1024, 250)))
+    assert.matches("^reply:1:%d+: a namespace URI of more than 1024 bytes$",
+      refusal(with(1025, 1)))
+    local before = collectgarbage("count")
+    refusal(with(1000000, 250))
+    assert.truthy(collectgarbage("count") - before < 8192)
+    assert.matches("URI of more than", refusal('<r xmlns="' .. ("u"):rep(4000000) .. '">'
+      .. ("<a/>"):rep(20) .. "</r>"))
+  end)
+
+  it("takes no more memory than it may, whatever the document is made of", function()
+    local made_of = {
+      elements = "<a>" .. ("<b/>"):rep(10000) .. "</a>",
+      attributes = "<a>" .. ('<b c="" d=""/>'):rep(5000) .. "</a>",
+      ["attributes with a namespace"] = '<a xmlns:x="' .. ("u"):rep(1000) .. '">'
+        .. ('<b x:c=""/>'):rep(2000) .. "</a>",
+      ["elements with one"] = '<a xmlns="' .. ("u"):rep(1000) .. '">'
+        .. ("<b/>"):rep(2000) .. "</a>",
+      names = "<a>" .. ("<" .. ("n"):rep(500) .. "/>"):rep(3000) .. "</a>",
+      text = "<a>" .. ("t"):rep(2000000) .. "</a>",
+      ["pieces of text"] = "<a>" .. ("x<b/>"):rep(10000) .. "</a>",
+    }
+    for what, text in pairs(made_of) do
+      assert.matches("takes more than 1024 KiB of memory",
+        refusal(text, { max_memory = 1 << 20 }), what)
+      collectgarbage()
+      local before = collectgarbage("count")
+      refusal(text, { max_memory = 1 << 20 })
+      assert.truthy(collectgarbage("count") - before < 1600, what)
+      assert(xml.parse(text, { max_memory = 1 << 24 }), what)
+    end
+  end)
+
+  it("takes 32 MiB of memory for a document at most, unless it is told otherwise", function()
+    assert.matches("takes more than 32768 KiB of memory",
+      refusal("<a>" .. ("<b/>"):rep(500000) .. "</a>"))
   end)
 
   it("never fails but by an err, whatever the text", function()

@@ -196,6 +196,27 @@ text: {"<<": x}
     assert.matches("more than 100000 values", refusal("[" .. ("1,"):rep(100001) .. "]"))
   end)
 
+  it("takes no more memory than it may, whatever the text is made of", function()
+    local keys = {}
+    for i = 1, 9000 do
+      keys[i] = ("k%d: 1\n"):format(i)
+    end
+    local made_of = {
+      lists = "[" .. ("[],"):rep(9000) .. "0]",
+      maps = "[" .. ("{a: 1},"):rep(5000) .. "0]",
+      keys = table.concat(keys),
+      text = "[" .. (("s"):rep(1000) .. ","):rep(2000) .. "0]",
+      copies = "a: &a {b: {c: 1}}\nd: [" .. ("*a,"):rep(4000) .. "0]",
+    }
+    for what, text in pairs(made_of) do
+      local value, err = yaml.parse(text, { max_memory = 1 << 20 })
+      assert.is_nil(value, what)
+      assert.equal("format", err.kind)
+      assert.matches("takes more than 1024 KiB of memory", err.message, what)
+      assert(yaml.parse(text, { max_memory = 1 << 24 }), what)
+    end
+  end)
+
   it("goes 64 levels deep and no further", function()
     assert(yaml.parse(("["):rep(64) .. ("]"):rep(64)))
     assert.matches("nested deeper than 64", refusal(("["):rep(65) .. ("]"):rep(65)))

@@ -17,6 +17,10 @@
 
 #include <lauxlib.h>
 
+#include <stddef.h>
+
+#define MAX_MEMORY ((size_t)64 << 20)
+
 /*
  * json.encode(value, opts) -> text
  *
@@ -52,10 +56,11 @@ static int l_json_encode(lua_State *L)
  *   text      string
  *   opts.big  boolean  take numbers beyond 2^53, for texts that others can fill and we
  *                      must go on with: exact up to 64 bits      (default false)
+ *   opts.max_memory  bytes  that the value may take           (default 64 MiB)
  *   value     any      null is dropped from maps and lists; alone it is json.null.
  *                      Whole numbers are Lua integers. Lists are marked, also empty ones.
  *   err       format   names the byte and the path: not JSON, not UTF-8, a number beyond
- *                      2^53, more than 64 levels
+ *                      2^53, more than 64 levels, too much memory
  *
  * Of two equal keys the last one counts. Source: RFC 8259.
  */
@@ -64,14 +69,15 @@ static int l_json_decode(lua_State *L)
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
     static const struct vic_option options[] = {
-        { "big", VIC_OPTION_BOOL, 0 },
+        { "big", VIC_OPTION_BOOL, offsetof(struct vic_json_limits, big) },
+        { "max_memory", VIC_OPTION_SIZE, offsetof(struct vic_json_limits, memory) },
         { NULL, VIC_OPTION_OTHER, 0 },
     };
-    bool big = false;
+    struct vic_json_limits limits = { .memory = MAX_MEMORY };
     struct vic_error err;
 
-    vic_options_read(L, 2, options, &big);
-    if (vic_json_read(L, text, len, big, &err) != 0)
+    vic_options_read(L, 2, options, &limits);
+    if (vic_json_read(L, text, len, &limits, &err) != 0)
         return vic_fail_error(L, &err);
     return 1;
 }

@@ -16,9 +16,10 @@
 #include <stddef.h>
 #include <string.h>
 
-#define MAX_SIZE  ((size_t)16 << 20)
-#define MAX_DEPTH 128
-#define XSI_TYPE  "{http://www.w3.org/2001/XMLSchema-instance}type"
+#define MAX_SIZE   ((size_t)16 << 20)
+#define MAX_DEPTH  128
+#define MAX_MEMORY ((size_t)32 << 20)
+#define XSI_TYPE   "{http://www.w3.org/2001/XMLSchema-instance}type"
 
 struct parse_options {
     struct vic_xml_limits limits;
@@ -28,6 +29,7 @@ struct parse_options {
 static const struct vic_option PARSE_OPTIONS[] = {
     { "max_size", VIC_OPTION_SIZE, offsetof(struct parse_options, limits.size) },
     { "max_depth", VIC_OPTION_SIZE, offsetof(struct parse_options, limits.depth) },
+    { "max_memory", VIC_OPTION_SIZE, offsetof(struct parse_options, limits.memory) },
     { "what", VIC_OPTION_STRING, offsetof(struct parse_options, what) },
     { NULL, VIC_OPTION_OTHER, 0 },
 };
@@ -38,6 +40,7 @@ static const struct vic_option PARSE_OPTIONS[] = {
  *   text            string   UTF-8, whatever its declaration says
  *   opts.max_size   bytes                                       (default 16 MiB)
  *   opts.max_depth  integer  elements within elements           (default 128)
+ *   opts.max_memory bytes    that the nodes may take            (default 32 MiB)
  *   opts.what       string   its name in messages               (default "XML")
  *   node            table    the root element
  *     .name         string   without prefix
@@ -46,7 +49,8 @@ static const struct vic_option PARSE_OPTIONS[] = {
  *     .text         string   its own text, without that of its children
  *     [1] ...       node     its children
  *   err             format   "what:line:column: reason": not XML, an undeclared prefix,
- *                            a DOCTYPE, not UTF-8, too deep, over 500 000 elements
+ *                            a DOCTYPE, not UTF-8, too deep, a namespace URI of more
+ *                            than 1024 bytes, too much memory
  *
  * Comments and processing instructions are left out.
  * Source: XML 1.0, Namespaces in XML 1.0.
@@ -55,7 +59,7 @@ static int l_xml_parse(lua_State *L)
 {
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
-    struct parse_options options = { { MAX_SIZE, MAX_DEPTH }, "XML" };
+    struct parse_options options = { { MAX_SIZE, MAX_DEPTH, MAX_MEMORY }, "XML" };
     struct vic_error err;
 
     vic_options_read(L, 2, PARSE_OPTIONS, &options);

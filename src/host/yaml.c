@@ -13,11 +13,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define MOST_BYTES ((size_t)16 << 20)
+#define MOST_BYTES  ((size_t)16 << 20)
+#define MOST_MEMORY ((size_t)32 << 20)
 
 struct parse_opts {
     const char *what;
-    bool written;
+    struct vic_yaml_limits limits;
 };
 
 /*
@@ -27,6 +28,7 @@ struct parse_opts {
  *   opts.what  string  its name in messages                    (default "YAML")
  *   opts.written  boolean  scalars without quotes are strings as they are written
  *                       (007, 1e3, yes), but for null                  (default false)
+ *   opts.max_memory  bytes  that the documents may take         (default 32 MiB)
  *   documents  list    the values of all documents that are not empty
  *   err        format  "what:line:column: reason"
  *
@@ -45,16 +47,17 @@ static int l_yaml_parse(lua_State *L)
     const char *text = luaL_checklstring(L, 1, &len);
     static const struct vic_option options[] = {
         { "what", VIC_OPTION_STRING, offsetof(struct parse_opts, what) },
-        { "written", VIC_OPTION_BOOL, offsetof(struct parse_opts, written) },
+        { "written", VIC_OPTION_BOOL, offsetof(struct parse_opts, limits.written) },
+        { "max_memory", VIC_OPTION_SIZE, offsetof(struct parse_opts, limits.memory) },
         { NULL, VIC_OPTION_OTHER, 0 },
     };
-    struct parse_opts opts = { .what = "YAML" };
+    struct parse_opts opts = { .what = "YAML", .limits.memory = MOST_MEMORY };
     struct vic_error err;
 
     vic_options_read(L, 2, options, &opts);
     if (len > MOST_BYTES)
         return vic_fail(L, "format", "%s: more than %zu bytes", opts.what, MOST_BYTES);
-    if (vic_yaml_read(L, text, len, opts.what, opts.written, &err) != 0)
+    if (vic_yaml_read(L, text, len, opts.what, &opts.limits, &err) != 0)
         return vic_fail_error(L, &err);
     return 1;
 }

@@ -162,9 +162,11 @@ static void call_hook(lua_State *L, struct call *call)
 static int l_request(lua_State *L)
 {
     const struct call *call = lua_touserdata(L, 1);
+    const struct vic_json_limits limits = { .memory =
+                                                SIZE_MAX }; /* the state has its own */
     struct vic_error err;
 
-    if (vic_json_read(L, call->request, call->size, false, &err) != 0)
+    if (vic_json_read(L, call->request, call->size, &limits, &err) != 0)
         return luaL_error(L, "the request: %s", err.message);
     return 1;
 }

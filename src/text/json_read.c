@@ -7,6 +7,7 @@
  */
 #include "json_read.h"
 
+#include "budget.h"
 #include "error.h"
 #include "text.h"
 #include "value.h"
@@ -27,6 +28,7 @@ struct reader {
     const struct vic_path *path;
     int depth;
     bool big; /* numbers beyond 2^53 are taken */
+    struct vic_budget budget;
     struct vic_error *err;
 };
 
@@ -45,6 +47,18 @@ static bool json_fail(struct reader *r, const char *reason)
                   reason);
     vic_text_fini(&where);
     return false;
+}
+
+/* Takes `bytes`, and a string of `len` unless that is 0. */
+static bool json_afford(struct reader *r, size_t bytes, size_t len)
+{
+    char reason[80];
+
+    if (vic_budget_take(&r->budget, bytes) &&
+        (len == 0 || vic_budget_string(&r->budget, len)))
+        return true;
+    vic_budget_reason(&r->budget, reason, sizeof(reason));
+    return json_fail(r, reason);
 }
 
 static void skip_space(struct reader *r)
@@ -260,6 +274,8 @@ static bool json_read_string(struct reader *r)
     if (r->p == r->end)
         return json_fail(r, "a string that does not end");
     r->p++;
+    if (!json_afford(r, 0, r->scratch->size))
+        return false;
     lua_pushlstring(r->L, r->scratch->data ? r->scratch->data : "", r->scratch->size);
     return true;
 }
@@ -274,7 +290,7 @@ static bool json_read_list(struct reader *r)
     if (next_is(r, ']'))
         return true;
     for (r->path = &step;; step.index++) {
-        if (!read_value(r))
+        if (!json_afford(r, VIC_BUDGET_ITEM, 0) || !read_value(r))
             return false;
         if (vic_value_is_null(r->L, -1))
             lua_pop(r->L, 1);
@@ -300,7 +316,7 @@ static bool json_read_map(struct reader *r)
         skip_space(r);
         if (r->p == r->end || *r->p != '"')
             return json_fail(r, "expected a key in quotes");
-        if (!json_read_string(r))
+        if (!json_afford(r, VIC_BUDGET_FIELD, 0) || !json_read_string(r))
             return false;
         step.key = lua_tolstring(r->L, -1, &step.len);
         r->path = &step;
@@ -324,6 +340,8 @@ static bool read_nested(struct reader *r)
 
     if (++r->depth > VIC_VALUE_DEPTH)
         return json_fail(r, "nested too deep");
+    if (!json_afford(r, VIC_BUDGET_TABLE, 0))
+        return false;
     luaL_checkstack(r->L, 8, "decoding JSON");
     lua_newtable(r->L);
     sound = list ? json_read_list(r) : json_read_map(r);
@@ -365,12 +383,16 @@ static bool read_value(struct reader *r)
     return read_word(r);
 }
 
-int vic_json_read(lua_State *L, const char *text, size_t len, bool big,
-                  struct vic_error *err)
+int vic_json_read(lua_State *L, const char *text, size_t len,
+                  const struct vic_json_limits *limits, struct vic_error *err)
 {
-    struct reader r = {
-        .L = L, .start = text, .p = text, .end = text + len, .big = big, .err = err
-    };
+    struct reader r = { .L = L,
+                        .start = text,
+                        .p = text,
+                        .end = text + len,
+                        .big = limits->big,
+                        .budget.most = limits->memory,
+                        .err = err };
     size_t valid = vic_utf8_valid(text, len);
 
     if (valid < len) {

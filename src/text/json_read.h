@@ -10,10 +10,14 @@
 
 struct vic_error;
 
-/* Pushes the value of the text, which must outlive the call. `big`: numbers beyond 2^53
- * are taken. -1 and *err (kind format) if it is not sound; what was pushed until then
+struct vic_json_limits {
+    bool big;      /* numbers beyond 2^53 are taken */
+    size_t memory; /* bytes that what is pushed may take */
+};
+
+/* Pushes the value of the text, which must outlive the call. -1 and *err (kind format) if it is not sound; what was pushed until then
  * stays on the stack. */
-int vic_json_read(lua_State *L, const char *text, size_t len, bool big,
-                  struct vic_error *err);
+int vic_json_read(lua_State *L, const char *text, size_t len,
+                  const struct vic_json_limits *limits, struct vic_error *err);
 
 #endif

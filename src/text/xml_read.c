@@ -7,6 +7,7 @@
  */
 #include "xml_read.h"
 
+#include "budget.h"
 #include "error.h"
 #include "text.h"
 #include "xml_check.h"
@@ -21,7 +22,8 @@
 
 #define READER_TYPE   "vic.xml.reader"
 #define NO_ATTRIBUTES "host.xml.none"
-#define MAX_NODES     500000 /* elements; about 400 bytes each in Lua */
+#define MOST_URI      1024 /* bytes: every name of that namespace has a copy */
+#define FIELDS        4    /* of a node: name, ns, attrs, text */
 #define XMLNS         "http://www.w3.org/2000/xmlns/"
 
 #if LIBXML_VERSION >= 21200
@@ -38,7 +40,7 @@ struct reader {
     bool failed;       /* *err is set */
     int no_attributes; /* stack index of the table that all nodes without any share */
     size_t max_depth;
-    size_t nodes; /* so far */
+    struct vic_budget budget;
 };
 
 /* Both __close and __gc. */
@@ -103,21 +105,54 @@ static void on_error(void *data, xml_error_ptr error)
     xml_fail_at(data, error->line, error->int2, reason);
 }
 
+static bool over_budget(struct reader *r)
+{
+    char reason[80];
+
+    vic_budget_reason(&r->budget, reason, sizeof(reason));
+    return xml_fail(r, reason);
+}
+
+static size_t length_of(const xmlChar *text)
+{
+    return text ? strlen((const char *)text) : 0;
+}
+
+/* Takes what a node or an attribute costs that the reader is at: `bytes`, its name with
+ * its namespace, and its value. */
+static bool xml_afford(struct reader *r, size_t bytes)
+{
+    size_t uri = length_of(xmlTextReaderConstNamespaceUri(r->xml));
+    size_t name = length_of(xmlTextReaderConstLocalName(r->xml));
+    size_t value = length_of(xmlTextReaderConstValue(r->xml));
+
+    if (uri > MOST_URI)
+        return xml_fail(r, "a namespace URI of more than 1024 bytes");
+    return (vic_budget_take(&r->budget, bytes) &&
+            vic_budget_string(&r->budget, uri + name) &&
+            vic_budget_string(&r->budget, value)) ||
+           over_budget(r);
+}
+
 /* Pushes the attribute that the reader is at: [key, value]. */
-static void push_attribute(struct reader *r)
+static bool push_attribute(struct reader *r)
 {
     const char *uri = (const char *)xmlTextReaderConstNamespaceUri(r->xml);
     const char *name = (const char *)xmlTextReaderConstLocalName(r->xml);
 
+    /* The URI is there once more while the key is made. */
+    if (!xml_afford(r, VIC_BUDGET_FIELD + length_of((const xmlChar *)uri)))
+        return false;
     if (uri)
         lua_pushfstring(r->L, "{%s}%s", uri, name);
     else
         lua_pushstring(r->L, name);
     lua_pushstring(r->L, (const char *)xmlTextReaderConstValue(r->xml));
+    return true;
 }
 
 /* Pushes the attributes of the element that the reader is at, but its namespaces. */
-static void push_attributes(struct reader *r)
+static bool push_attributes(struct reader *r)
 {
     bool any = false;
 
@@ -126,15 +161,19 @@ static void push_attributes(struct reader *r)
 
         if (uri && strcmp(uri, XMLNS) == 0)
             continue;
+        if (!any && !vic_budget_take(&r->budget, VIC_BUDGET_TABLE))
+            return over_budget(r);
         if (!any)
             lua_newtable(r->L);
         any = true;
-        push_attribute(r);
+        if (!push_attribute(r))
+            return false;
         lua_rawset(r->L, -3);
     }
     if (!any)
         lua_pushvalue(r->L, r->no_attributes);
     xmlTextReaderMoveToElement(r->xml);
+    return true;
 }
 
 static void set_string(lua_State *L, const char *key, const xmlChar *value)
@@ -145,25 +184,32 @@ static void set_string(lua_State *L, const char *key, const xmlChar *value)
 
 /* An open element is two slots of the stack: its node and its texts, a string or,
  * from the second one on, a list of strings. */
-static void push_element(struct reader *r)
+static bool push_element(struct reader *r)
 {
+    if (!xml_afford(r, VIC_BUDGET_TABLE + FIELDS * VIC_BUDGET_FIELD + VIC_BUDGET_ITEM))
+        return false;
     luaL_checkstack(r->L, 12, "reading XML");
-    lua_createtable(r->L, 0, 4);
+    lua_createtable(r->L, 0, FIELDS);
     set_string(r->L, "name", xmlTextReaderConstLocalName(r->xml));
     set_string(r->L, "ns", xmlTextReaderConstNamespaceUri(r->xml));
-    push_attributes(r);
+    if (!push_attributes(r))
+        return false;
     lua_setfield(r->L, -2, "attrs");
     lua_pushliteral(r->L, "");
+    return true;
 }
 
-/* Adds the text that the reader is at to the innermost open element. */
-static void xml_add_text(struct reader *r)
+/* Adds the text that the reader is at to the innermost open element, where it is joined
+ * with the others: it is there twice then. */
+static bool xml_add_text(struct reader *r)
 {
     const char *text = (const char *)xmlTextReaderConstValue(r->xml);
     lua_State *L = r->L;
 
     if (!text || !*text)
-        return;
+        return true;
+    if (!vic_budget_string(&r->budget, 2 * strlen(text) + VIC_BUDGET_ITEM))
+        return over_budget(r);
     if (lua_istable(L, -1)) {
         lua_pushstring(L, text);
         lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
@@ -177,6 +223,7 @@ static void xml_add_text(struct reader *r)
         lua_pushstring(L, text);
         lua_rawseti(L, -2, 2);
     }
+    return true;
 }
 
 /* Replaces the list of strings on top by one string. */
@@ -214,9 +261,8 @@ static bool begin_element(struct reader *r)
 
     if ((size_t)depth >= r->max_depth)
         return xml_fail(r, "nested too deep");
-    if (++r->nodes > MAX_NODES)
-        return xml_fail(r, "too many elements");
-    push_element(r);
+    if (!push_element(r))
+        return false;
     if (xmlTextReaderIsEmptyElement(r->xml))
         end_element(r, depth == 0);
     return true;
@@ -235,8 +281,7 @@ static bool xml_read_node(struct reader *r)
     case XML_READER_TYPE_CDATA:
     case XML_READER_TYPE_WHITESPACE:
     case XML_READER_TYPE_SIGNIFICANT_WHITESPACE:
-        xml_add_text(r);
-        return true;
+        return xml_add_text(r);
     case XML_READER_TYPE_COMMENT:
     case XML_READER_TYPE_PROCESSING_INSTRUCTION:
     case XML_READER_TYPE_XML_DECLARATION:
@@ -328,6 +373,7 @@ int vic_xml_read(lua_State *L, const char *text, size_t len,
     r->what = what;
     r->err = err;
     r->max_depth = limits->depth;
+    r->budget.most = limits->memory;
     push_no_attributes(L);
     r->no_attributes = lua_gettop(L);
     if (!check_text(r, text, len, limits->size) || !xml_read_all(r, text, len))

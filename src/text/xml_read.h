@@ -10,8 +10,9 @@
 struct vic_error;
 
 struct vic_xml_limits {
-    size_t size;  /* bytes */
-    size_t depth; /* elements within elements */
+    size_t size;   /* bytes */
+    size_t depth;  /* elements within elements */
+    size_t memory; /* bytes that what is pushed may take */
 };
 
 /* Pushes the node of the root; its shape is told in xml.c. -1 and *err (kind format,

@@ -7,6 +7,7 @@
  */
 #include "yaml_read.h"
 
+#include "budget.h"
 #include "error.h"
 #include "scalar.h"
 #include "value.h"
@@ -29,17 +30,37 @@ struct reader {
     struct vic_yaml_events *y;
     int anchors; /* stack index of the table of anchors: name -> value */
     int values;  /* so far */
+    struct vic_budget budget;
 };
 
 static const char unfinished; /* an anchor whose value is being read */
 
 static bool yaml_read_node(struct reader *r, int depth);
 
+static bool yaml_afford(struct reader *r, size_t bytes)
+{
+    char reason[80];
+
+    if (vic_budget_take(&r->budget, bytes))
+        return true;
+    vic_budget_reason(&r->budget, reason, sizeof(reason));
+    return vic_yaml_fail(r->y, "%s", reason);
+}
+
+/* The bytes of the current event's text, if it is a scalar. */
+static size_t text_size(const struct reader *r)
+{
+    return r->y->event.type == YAML_SCALAR_EVENT
+               ? VIC_BUDGET_STRING + r->y->event.data.scalar.length
+               : 0;
+}
+
+/* A field of a map is an entry of the keys that were seen, too. */
 static bool count_value(struct reader *r)
 {
     if (++r->values > MOST_VALUES)
         return vic_yaml_fail(r->y, "more than %d values", MOST_VALUES);
-    return true;
+    return yaml_afford(r, 2 * VIC_BUDGET_FIELD);
 }
 
 /* Pushes the current scalar. */
@@ -98,6 +119,8 @@ static bool read_key(struct reader *r)
 
     if (r->y->event.type != YAML_SCALAR_EVENT)
         return vic_yaml_fail(r->y, "a key must be a scalar");
+    if (!yaml_afford(r, text_size(r)))
+        return false;
     if (!vic_yaml_scalar(r->y, &scalar))
         return false;
     switch (scalar.kind) {
@@ -132,6 +155,8 @@ static bool copy_value(struct reader *r, int depth)
     }
     if (depth >= VIC_VALUE_DEPTH)
         return vic_yaml_fail(r->y, "nested deeper than %d", VIC_VALUE_DEPTH);
+    if (!yaml_afford(r, VIC_BUDGET_TABLE))
+        return false;
     luaL_checkstack(r->L, 8, "reading YAML");
     lua_newtable(r->L);
     if (vic_value_marked(r->L, from))
@@ -253,6 +278,8 @@ static bool read_unanchored(struct reader *r, int depth)
     default:
         if (depth >= VIC_VALUE_DEPTH)
             return vic_yaml_fail(r->y, "nested deeper than %d", VIC_VALUE_DEPTH);
+        if (!yaml_afford(r, 2 * VIC_BUDGET_TABLE))
+            return false;
         return r->y->event.type == YAML_SEQUENCE_START_EVENT ? yaml_read_list(r, depth)
                                                              : yaml_read_map(r, depth);
     }
@@ -263,7 +290,7 @@ static bool yaml_read_node(struct reader *r, int depth)
 {
     const char *anchor = vic_yaml_anchor(r->y);
 
-    if (!count_value(r))
+    if (!count_value(r) || !yaml_afford(r, text_size(r)))
         return false;
     luaL_checkstack(r->L, 12, "reading YAML");
     if (!anchor)
@@ -320,12 +347,14 @@ static bool many_directives(const char *text, size_t len)
 }
 
 int vic_yaml_read(lua_State *L, const char *text, size_t len, const char *what,
-                  bool written, struct vic_error *err)
+                  const struct vic_yaml_limits *limits, struct vic_error *err)
 {
-    struct reader r = { .L = L, .y = vic_yaml_open(L, text, len, what, err) };
+    struct reader r = { .L = L,
+                        .y = vic_yaml_open(L, text, len, what, err),
+                        .budget.most = limits->memory };
     int documents;
 
-    r.y->written = written;
+    r.y->written = limits->written;
     if (many_directives(text, len))
         return vic_error_set(err, VIC_FORMAT, "%s: too many %%TAG lines", what);
     lua_newtable(L);
