@@ -68,6 +68,93 @@ describe("host.http", function()
       end))
     end)
 
+    describe("of one that shares the room for large answers", function()
+      local MIB = 1 << 20
+      local shared
+
+      before_each(function()
+        shared = web.open({ shares = true })
+      end)
+
+      after_each(function()
+        shared.close()
+      end)
+
+      -- So much of a body that it needs a share, and then no more.
+      local function stuck(length)
+        return { "HTTP/1.1 200 OK\r\n" .. length .. "\r\n", ("x"):rep(400000), "<hang>" }
+      end
+
+      local function ask(path)
+        return task.spawn(path, function()
+          return assert(shared.get(path, { max_body = 4 * MIB })).body
+        end)
+      end
+
+      -- The room's 16 MiB are held by four of 4 MiB.
+      local function fill()
+        shared.server:on("/stuck", stuck("Content-Length: 8000000\r\n"))
+        local tasks = {}
+        for i = 1, 4 do
+          tasks[i] = ask("/stuck")
+        end
+        assert.is_true(eventually(function()
+          return #shared.server:requests() == 4
+        end))
+        task.sleep(0.02)
+        return tasks
+      end
+
+      it("waits for room until another one is done with", function()
+        local tasks = fill()
+        shared.server:on("/large", { answer(("l"):rep(300000)) })
+        shared.server:on("/small", { answer(("s"):rep(200000)) })
+        local large = ask("/large")
+        assert.equal(200000, #select(2, ask("/small"):join()))
+        assert.is_nil((large:join(0.05)))
+        tasks[2]:cancel()
+        local ok, body = large:join()
+        assert.is_true(ok)
+        assert.equal(("l"):rep(300000), body)
+        for _, t in ipairs(tasks) do
+          t:cancel()
+        end
+      end)
+
+      it("gets it in the order in which it was asked for, and leaves the line", function()
+        local tasks = fill()
+        shared.server:on("/large", { answer(("l"):rep(300000)) })
+        local order = {}
+        local waiting = {}
+        for i = 1, 3 do
+          waiting[i] = task.spawn("waits", function()
+            assert(shared.get("/large", { max_body = 4 * MIB }))
+            order[#order + 1] = i
+          end)
+          assert.is_true(eventually(function()
+            return #shared.server:requests() == 4 + i
+          end))
+          task.sleep(0.02)
+        end
+        waiting[1]:cancel()
+        for _, t in ipairs(tasks) do
+          t:cancel()
+        end
+        waiting[2]:join()
+        waiting[3]:join()
+        assert.same({ 2, 3 }, order)
+      end)
+
+      it("does not wait where it shares nothing", function()
+        local tasks = fill()
+        server:on("/large", { answer(("l"):rep(300000)) })
+        assert.equal(300000, #assert(get("/large")).body)
+        for _, t in ipairs(tasks) do
+          t:cancel()
+        end
+      end)
+    end)
+
     it("is no answer when it is cut", function()
       local length = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort"
       local chunk = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nshort"

@@ -36,6 +36,26 @@ void vic_text_char(struct vic_text *text, char c)
     vic_text_add(text, &c, 1);
 }
 
+void vic_text_utf8(struct vic_text *text, long code)
+{
+    if (code < 0x80) {
+        vic_text_char(text, (char)code);
+        return;
+    }
+    if (code < 0x800) {
+        vic_text_char(text, (char)(0xc0 | code >> 6));
+    } else {
+        if (code < 0x10000) {
+            vic_text_char(text, (char)(0xe0 | code >> 12));
+        } else {
+            vic_text_char(text, (char)(0xf0 | code >> 18));
+            vic_text_char(text, (char)(0x80 | (code >> 12 & 0x3f)));
+        }
+        vic_text_char(text, (char)(0x80 | (code >> 6 & 0x3f)));
+    }
+    vic_text_char(text, (char)(0x80 | (code & 0x3f)));
+}
+
 void vic_text_puts(struct vic_text *text, const char *s)
 {
     vic_text_add(text, s, strlen(s));

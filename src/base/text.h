@@ -20,6 +20,8 @@ void vic_text_fini(struct vic_text *text);
 
 void vic_text_add(struct vic_text *text, const void *data, size_t len);
 void vic_text_char(struct vic_text *text, char c);
+/* The character of that number, which is one of Unicode's. */
+void vic_text_utf8(struct vic_text *text, long code);
 void vic_text_puts(struct vic_text *text, const char *s);
 
 /* The shortest decimal that reads back as `number`, which is finite; whole numbers

@@ -17,6 +17,7 @@ struct vic_http_pool {
     struct vic_multi *multi; /* NULL: closed */
     double connect_timeout;
     bool learn;
+    bool shares;
 };
 
 /* The pool at `index`, which must be open; else throws. */

@@ -36,6 +36,7 @@ struct pool_opts {
     double connect_timeout;
     unsigned max_connections;
     bool cookies;
+    bool shares;
     struct vic_tls_opts tls;
     const char *cert;
     const char *key;
@@ -49,6 +50,7 @@ static void read_pool_opts(lua_State *L, int index, struct pool_opts *opts)
         { "max_connections", VIC_OPTION_UNSIGNED,
           offsetof(struct pool_opts, max_connections) },
         { "cookies", VIC_OPTION_BOOL, offsetof(struct pool_opts, cookies) },
+        { "shares", VIC_OPTION_BOOL, offsetof(struct pool_opts, shares) },
         { "tls", VIC_OPTION_OTHER, 0 },
         { NULL, 0, 0 },
     };
@@ -95,6 +97,7 @@ int vic_http_pool_push(lua_State *L, int index)
         return vic_fail_error(L, &err);
     pool->connect_timeout = opts.connect_timeout;
     pool->learn = opts.tls.learn;
+    pool->shares = opts.shares;
     return 1;
 }
 
@@ -111,6 +114,10 @@ int vic_http_pool_push(lua_State *L, int index)
  *   opts.connect_timeout  seconds  resolve, connect and TLS together         (default 10)
  *   opts.max_connections  int      requests at once, others wait in line      (default 8)
  *   opts.cookies          bool     keep cookies, in memory                (default false)
+ *   opts.shares           bool     of the answers of all such pools that are on their way
+ *                                  at most 16 MiB are in memory: one of more than 256 KiB
+ *                                  waits until there is room for its max_body
+ *                                                                        (default false)
  *   err                   invalid  a CA that is no PEM, a thumbprint that is no digest
  *
  * Close it (or let a `local pool <close>` do so) when it is not needed any more;

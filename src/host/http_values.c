@@ -58,6 +58,7 @@ void vic_http_read_opts(lua_State *L, int index, const struct vic_http_pool *poo
     opts->task = vic_task_label();
     opts->connect_timeout = pool->connect_timeout;
     opts->stay = pool->learn;
+    opts->shares = pool->shares;
     if (max_line)
         *max_line = read.max_line;
 }

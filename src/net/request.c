@@ -11,11 +11,13 @@
 #include "clock.h"
 #include "deadline.h"
 #include "failure.h"
+#include "kept_body.h"
 #include "multi.h"
 #include "redirect.h"
 #include "request_log.h"
 #include "url.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +35,7 @@ struct vic_request {
 
     struct vic_deadline deadline;
     bool streams; /* the body goes to on_bytes */
+    struct vic_share share;
     bool paused;
     bool ended;
     bool failed;
@@ -190,6 +193,13 @@ static size_t request_on_header(char *line, size_t one, size_t size, void *arg)
     return size;
 }
 
+/* Not from inside a callback of curl's: nobody leaves the room there. */
+static void on_share(struct vic_share *share)
+{
+    vic_request_resume(
+        (struct vic_request *)((char *)share - offsetof(struct vic_request, share)));
+}
+
 static size_t request_on_write(char *bytes, size_t one, size_t size, void *arg)
 {
     struct vic_request *r = arg;
@@ -201,7 +211,9 @@ static size_t request_on_write(char *bytes, size_t one, size_t size, void *arg)
     if (r->streams)
         result = r->opts.on_bytes(r->opts.arg, bytes, size, &err);
     else
-        result = vic_answer_bytes(&r->answer, bytes, size, r->opts.max_body, &err);
+        result = vic_kept_body_add(&r->answer, r->entry.easy,
+                                   r->opts.shares ? &r->share : NULL, bytes, size,
+                                   r->opts.max_body, &err);
     if (result > 0) {
         r->paused = true;
         vic_deadline_watch(&r->deadline, false);
@@ -304,6 +316,7 @@ static void redirect(struct vic_request *r)
         request_fail(r, &err);
     } else {
         vic_answer_clear(&r->answer);
+        vic_room_leave(&r->share);
         hop_start(r);
     }
 }
@@ -369,6 +382,7 @@ struct vic_request *vic_request_start(struct vic_multi *multi,
     r->began = vic_now();
     r->entry.done = hop_done;
     r->entry.unlimited = opts->unlimited;
+    r->share.given = on_share;
 
     vic_deadline_init(&r->deadline, vic_multi_loop(multi), opts->timeout,
                       opts->total_timeout, on_expired, r);
@@ -393,6 +407,8 @@ void vic_request_resume(struct vic_request *r)
     r->paused = false;
     vic_deadline_watch(&r->deadline, true);
     curl_easy_pause(r->entry.easy, CURLPAUSE_CONT);
+    if (r->failed) /* by what it was given in there: curl would go on */
+        request_end(r);
 }
 
 const struct vic_answer *vic_request_answer(const struct vic_request *r)
@@ -412,6 +428,7 @@ void vic_request_free(struct vic_request *r)
     vic_multi_unref(r->multi);
     vic_ask_clear(&r->ask);
     vic_answer_clear(&r->answer);
+    vic_room_leave(&r->share);
     free(r->task);
     free(r);
 }

@@ -33,6 +33,7 @@ struct vic_request_opts {
     unsigned follow;        /* redirects at most */
     bool stay;              /* none to another origin */
     bool once;              /* sent at most once: on a new connection */
+    bool shares;            /* takes net/room for a large body that is kept */
     bool unlimited;         /* not counted among the multi's transfers */
     double before;          /* CLOCK_BOOTTIME seconds: not sent from then on; 0: never */
 

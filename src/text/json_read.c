@@ -185,26 +185,6 @@ static long read_hex4(struct reader *r)
     return code;
 }
 
-static void add_utf8(struct vic_text *text, long code)
-{
-    if (code < 0x80) {
-        vic_text_char(text, (char)code);
-        return;
-    }
-    if (code < 0x800) {
-        vic_text_char(text, (char)(0xc0 | code >> 6));
-    } else {
-        if (code < 0x10000) {
-            vic_text_char(text, (char)(0xe0 | code >> 12));
-        } else {
-            vic_text_char(text, (char)(0xf0 | code >> 18));
-            vic_text_char(text, (char)(0x80 | (code >> 12 & 0x3f)));
-        }
-        vic_text_char(text, (char)(0x80 | (code >> 6 & 0x3f)));
-    }
-    vic_text_char(text, (char)(0x80 | (code & 0x3f)));
-}
-
 /* After \u. Two surrogates make one character; one alone is no character. */
 static bool read_unicode(struct reader *r)
 {
@@ -223,7 +203,7 @@ static bool read_unicode(struct reader *r)
     } else if (code >= 0xd800 && code <= 0xdfff) {
         return json_fail(r, "half a surrogate pair");
     }
-    add_utf8(r->scratch, code);
+    vic_text_utf8(r->scratch, code);
     return true;
 }
 
