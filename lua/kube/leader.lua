@@ -152,11 +152,12 @@ local function keep(self, work)
     local renewing <close> = task.spawn("renews the Lease", renew, self)
     local left = self.renewed_at + deadline - self.boottime()
     local ended, ok, err = renewing:join(math.max(left, LAST_CHANCE))
+    local renewed = ended and ok -- one that has not ended is none, as one that has failed
     if ended and not ok and err.reason == "NotLeader" then
       return err.message
     end
     last = ended and not ok and err.message or last
-    if not ok and not self:may_write() then
+    if not renewed and not self:may_write() then
       return ("the lease was not renewed for %g s: %s"):format(deadline, last)
     end
   end

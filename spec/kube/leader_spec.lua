@@ -17,7 +17,7 @@ describe("kube.leader", function()
   -- costs nobody the lease.
   before_each(function()
     store = cluster.new()
-    now = 0
+    now = 1000
     clock = task.spawn(function()
       while true do
         task.sleep(SHORT / 2)
@@ -43,10 +43,12 @@ describe("kube.leader", function()
     return { get = call, patch = call, create = call }
   end
 
-  -- A replica: .leads says whether its lead() runs; .slept moves its clock.
+  -- A replica: .leads says whether its lead() runs, .terms how often it has begun; .slept
+  -- moves its clock.
   local function replica(name, opts)
     opts = opts or {}
-    local self = { name = name, leads = false, slept = 0, goodbye = opts.goodbye }
+    local self = { name = name, leads = false, terms = 0, slept = 0,
+      goodbye = opts.goodbye }
     self.leader = leader.new({
       client = opts.client or store, namespace = "n", name = "l", identity = name,
       annotations = opts.annotations, on_other = opts.on_other, timing = opts.timing or TIMING,
@@ -62,7 +64,7 @@ describe("kube.leader", function()
         self.leads = false
       end })
       assert(guard)
-      self.leads = true
+      self.leads, self.terms = true, self.terms + 1
       task.sleep(60)
     end)
     return setmetatable(self, { __close = function()
@@ -140,6 +142,7 @@ describe("kube.leader", function()
     local b <close> = replica("b", { timing = timing })
     a.task:cancel()
     assert.is_true(said)
+    assert.is_true(lease().spec.leaseDurationSeconds > 0) -- an API server takes no other
     until_leads(b)
     assert.equal("b", lease().spec.holderIdentity)
     assert.is_nil((a.leader:may_write()))
@@ -197,6 +200,44 @@ describe("kube.leader", function()
     task.sleep(20 * SHORT)
     assert.is_true(a.leads)
     assert(a.leader:may_write())
+    assert.equal(1, a.terms)
+  end)
+
+  it("goes on through renewals that fail, while the last one that did not still counts",
+    function()
+      local a <close> = replica("a", { timing = { duration = NEVER, deadline = NEVER / 2,
+        renew = SHORT, look = SHORT } })
+      until_leads(a)
+      local tried = 0
+      a.leader.client = setmetatable({ patch = function()
+        tried = tried + 1
+        return nil, errors.new("http", "it is overloaded", { status = 503 })
+      end }, { __index = store })
+      assert.is_true(eventually(function()
+        return tried >= 5
+      end))
+      assert.equal(1, a.terms)
+      assert.is_true(a.leads)
+      assert.equal(0, lease().spec.leaseTransitions)
+    end)
+
+  it("stops in time though the renewal that it waits for never ends", function()
+    local a <close> = replica("a")
+    until_leads(a)
+    a.leader.client = setmetatable({ patch = function()
+      task.sleep(NEVER)
+    end }, { __index = store })
+    assert.is_true(eventually(function()
+      return not a.leads
+    end))
+  end)
+
+  it("looks again when another's lease ends, where that is before the next look", function()
+    assert(store:create("Lease", { kind = "Lease", metadata = { namespace = "n", name = "l" },
+      spec = { holderIdentity = "x", leaseDurationSeconds = 5 * SHORT } }))
+    local a <close> = replica("a", { timing = { duration = NEVER, deadline = NEVER / 2,
+      renew = SHORT, look = NEVER } })
+    until_leads(a)
   end)
 
   it("stops at once when the lease is deleted or another's", function()
@@ -256,6 +297,7 @@ describe("kube.leader", function()
     local a <close> = replica("a", { timing = { duration = NEVER, deadline = NEVER / 2,
       renew = TIMING.renew, look = TIMING.look } })
     until_leads(a)
+    assert.equal(1, lease().spec.leaseTransitions)
   end)
 
   it("is never two, whoever dies, sleeps or is ended", function()
