@@ -20,6 +20,8 @@ local EVERYWHERE = {
     reason = "an err is no text, and gets no place" },
   { was = "2", like = "^error%(.*, 2%)$", rest = "^%)$",
     reason = "which line a mistake of ours is said to be in" },
+  { was = "3", like = "^error%(.*, 3%)$", rest = "^%)$",
+    reason = "which line a mistake of ours is said to be in" },
   { was = "4", like = "^error%(.*, 4%)$", rest = "^%)$",
     reason = "which line a mistake of ours is said to be in" },
 }
@@ -79,6 +81,18 @@ local IN = {
   },
   ["providers/vmware/export.lua"] = {
     { like = "^local MOST_PAUSE = ", reason = "no spec waits for it by a real clock" },
+    { like = "^local ELSEWHERE = ", reason = "somebody else's task ends when it does" },
+    { like = "^major, minor = ", was = "0", reason = "no version chooses below 6.7" },
+    { like = "%(time.parse%(ends%) or 0%) > now", was = "0",
+      reason = "neither of the first two seconds of 1970 is to come" },
+    { like = "%(time.parse%(ends%) or 0%) > now", was = ">", reason = "a moment of no length" },
+    { code = "if left <= -opts.poll then", was = "<=", reason = "a moment of no length" },
+    { like = "math.max%(left, 0%) %+ opts.poll", was = "0",
+      reason = "left is more than -opts.poll there" },
+  },
+  ["providers/vmware/faults.lua"] = {
+    { code = "if more and not message:find(more, 1, true) then", was = "1", now = "2",
+      reason = "the message begins with what was asked" },
   },
   ["providers/vmware/find.lua"] = {
     { like = "^local list = path:sub%(1,", was = "1", now = "0", rest = "^, #dc",
@@ -92,9 +106,16 @@ local IN = {
   },
   ["providers/vmware/lease.lua"] = {
     { like = "^local MOST_BETWEEN = ", reason = "no spec waits for it by a real clock" },
+    { like = "^local CALL = ", reason = "no spec waits for it by a real clock" },
+    { code = "}, { total_timeout = 10 })", reason = "no spec waits for it by a real clock" },
+    { like = "^if time.boottime%(%) %- lease.renewed > ", was = ">",
+      reason = "a moment of no length" },
   },
   ["providers/vmware/names.lua"] = {
     { code = "for j = 0, #b do", was = "0", now = "-1", reason = "nobody looks before the row" },
+  },
+  ["providers/vmware/properties.lua"] = {
+    { like = "^local PAGE = ", reason = "any number of some size makes pages" },
   },
   ["providers/vmware/session.lua"] = {
     { like = "^local FAREWELL = ", reason = "no spec waits for it by a real clock" },
@@ -112,6 +133,16 @@ local IN = {
   ["kube/controller.lua"] = {
     { like = "^local BURST, BREATH = 32", was = "32",
       reason = "any number of some size lets others run" },
+  },
+  ["kube/leader.lua"] = {
+    { like = "now < self.ends_at$", was = "<", reason = "a moment of no length" },
+    { like = "self.boottime%(%) < ends_at then$", was = "<", reason = "a moment of no length" },
+    { like = "^return left > 0 and math.min", was = ">", reason = "a moment of no length" },
+    { like = "^return nil, not_leading%(not lease", reason = "words for the log alone" },
+    { like = "^or \"the lease is held by", reason = "words for the log alone" },
+    { like = "^last = ended and not ok", reason = "words for the log alone" },
+    { like = "^log.error%(\"what was led has ended", reason = "words for the log alone" },
+    { like = "^elseif err.kind ~= \"conflict\" and said", reason = "when the log says so again" },
   },
   ["kube/queue.lua"] = {
     { like = "count = 0 }, mt%)$", was = "0", reason = "when it is swept, not whether" },

@@ -161,7 +161,7 @@ end
 local function renew(lease, interval)
   local _, err = lease.session:call("HttpNfcLeaseProgress", {
     _this = lease.ref, { "percent", lease.percent },
-  }, { bound = lease.generation, once = true, total_timeout = math.max(interval * 3, 1) })
+  }, { bound = lease.generation, total_timeout = math.max(interval * 3, 1) })
   if not err then
     lease.renewed = time.boottime()
     return
@@ -263,12 +263,8 @@ function methods:complete()
 end
 
 --- lease:close()
--- Stops renewing it and, unless it was completed, aborts it: as a goodbye.
+-- Stops renewing it and, unless it was completed or closed, aborts it: as a goodbye.
 function methods:close()
-  if self.closed then
-    return
-  end
-  self.closed = true
   local completed = self.ended
   self.ended = true
   self.session:goodbye(function()

@@ -75,6 +75,46 @@ describe("preflight.findings", function()
     answer = vsphere.reply("HasPrivilegeOnEntity", "<returnval>true</returnval>")
     assert.same({}, found(OFF, {}, answer))
   end)
+
+  it("asks for the power only where there is something to power off", function()
+    local right = "<privId>VirtualMachine.Interact.PowerOff</privId>"
+    for props, asks in pairs { [OFF] = false, [on()] = true } do
+      local body
+      found(props, {}, function(text)
+        body = text
+        return vsphere.reply("HasPrivilegeOnEntity")
+      end)
+      assert.truthy(body:find("<privId>VApp.Export</privId>", 1, true), body)
+      assert.equal(asks, body:find(right, 1, true) ~= nil)
+    end
+  end)
+
+  it("asks for no privileges of a server that cannot tell, or whose session has no key",
+    function()
+      for _, answers in ipairs {
+        { Login = vsphere.reply("Login") },
+        { RetrieveServiceContent = vsphere.data("service_content", {
+          ['<authorizationManager type="AuthorizationManager">AuthorizationManager'] =
+            '<authorizationManager type="AuthorizationManager">' }) },
+      } do
+        answers.RetrievePropertiesEx = vsphere.objects { { type = "VirtualMachine",
+          value = "vm-79", props = OFF } }
+        answers.HasPrivilegeOnEntity = vsphere.reply("HasPrivilegeOnEntity",
+          "<returnval>false</returnval>")
+        local session, fake = vsphere.logged_in(answers)
+        assert.same({}, preflight.findings(session, "vm-79", {}))
+        assert.is_nil(fake.count.HasPrivilegeOnEntity)
+      end
+    end)
+
+  it("fails where it cannot be asked", function()
+    local session = vsphere.logged_in { HasPrivilegeOnEntity = { status = 503, body = "" },
+      RetrievePropertiesEx = vsphere.objects { { type = "VirtualMachine", value = "vm-79",
+        props = OFF } } }
+    local list, err = preflight.findings(session, "vm-79", {})
+    assert.is_nil(list)
+    assert.equal(503, err.status)
+  end)
 end)
 
 describe("preflight.findings, of a file in a drive", function()

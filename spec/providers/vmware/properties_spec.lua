@@ -61,19 +61,54 @@ describe("properties.list", function()
   end)
 end)
 
+describe("properties.list, of a view", function()
+  -- What is asked, and of how many views, when pages are answered so.
+  local function listed(answer, types)
+    local session, fake = vsphere.logged_in { CreateContainerView = vsphere.data("view"),
+      DestroyView = vsphere.reply("DestroyView"), RetrievePropertiesEx = answer }
+    local objects, err = properties.list(session, ROOT, types or { "Folder" }, WANTED)
+    local bodies = {}
+    for _, call in ipairs(fake.calls) do
+      bodies[call.method] = call.body
+    end
+    return fake, objects, err, bodies
+  end
+
+  it("asks for what lies at any depth, of each type, and for each type's properties", function()
+    local _, _, _, bodies = listed(vsphere.data("page_last"), { "Folder", "VirtualMachine" })
+    assert.truthy(bodies.CreateContainerView:find("<type>Folder</type><type>VirtualMachine"
+      .. "</type><recursive>true</recursive>", 1, true), bodies.CreateContainerView)
+    assert.truthy(bodies.RetrievePropertiesEx:find("<propSet><type>Folder</type><pathSet>name"
+      .. "</pathSet></propSet><propSet><type>VirtualMachine</type><pathSet>name</pathSet>"
+      .. "<pathSet>parent</pathSet></propSet>", 1, true), bodies.RetrievePropertiesEx)
+  end)
+
+  it("gives a view back that no list came of, unless it is gone", function()
+    local fake, objects, err = listed(vsphere.fault("NoPermission"))
+    assert.is_nil(objects)
+    assert.equal("denied", err.kind)
+    assert.equal(1, fake.count.DestroyView)
+    fake, objects, err = listed(vsphere.fault("ManagedObjectNotFound"))
+    assert.is_nil(objects)
+    assert.equal("gone", err.kind)
+    assert.equal(3, fake.count.CreateContainerView)
+    assert.is_nil(fake.count.DestroyView)
+  end)
+end)
+
 describe("properties.one", function()
-  it("asks again, a few times, while the transport fails, unless it is bound", function()
+  it("asks again, twice, while the transport fails, unless it is bound", function()
     local function asked(answer, opts)
       local session, fake = vsphere.logged_in { RetrievePropertiesEx = answer }
       local props, err = properties.one(session, VM, { "config.name" }, opts)
       return fake.count.RetrievePropertiesEx, props, err
     end
     local away = { status = 503, body = "" }
-    local each = asked(away, { once = true, bound = 1 })
+    local each = asked(away, { bound = 1 })
     local n, props, err = asked(away)
     assert.is_nil(props)
     assert.equal(503, err.status)
-    assert.is_true(n > each and n < 50, n)
+    assert.equal(3 * each, n)
     n, props = asked({ away, away, away, away, vsphere.data("config") })
     assert.equal(5, n)
     assert.equal("multi", props["config.name"].text)
@@ -99,9 +134,13 @@ describe("properties.one", function()
         return vsphere.data("config")
       end,
     }
-    local props = assert(properties.one(session, VM, { "config.keyId", "config.name" }))
+    local props = assert(properties.one(session, VM,
+      { "config.keyId", "config.name", "config.uuid" }))
     assert.equal("multi", props["config.name"].text)
     assert.equal(2, fake.count.RetrievePropertiesEx)
+    local asked = fake.calls[#fake.calls].body
+    assert.truthy(asked:find("<pathSet>config.name</pathSet><pathSet>config.uuid</pathSet>", 1,
+      true), asked)
   end)
 
   it("skips no object that is asked for, and the view of a list", function()

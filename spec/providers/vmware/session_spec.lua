@@ -41,8 +41,12 @@ describe("session.open", function()
   -- What a vSphere is asked with, and what is said when it refuses.
   for words, case in pairs({
     ["NAME@vsphere.local"] = { username = "administrator" },
-    ["begins or ends with a blank"] = { username = "administrator@vsphere.local",
+    ["one of them begins or ends with a blank"] = { username = "administrator@vsphere.local",
       password = "s3cret " },
+    ["them begins or ends with a blank"] = { username = "administrator@vsphere.local",
+      password = "\ts3cret" },
+    ["begins or ends with a blank"] = { username = " administrator@vsphere.local" },
+    ["ends with a blank"] = { username = "administrator@vsphere.local\n" },
     [""] = { username = "administrator@vsphere.local" },
     ["correct them there"] = { username = "root", api_type = "HostAgent" },
   }) do
@@ -79,6 +83,32 @@ describe("session.open", function()
       assert.is_nil(fake.count.Login)
     end)
   end
+
+  for words, answer in pairs({
+    ["RetrieveServiceContent: an empty answer"] = vsphere.reply("RetrieveServiceContent"),
+    ["RetrieveServiceContent: It is too early."] = vsphere.fault("OddFault", "It is too early."),
+    ["RetrieveServiceContent at https://vc.example.com/sdk: HTTP status 503"] = {
+      status = 503, body = "" },
+  }) do
+    it("blames no field for what may pass, or is a vSphere's own answer: " .. words, function()
+      local _, session, err = open { RetrieveServiceContent = answer }
+      assert.is_nil(session)
+      assert.equal("version", err.check)
+      assert.equal(words, err.message:sub(1, #words))
+      assert.falsy(err.message:find("spec.endpoint", 1, true), err.message)
+    end)
+  end
+
+  it("makes do with a server that tells nothing of itself or the session", function()
+    local fake, session, err = open { Login = vsphere.reply("Login"),
+      RetrieveServiceContent = vsphere.reply("RetrieveServiceContent",
+        '<returnval><sessionManager type="SessionManager">sm</sessionManager></returnval>') }
+    assert(session, err)
+    assert.is_nil(session.key)
+    assert.is_nil(session.content.product)
+    assert.equal("0", session.content.api_version)
+    assert.equal(1, fake.count.Login)
+  end)
 
   it("falls back to an older version when the newest is not understood", function()
     local content = vsphere.data("service_content")
@@ -182,6 +212,27 @@ describe("session:close", function()
     assert.equal("HttpNfcLeaseAbort", fake.calls[last - 1].method)
     assert.equal("Logout", fake.calls[last].method)
     assert.equal(1, fake.closed)
+  end)
+
+  it("logs out after all of them, whichever ends first", function()
+    local session, fake = vsphere.logged_in { HttpNfcLeaseAbort = vsphere.data("abort") }
+    local let_go = task.signal()
+    local t = task.spawn(function()
+      session:goodbye(function()
+        let_go:wait(5)
+        session:call("HttpNfcLeaseAbort", INSTANCE)
+      end)
+      session:goodbye(function() end)
+      session:goodbye(function() end)
+      session:close()
+      task.sleep(0)
+    end)
+    task.sleep(0.002)
+    assert.is_nil(fake.count.Logout)
+    let_go:notify()
+    t:join()
+    assert.equal("HttpNfcLeaseAbort", fake.calls[#fake.calls - 1].method)
+    assert.equal("Logout", fake.calls[#fake.calls].method)
   end)
 
   it("is a goodbye that a cancelled task leaves behind", function()
