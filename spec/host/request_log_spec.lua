@@ -71,6 +71,24 @@ describe("the log of requests", function()
       { line.level, line.method, line.host, line.path, line.code, line.task })
   end)
 
+  for label, fields in pairs({
+    ["VirtualMachineImport/n/a"] = { import = "n/a" },
+    ["VmwareSource/n/a"] = { source = "n/a" },
+    ["Source/n/a"] = { source = "n/a" },
+    ["ource/n/a"] = {}, ["VirtualMachineImports/n/a"] = {}, ["VirtualMachineImport"] = {},
+    ["VirtualMachine/n/a"] = {}, ["/n/a"] = {}, [""] = {},
+  }) do
+    it(("names the object as other lines of its story do: of %q"):format(label), function()
+      local line = lines_of(([[
+        local http, task = require "host.http", require "host.task"
+        task.label(%q)
+        http.request({ url = "http://127.0.0.1:%d/sdk/x" })
+      ]]):format(label, server:port()))[1]
+      assert.same(fields, { import = line.import, source = line.source })
+      assert.equal(label, line.task)
+    end)
+  end
+
   it("says why there was no answer", function()
     local line = ask()[2]
     assert.same({ "127.0.0.1:1", "/y", 0 }, { line.host, line.path, line.code })

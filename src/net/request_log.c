@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MOST_FIELDS 7
+#define MOST_FIELDS 8
 
 struct line {
     struct vic_text values[MOST_FIELDS];
@@ -68,6 +68,28 @@ static void add_place(struct line *line, const char *url)
     line_string(line, "path", path, strlen(path));
 }
 
+/*
+ * Whose story the line belongs to, named as the other lines of that story name it: `import`
+ * or `source`, "NAMESPACE/NAME", where the task's label is KIND/NAMESPACE/NAME of one.
+ */
+static void add_object(struct line *line, const char *task)
+{
+    static const char IMPORT[] = "VirtualMachineImport", SOURCE[] = "Source";
+    size_t kind = strcspn(task, "/");
+    const char *name = task + kind + 1;
+    const char *field = NULL;
+
+    if (!task[kind])
+        return;
+    if (kind == sizeof(IMPORT) - 1 && memcmp(task, IMPORT, kind) == 0)
+        field = "import";
+    else if (kind >= sizeof(SOURCE) - 1 &&
+             memcmp(name - sizeof(SOURCE), SOURCE, sizeof(SOURCE) - 1) == 0)
+        field = "source";
+    if (field)
+        line_string(line, field, name, strlen(name));
+}
+
 void vic_request_log(const struct vic_request_log *r)
 {
     struct line line = { .count = 0 };
@@ -81,8 +103,10 @@ void vic_request_log(const struct vic_request_log *r)
     add_place(&line, url);
     line_number(&line, "code", r->status);
     line_number(&line, "ms", (long)((vic_now() - r->began) * 1000));
-    if (r->task)
+    if (r->task) {
         line_string(&line, "task", r->task, strlen(r->task));
+        add_object(&line, r->task);
+    }
     snprintf(message, sizeof(message), "%s %s: %d", r->method, url, r->status);
     line_write(&line, r->problem ? r->problem : message);
 }
