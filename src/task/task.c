@@ -7,8 +7,8 @@
 #include "clock.h"
 #include "error.h"
 #include "fail.h"
-#include "log.h"
 #include "sync.h"
+#include "task_failure.h"
 #include "task_state.h"
 #include "wait.h"
 
@@ -31,27 +31,12 @@ static struct vic_task *task_of(lua_State *co)
     return *(struct vic_task **)lua_getextraspace(co);
 }
 
-/* A failure that nobody ever asked for must not pass in silence. */
-static void task_report(struct vic_task *t)
-{
-    if (t->ok || t->observed || !lua_istable(t->co, -1))
-        return;
-    lua_getfield(t->co, -1, "kind");
-    if (lua_tostring(t->co, -1) &&
-        vic_error_kind_of(lua_tostring(t->co, -1)) != VIC_CANCELLED) {
-        lua_getfield(t->co, -2, "message");
-        lua_getfield(t->co, -3, "traceback");
-        vic_log(VIC_LOG_ERROR, "a task failed: %s %s", luaL_tolstring(t->co, -2, NULL),
-                lua_isstring(t->co, -2) ? lua_tostring(t->co, -2) : "");
-    }
-}
-
 void vic_task_unref(struct vic_task *t)
 {
     if (--t->refs > 0)
         return;
     if (t->done)
-        task_report(t);
+        vic_task_report(t);
     luaL_unref(sched.L, LUA_REGISTRYINDEX, t->ref);
     vic_sync_unref(t->settled);
     free(t->name);
@@ -94,21 +79,6 @@ static void task_settle(struct vic_task *t)
         vic_task_release(parent);
 }
 
-/* Turns a thrown string on top of co into an err with the traceback. */
-static void task_explain(lua_State *co)
-{
-    struct vic_error err = { VIC_INTERNAL, "" };
-    const char *text;
-
-    if (!lua_checkstack(co, LUA_MINSTACK) || lua_istable(co, -1))
-        return;
-    text = luaL_tolstring(co, -1, NULL);
-    vic_error_set(&err, VIC_INTERNAL, "%s", text);
-    vic_fail_push(co, &err);
-    luaL_traceback(co, co, NULL, 0);
-    lua_setfield(co, -2, "traceback");
-}
-
 /* It has failed, is cancelled or got lost: closes what it holds; leaves an err on co. */
 static void task_unwind(struct vic_task *t, int status)
 {
@@ -116,12 +86,12 @@ static void task_unwind(struct vic_task *t, int status)
     struct vic_error err;
 
     if (status != LUA_YIELD && status != LUA_OK)
-        task_explain(t->co);
+        vic_task_explain(t->co);
     sched.closing = t;
     status = lua_resetthread(t->co);
     sched.closing = before;
     if (status != LUA_OK) {
-        task_explain(t->co);
+        vic_task_explain(t->co);
         return;
     }
     if (t->cancel)

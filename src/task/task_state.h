@@ -1,6 +1,6 @@
 /*
- * task_state: what a task is, for its own two files: task.c, which runs it, and
- * task_list.c, which shows it.
+ * task_state: what a task is, for its own files: task.c, which runs it, task_failure.c, which
+ * says why it has failed, and task_list.c, which shows it.
  */
 #ifndef VIC_TASK_STATE_H
 #define VIC_TASK_STATE_H
