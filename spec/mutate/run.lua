@@ -2,7 +2,7 @@
 --
 --   vm-import-controller script spec/mutate/run.lua [OPTION ...]
 --
---   --seconds N   tries as many as fit into that time       (180; with VIC_FULL set 600)
+--   --seconds N   tries as many as fit into that time       (110; with VIC_FULL set 600)
 --   --seed N      which ones are tried                      (from the clock)
 --   --at-once N   processes                                 (2)
 --   --only TEXT   those in files whose path below lua/ holds TEXT, all of them unless
@@ -34,7 +34,7 @@ local AREAS = { "flows", "policy", "kube", "providers" }
 -- Of the providers' mutants 0.85 are killed, and the goal is 0.9 (docs/evidence/house.md).
 local LEAST = { flows = 0.9, policy = 0.9, kube = 0.9, providers = 0.8 }
 local MOST_SLOW = 5               -- spec files
-local SHORT, FULL = 180, 600      -- seconds
+local SHORT, FULL = 110, 600      -- seconds
 local SLOWER, SPARE = 5, 5        -- a spec may take so many times its time, and seconds more
 local MEMORY = 4 * 1024 * 1024    -- KiB of addresses: a loop may fill a table
 
