@@ -10,6 +10,10 @@ M.IMPORTED = "migration.harvesterhci.io/imported"
 M.IMPORT = "migration.harvesterhci.io/import"
 M.IMPORT_UID = "migration.harvesterhci.io/import-uid"
 
+--- marks.LOOK_AGAIN: annotation of an image: when Harvester was last asked to look at it
+-- again.
+M.LOOK_AGAIN = "migration.harvesterhci.io/look-again"
+
 --- marks.FINALIZER: on an import that has made something which would have to be removed.
 M.FINALIZER = "migration.harvesterhci.io/vm-import-controller"
 

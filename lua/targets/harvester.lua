@@ -16,6 +16,7 @@ local marks = require "base.marks"
 local spools = require "targets.spools"
 local states = require "targets.states"
 local stream_options = require "targets.stream_options"
+local time = require "host.time"
 
 local methods = {}
 local mt = { __name = "targets.harvester", __index = methods }
@@ -194,6 +195,15 @@ end
 -- As states.image.
 function methods:image_state(namespace, name)
   return states.image(self.client, namespace, name)
+end
+
+--- target:look_again(namespace, name, now) -> true | nil, err           [waits]
+-- Brings an image back to Harvester's controller, which looks at one when it changes.
+--
+--   now  seconds of the wall
+function methods:look_again(namespace, name, now)
+  return self.client:patch("VirtualMachineImage", namespace, name, { metadata = {
+    annotations = { [marks.LOOK_AGAIN] = time.rfc3339(now) } } })
 end
 
 --- target:copy_state(namespace, name) -> message | nil                  [waits]

@@ -31,7 +31,10 @@
 --   target:disown(kind, namespace, name, uid) -> true | nil, err    it is the user's
 --                                             from now on                         [waits]
 --   target:image_state(namespace, name) -> state | nil, err    {phase = "importing" |
---                   "ready" | "failed", progress, message, sha512, backend}       [waits]
+--                   "ready" | "failed", progress, message, sha512, backend,
+--                   created, looked_again}                                        [waits]
+--   target:look_again(namespace, name, now) -> true | nil, err    Harvester looks at
+--                                             the image again                     [waits]
 --   target:publish(plan, disk, route)         the route gives the disk            [waits]
 --   target:publish_stream(disk, route, stream) -> reads, to be closed | nil, err
 --   target:hold(disk, route)                  who asks waits
@@ -57,8 +60,8 @@ local errors = require "host.error"
 local ALL = { "check", "image_url" }
 local ALL_DISKS = { "put", "path", "state", "writer_of", "remove", "space_finding" }
 local FILES, FILES_DISKS = { "put_machine" }, { "rename" }
-local IMAGES = { "backend", "put", "delete", "disown", "image_state", "publish",
-  "publish_stream", "hold", "served", "forget" }
+local IMAGES = { "backend", "put", "delete", "disown", "image_state", "look_again",
+  "publish", "publish_stream", "hold", "served", "forget" }
 local IMAGES_DISKS = { "comes", "remove_file", "room" }
 local RUN = { "defaults", "room_problem", "missing_network", "machine_state",
   "copy_state", "is_made_from" }

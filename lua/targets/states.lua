@@ -3,6 +3,7 @@
 
 local conditions = require "kube.conditions"
 local marks = require "base.marks"
+local time = require "host.time"
 
 local M = {}
 
@@ -42,12 +43,21 @@ local function checksum(client, image)
   end
 end
 
+-- When Harvester was last asked to look at it again, nil: never; and when it was made.
+local function looks(image)
+  local meta = image.metadata
+  return time.parse((meta.annotations or {})[marks.LOOK_AGAIN] or ""),
+    time.parse(meta.creationTimestamp or "")
+end
+
 --- states.image(client, namespace, name) -> state | nil, err            [waits]
 --
 --   state.phase     "importing" | "ready" | "failed"
 --   state.message   what Harvester says
 --   state.progress  per cent or nil
 --   state.backend   "backingimage" | "cdi"
+--   state.looked_again, .created  while it is importing: seconds of the wall or nil: when
+--                   Harvester was last asked to look at it again (target:look_again)
 --   state.storage_class, .size  once it is ready: the class and bytes its claims need
 --   state.sha512    then, where Longhorn has computed it: of what it received
 --   err             notfound: it is not there any more
@@ -77,8 +87,9 @@ function M.image(client, namespace, name)
   if message == "" and image.spec.backend == "cdi" then
     message = volume_message(client, namespace, name) or ""
   end
+  local looked_again, created = looks(image)
   return { phase = "importing", message = message, progress = status.progress,
-    backend = image.spec.backend }
+    backend = image.spec.backend, looked_again = looked_again, created = created }
 end
 
 --- states.copy(client, namespace, name) -> message | nil                [waits]

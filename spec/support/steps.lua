@@ -120,6 +120,10 @@ local function new_target(w)
     end
     return nil, state
   end
+  function target:look_again(namespace, name)
+    w:ask("look_again %s/%s", namespace, name)
+    return not self.look_error and true or nil, self.look_error
+  end
   function target:delete(kind, namespace, name)
     w:ask("delete %s %s/%s", kind, namespace, name)
     if not self.stays[name] then

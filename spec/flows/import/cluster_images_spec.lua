@@ -7,6 +7,7 @@ local in_cluster = require "support.in_cluster"
 local json = require "host.json"
 local pace = require "support.pace"
 local task = require "host.task"
+local time = require "host.time"
 
 local world, run, state = in_cluster.world, in_cluster.run, in_cluster.state
 local import_of, images, count = in_cluster.import, in_cluster.images, in_cluster.count
@@ -64,6 +65,20 @@ describe("flows.import in a cluster", function()
     run(w)
     local working = conditions.find(import_of(w).status.conditions, "Reconciling")
     assert.truthy(working.message:find("retry 1/3: EOF", 1, true))
+  end)
+
+  it("brings an image back to Harvester that nobody reads", function()
+    local w = world()
+    run(w)
+    w.server.sent = { requests = 1, full_reads = 0, bytes = 0, active = 0 }
+    w.store:patch("VirtualMachineImage", "default", images(w)[1].metadata.name,
+      { metadata = { creationTimestamp = time.rfc3339(w.clock) } })
+    w.clock = w.clock + 60
+    run(w)
+    local annotations = images(w)[1].metadata.annotations
+    assert.equal(time.rfc3339(w.clock), annotations["migration.harvesterhci.io/look-again"])
+    local working = conditions.find(import_of(w).status.conditions, "Reconciling")
+    assert.truthy(working.message:find("nobody reads it", 1, true), working.message)
   end)
 
   -- How the disks go, once the import has come as far as it can.

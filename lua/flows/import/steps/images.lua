@@ -9,6 +9,7 @@ local needed = require "flows.import.needed"
 local mode = require "flows.import.mode"
 local retry = require "flows.import.retry"
 local time = require "host.time"
+local unread = require "flows.import.steps.unread"
 
 local M = {}
 
@@ -111,7 +112,8 @@ function M.look(import, ctx, which)
   local states = {}
   for _, disk in ipairs(import.status.plan.disks) do
     if not which or which(disk) then
-      states[disk.id] = check_sum(import, ctx, disk, state_of(import, ctx, disk))
+      local state = check_sum(import, ctx, disk, state_of(import, ctx, disk))
+      states[disk.id] = unread.look(import, ctx, disk, state)
     end
   end
   return states
