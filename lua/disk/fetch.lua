@@ -19,6 +19,10 @@ local mt = { __name = "disk.fetch", __index = methods }
 
 local M = {}
 
+-- What an image that is brought here whole may have besides the bytes of its disk: an
+-- eighth of them, and so much.
+local MOST_BESIDES = 64 * 1024 * 1024
+
 -- The first bytes at a URL, by a range of it; nil where only all of it can be had. A
 -- server that knows no ranges begins to send all.
 local function head_at(source)
@@ -88,6 +92,8 @@ local function transfer(opts, image, output)
   end
   if image.format ~= "stream" then
     wanted.capacity, wanted.sha512 = opts.capacity, opts.sha512
+  elseif opts.capacity then
+    wanted.max_size = opts.capacity + opts.capacity // 8 + MOST_BESIDES
   end
   return assert(disk.transfer(wanted))
 end

@@ -137,6 +137,14 @@ describe("disk.fetch from a server", function()
     whole(run({ url = url }, "auto"))
   end)
 
+  it("brings no more of an image here than its disk can take", function()
+    local head = bytes_of(image("a.qcow2", "qcow2"))
+    local much = { send = ("x"):rep(65536), times = 1 << 20 }
+    server:on("/disk", { "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", head, much })
+    refused("format", "the stream goes on after the 69468160 bytes that it may have",
+      run({ url = url }, "qcow2", { capacity = 2097152 }))
+  end)
+
   it("says why the server gives nothing", function()
     refused("http", "404", run({ url = url .. "/none" }, "auto"))
     server:close()

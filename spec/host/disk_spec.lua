@@ -5,6 +5,7 @@ local disk = require "host.disk"
 local disks = require "support.disks"
 local file = require "host.file"
 local httpd = require "httpd"
+local pace = require "support.pace"
 local task = require "host.task"
 local time = require "host.time"
 local web = require "support.web"
@@ -492,6 +493,45 @@ describe("disk.transfer from a server", function()
     server:on("/", { OK .. "\r\n" .. bytes, "<close>" })
     refused("http", "neither length nor end", fetch({ url = url }, { format = "raw" }))
     assert(fetch({ url = url }, { format = "raw", capacity = 4096 }))
+  end)
+
+  it("refuses a head, or trailers, without end", function()
+    local endless = { send = "T: a\r\n", times = 1 << 30 }
+    local body = "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
+    server:on("/trailers", { "HTTP/1.1 200 OK\r\n" .. body, endless })
+    server:on("/head", { "HTTP/1.1 200 OK\r\n", endless })
+    server:on("/1xx", { { send = "HTTP/1.1 100 Go on\r\n\r\n", times = 1 << 30 } })
+    for _, path in ipairs({ "/trailers", "/head", "/1xx" }) do
+      refused("http", "the answer's head is too large: more than 256 KiB or 4096 lines",
+        fetch({ url = url .. path }))
+      refused("http", "the answer's head is too large",
+        fetch({ url = url .. path, resumable = true }))
+    end
+  end)
+
+  it("does not take the lines of a head or of trailers for progress", function()
+    local slow = {}
+    for i = 1, 200 do
+      slow[2 * i - 1] = "T: a\r\n"
+      slow[2 * i] = { wait = pace.seconds(0.02) }
+    end
+    local body = "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
+    server:on("/trailers", table.move(slow, 1, #slow, 2, { "HTTP/1.1 200 OK\r\n" .. body }))
+    server:on("/head", table.move(slow, 1, #slow, 2, { "HTTP/1.1 200 OK\r\n" }))
+    for _, path in ipairs({ "/trailers", "/head" }) do
+      refused("timeout", "nothing came for 0.2 s", fetch({ url = url .. path },
+        { idle_timeout = 0.2 }))
+    end
+  end)
+
+  it("refuses a stream that goes on after the bytes that it may have", function()
+    local much = { send = ("x"):rep(65536), times = 1 << 30 }
+    server:on("/", { "HTTP/1.1 200 OK\r\n\r\n", much })
+    for _, bound in ipairs({ { max_size = 1000000 }, { size = 1000000 } }) do
+      bound.format = "stream"
+      refused("format", "the stream goes on after the 1000000 bytes that it may have",
+        fetch({ url = url }, bound))
+    end
   end)
 
   it("gives up when nothing comes for too long", function()

@@ -285,6 +285,29 @@ describe("disk.transfer of a VMDK", function()
       takes((known_style({ over = true, no_footer = true, progress = true })))
     end)
 
+  it("takes a progress mark for each grain and 2048 besides", function()
+    takes((disks.footer_style(with({ progress = sample.capacity // 128 + 2048 }))))
+  end)
+
+  it("refuses a stream that goes on where any disk of its size has ended", function()
+    local small = { capacity = 4096, grains = { { 1, zlib.run(5, GRAIN) } } }
+    local marked, marked_at = disks.footer_style(small)
+    local mark = disks.marker(0, 4)
+    for what, endless in pairs({
+      ["progress marks"] = insert(marked, marked_at.grain0.at, mark:rep(10000)),
+      ["empty tables"] = insert(marked, marked_at.grain0.at,
+        (disks.marker(4, 1) .. ("\0"):rep(2048)):rep(2000)),
+      ["zeros after the end"] = disks.head_style(small) .. ("\0"):rep(5 << 20),
+    }) do
+      local result, err = transfer(endless)
+      assert.is_nil(result, what)
+      assert.equal("format", err.kind)
+      assert.matches("byte %d+: the VMDK goes on where a disk of 2097152 bytes must have "
+        .. "ended", err.message, what)
+      assert.equal("stream.vmdk", disks.names(folder))
+    end
+  end)
+
   it("takes a last grain that is stored whole", function()
     takes((disks.footer_style(disks.sample({ whole_last = true }))))
   end)

@@ -86,7 +86,7 @@ end
 --   disk.grain     sectors   of a grain                                      (128)
 --   disk.overhead  sectors   before the grains, at least 3                   (128)
 --   disk.tables_last  boolean  all tables behind the last grain
---   disk.progress  boolean   progress marks before the first grain
+--   disk.progress  boolean or integer  (so many) progress marks before the first grain
 --   disk.unused    boolean   an empty table for each that names nothing
 --   disk.known     boolean   the header has the directory's place, too
 --   disk.no_footer boolean   no footer; then the header must know
@@ -108,7 +108,7 @@ function M.footer_style(disk)
   w.add(header(h), "header")
   w.add(pad(text, 2 * SECTOR), "descriptor")
   w.add(("\0"):rep((h.overhead - 3) * SECTOR))
-  for _ = 1, disk.progress and 4 or 0 do
+  for _ = 1, disk.progress == true and 4 or disk.progress or 0 do
     w.add(pad(string.pack("<i8I4I4i8", 0, 0, 4, 0)))
   end
 

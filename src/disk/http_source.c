@@ -8,6 +8,7 @@
 #include "source.h"
 
 #include "alloc.h"
+#include "answer.h"
 #include "asked.h"
 #include "clock.h"
 #include "failure.h"
@@ -39,19 +40,21 @@ struct http_source {
     CURLM *multi;
     double idle_timeout;
     double connect_timeout;
+    uint64_t most; /* bytes of the stream, 0: any number */
     bool resumable;
     char *stored; /* the file that has the stream's beginning, or NULL */
 
     /* While it runs. */
     struct vic_sink *sink;
-    double last;    /* when the last byte came */
-    bool answered;  /* this request, well, and its body has begun */
-    uint64_t start; /* where in the stream its answer says that it begins */
-    uint64_t total; /* and how long the stream is; 0: not said */
-    bool complete;  /* nothing lacks */
-    bool refused;   /* for its headers */
-    bool sink_failed;
-    struct vic_error err; /* of the sink, or of the answer */
+    double last; /* when the last byte of the stream came */
+    struct vic_head_size head;
+    bool answered;        /* this request, well, and its body has begun */
+    uint64_t start;       /* where in the stream its answer says that it begins */
+    uint64_t total;       /* and how long the stream is; 0: not said */
+    bool complete;        /* nothing lacks */
+    bool refused;         /* for its headers */
+    bool settled;         /* by what came: another request is of no use */
+    struct vic_error err; /* then */
     char detail[CURL_ERROR_SIZE];
 };
 
@@ -72,7 +75,12 @@ static size_t http_source_on_header(char *data, size_t one, size_t size, void *a
     static const char range[] = "content-range: bytes ";
 
     (void)one;
-    s->last = vic_now();
+    if (s->head.lines == 0) /* it answers; all else of a head is no progress */
+        s->last = vic_now();
+    if (vic_head_size_add(&s->head, size, &s->err)) {
+        s->settled = true;
+        return size + 1;
+    }
     if (size > sizeof(chunked) && strncasecmp(data, chunked, sizeof(chunked) - 1) == 0)
         s->source.framed = true;
     if (size > sizeof(range) && strncasecmp(data, range, sizeof(range) - 1) == 0)
@@ -133,15 +141,22 @@ static size_t on_body(char *data, size_t one, size_t size, void *arg)
     if (atomic_load(&s->source.stopped))
         return size + 1;
     if (!s->answered && check_answer(s)) {
-        s->sink_failed = true;
+        s->settled = true;
         return size + 1;
     }
     s->answered = true;
     if (s->complete)
         return size;
+    if (s->most && size > s->most - atomic_load(&s->source.received)) {
+        s->settled = true;
+        vic_error_set(&s->err, VIC_FORMAT,
+                      "the stream goes on after the %" PRIu64 " bytes that it may have",
+                      s->most);
+        return size + 1;
+    }
     atomic_fetch_add(&s->source.received, size);
     if (s->sink->write(s->sink, data, size, &s->err)) {
-        s->sink_failed = true;
+        s->settled = true;
         return size + 1;
     }
     s->last = vic_now(); /* after the write, which waits while the disk is slower */
@@ -192,7 +207,7 @@ static int failed(struct http_source *s, CURLcode code, struct vic_error *err)
 
     if (atomic_load(&s->source.stopped))
         return vic_error_set(err, VIC_CANCELLED, "stopped");
-    if (s->sink_failed) {
+    if (s->settled) {
         *err = s->err;
         return -1;
     }
@@ -243,7 +258,7 @@ static int perform(struct http_source *s, struct vic_error *err)
         return failed(s, code, err);
     if (!s->answered && check_answer(s)) {
         *err = s->err;
-        s->sink_failed = true; /* an answer, though no good one: another is of no use */
+        s->settled = true; /* an answer, though no good one: another is of no use */
         return -1;
     }
     return 0;
@@ -260,7 +275,8 @@ static int ask_again(struct http_source *s)
     if (have)
         vic_asked_only_if(&s->asked, s->source.etag);
     vic_asked_apply(&s->asked, s->easy);
-    s->answered = s->sink_failed = s->refused = false;
+    s->answered = s->settled = s->refused = false;
+    memset(&s->head, 0, sizeof(s->head));
     s->source.status = 0;
     s->start = s->total = 0;
     return curl_multi_add_handle(s->multi, s->easy) ? -1 : 0;
@@ -283,7 +299,7 @@ static bool are_renewed(struct http_source *s)
 /* Whether what failed was the way, and not the answer or the sink. */
 static bool may_resume(struct http_source *s)
 {
-    return s->resumable && !s->sink_failed && !atomic_load(&s->source.stopped) &&
+    return s->resumable && !s->settled && !atomic_load(&s->source.stopped) &&
            atomic_load(&s->source.received) > 0;
 }
 
@@ -405,6 +421,7 @@ struct vic_source *vic_http_source_new(const struct vic_http_source_opts *opts,
     s->source.name = vic_url_name(opts->url);
     s->url = vic_strdup(opts->url);
     s->resumable = opts->resumable;
+    s->most = opts->most;
     s->idle_timeout = opts->idle_timeout;
     s->connect_timeout = opts->connect_timeout;
     if (opts->connect_to && opts->connect_to[0]) {

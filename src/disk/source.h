@@ -42,6 +42,7 @@ struct vic_http_source_opts {
     struct vic_renewal *renewal; /* more of them, which may change meanwhile; or NULL */
     const char *connect_to;      /* "host:port" to connect to instead; or NULL */
     struct vic_tls_opts tls;
+    uint64_t most;          /* bytes that the stream may have, 0: any number */
     bool resumable;         /* a broken answer goes on with a Range of what lacks */
     double connect_timeout; /* seconds */
     double idle_timeout;    /* seconds without a byte */

@@ -42,6 +42,7 @@ struct vic_vmdk {
     struct vic_grains grains;
     uint64_t expected; /* capacity in bytes that the caller wants, or 0 */
     uint64_t at;       /* byte of the stream that comes next */
+    uint64_t most;     /* bytes of the stream, once its header is there */
     enum expect expect;
     enum progress progress;
 
@@ -75,6 +76,7 @@ static int vmdk_on_head(struct vic_vmdk *v, struct vic_error *err)
     if (done <= 0)
         return done;
     v->expect = EXPECT_RECORD;
+    v->most = vic_vmdk_most(&v->head.header);
     return batches->sized(batches, v->head.header.capacity * VIC_SECTOR, err);
 }
 
@@ -272,6 +274,11 @@ static int on_zeros(struct vic_vmdk *v, struct vic_error *err)
 
 static int on_sector(struct vic_vmdk *v, struct vic_error *err)
 {
+    if (v->most && v->at > v->most)
+        return vic_error_set(err, VIC_FORMAT,
+                             "byte %" PRIu64 ": the VMDK goes on where a disk of %" PRIu64
+                             " bytes must have ended, whatever it holds",
+                             v->at, v->head.header.capacity * VIC_SECTOR);
     switch (v->expect) {
     case EXPECT_HEAD:
         return vmdk_on_head(v, err);

@@ -22,6 +22,7 @@
 #define CAPACITY_MAX   (1ull << 37) /* sectors: 64 TiB; VMware allows 62 */
 #define TABLES_MAX     (1ull << 21) /* what 64 TiB need with grains of 64 KiB */
 #define DESCRIPTOR_MAX 2048u        /* sectors */
+#define SPARE          2048u        /* sectors of markers that nothing explains */
 #define SLACK          65536u       /* sectors of overhead that nothing explains */
 
 /* Where each field is. */
@@ -176,6 +177,16 @@ static int check_places(const unsigned char *s, struct vic_vmdk_header *h,
                                "overhead, at sector",
                                h->redundant);
     return 0;
+}
+
+uint64_t vic_vmdk_most(const struct vic_vmdk_header *h)
+{
+    uint64_t grains = (h->capacity + h->grain - 1) / h->grain;
+    uint64_t sectors = h->overhead + h->capacity + h->capacity / 8 + 2 * grains +
+                       (h->tables + 1) * (VIC_TABLE_SECTORS + 1) +
+                       vic_vmdk_directory_sectors(h) + SPARE;
+
+    return sectors * VIC_SECTOR;
 }
 
 int vic_vmdk_header_read(const unsigned char sector[VIC_SECTOR],

@@ -38,6 +38,10 @@ uint64_t vic_le64(const unsigned char *p);
 /* Sectors of a grain directory with that many tables. */
 uint64_t vic_vmdk_directory_sectors(const struct vic_vmdk_header *header);
 
+/* Bytes that the stream of such a disk has at most: its capacity and an eighth, for what
+ * does not compress, a sector of padding and a marker for each grain, the tables, 1 MiB. */
+uint64_t vic_vmdk_most(const struct vic_vmdk_header *header);
+
 int vic_vmdk_header_read(const unsigned char sector[VIC_SECTOR],
                          struct vic_vmdk_header *header, struct vic_error *err);
 

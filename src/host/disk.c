@@ -104,6 +104,7 @@ static void on_thread_end(void *arg)
  *                                   fetched again where the server allows
  *   opts.capacity          bytes    that the disk must have                     (any)
  *   opts.size              bytes    that the stream must have                   (any)
+ *   opts.max_size          bytes    that it may have at most, unless size says      (any)
  *   opts.digests           list     of "sha1", "sha256", "sha512", "md5": of the stream
  *   opts.digest            table    {algorithm, value}: what the stream's must be
  *   opts.sha512            boolean  of the raw disk, holes included          (false)

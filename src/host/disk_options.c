@@ -23,6 +23,7 @@ struct transfer_opts {
     const char *output;
     size_t capacity;
     size_t size;
+    size_t max_size;
     bool sha512;
     bool guessed;
     double idle_timeout;
@@ -130,6 +131,7 @@ void vic_disk_options(lua_State *L, int index, struct vic_transfer_opts *opts)
         { "output", VIC_OPTION_STRING, offsetof(struct transfer_opts, output) },
         { "capacity", VIC_OPTION_SIZE, offsetof(struct transfer_opts, capacity) },
         { "size", VIC_OPTION_SIZE, offsetof(struct transfer_opts, size) },
+        { "max_size", VIC_OPTION_SIZE, offsetof(struct transfer_opts, max_size) },
         { "sha512", VIC_OPTION_BOOL, offsetof(struct transfer_opts, sha512) },
         { "guessed", VIC_OPTION_BOOL, offsetof(struct transfer_opts, guessed) },
         { "idle_timeout", VIC_OPTION_SECONDS,
@@ -152,6 +154,7 @@ void vic_disk_options(lua_State *L, int index, struct vic_transfer_opts *opts)
     d->format = check_format(L, given.format);
     d->capacity = given.capacity;
     d->size = given.size;
+    d->http.most = given.size ? given.size : given.max_size;
     d->guessed = given.guessed;
     d->http.idle_timeout = given.idle_timeout;
     d->http.connect_timeout = given.connect_timeout;

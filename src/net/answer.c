@@ -11,7 +11,7 @@
 
 #define FIRST_ROOM 4096
 #define MOST_HEAD  ((size_t)256 * 1024)
-#define MOST_LINES 4096 /* newer versions of curl end at 5000, in words of their own */
+#define MOST_LINES 4096u /* newer versions of curl end at 5000, in words of their own */
 
 void vic_answer_clear(struct vic_answer *answer)
 {
@@ -36,12 +36,22 @@ static int status_of(const char *line, size_t size)
     return digits == 3 ? status : 0;
 }
 
+int vic_head_size_add(struct vic_head_size *head, size_t size, struct vic_error *err)
+{
+    head->bytes += size;
+    if (head->bytes > MOST_HEAD || ++head->lines > MOST_LINES)
+        return vic_error_set(
+            err, VIC_HTTP,
+            "the answer's head is too large: more than %zu KiB or %u lines",
+            MOST_HEAD / 1024, MOST_LINES);
+    return 0;
+}
+
 int vic_answer_line(struct vic_answer *answer, const char *line, size_t size,
                     struct vic_error *err)
 {
-    answer->head_size += size;
-    if (answer->head_size > MOST_HEAD || ++answer->head_lines > MOST_LINES)
-        return vic_error_set(err, VIC_HTTP, "the answer's head is too large");
+    if (vic_head_size_add(&answer->head, size, err))
+        return -1;
     if (size >= 5 && memcmp(line, "HTTP/", 5) == 0) {
         vic_headers_clear(&answer->headers);
         answer->complete = false;

@@ -11,13 +11,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* What came of heads so far, those of 1xx answers and trailers included. Zeroed is none. */
+struct vic_head_size {
+    size_t bytes;
+    unsigned lines;
+};
+
+/* A line of so many bytes; kind http: that is more than any server needs to say. */
+int vic_head_size_add(struct vic_head_size *head, size_t size, struct vic_error *err);
+
 /* Zeroed is empty; vic_answer_clear() frees what it holds. */
 struct vic_answer {
     int status;
     bool complete; /* the head is: no more 1xx, no more headers */
     struct vic_headers headers;
-    size_t head_size; /* bytes of all heads so far, 1xx ones included */
-    unsigned head_lines;
+    struct vic_head_size head;
     char *body; /* not terminated; NULL if nothing came */
     size_t body_size;
     size_t body_room;

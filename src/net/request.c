@@ -181,7 +181,8 @@ static size_t request_on_header(char *line, size_t one, size_t size, void *arg)
     struct vic_error err;
 
     (void)one;
-    vic_deadline_touch(&r->deadline);
+    if (!was_complete) /* a trailer is no progress */
+        vic_deadline_touch(&r->deadline);
     if (vic_answer_line(&r->answer, line, size, &err) < 0) {
         request_note(r, &err);
         return 0;
