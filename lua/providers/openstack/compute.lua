@@ -3,8 +3,8 @@
 local errors = require "host.error"
 local hardware = require "providers.openstack.hardware"
 local json = require "host.json"
+local pace = require "providers.openstack.pace"
 local session_of = require "providers.openstack.session"
-local task = require "host.task"
 local time = require "host.time"
 
 local M = {}
@@ -246,7 +246,7 @@ function M.off(session, id, opts)
   if not ok then
     return nil, err
   end
-  local deadline = time.monotonic() + opts.stop_timeout
+  local deadline, pause = time.monotonic() + opts.stop_timeout, pace.new(opts.poll)
   while true do
     local state
     state, err = M.power_state(session, id)
@@ -258,7 +258,7 @@ function M.off(session, id, opts)
       return nil, errors.new("timeout", ("server %s is not SHUTOFF %g s after os-stop")
         :format(id, opts.stop_timeout))
     end
-    task.sleep(opts.poll)
+    pause()
   end
 end
 

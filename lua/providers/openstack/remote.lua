@@ -5,6 +5,7 @@
 -- can find it, use it or remove it.
 
 local errors = require "host.error"
+local pace = require "providers.openstack.pace"
 local session_of = require "providers.openstack.session"
 local task = require "host.task"
 local time = require "host.time"
@@ -98,6 +99,7 @@ local GOING = { deleted = true, pending_delete = true }
 
 -- Until a GET finds it no more.
 local function wait_gone(session, kind, id, deadline, poll)
+  local pause = pace.new(poll)
   while true do
     local object, err = M.get(session, kind, id)
     if not object and (err.kind == "notfound" or err.kind == "gone") then
@@ -112,7 +114,7 @@ local function wait_gone(session, kind, id, deadline, poll)
       return nil, errors.new("timeout", ("%s %s is still there, %s"):format(
         M.KINDS[kind].what, id, object and object.status or err.message))
     end
-    task.sleep(poll)
+    pause()
   end
 end
 
@@ -121,7 +123,7 @@ end
 --
 --   opts.poll, opts.delete_timeout  seconds
 function M.remove(session, kind, id, opts)
-  local deadline = time.monotonic() + opts.delete_timeout
+  local deadline, pause = time.monotonic() + opts.delete_timeout, pace.new(opts.poll)
   while true do
     local ok, err = delete_once(session, kind, id)
     if ok then
@@ -129,7 +131,7 @@ function M.remove(session, kind, id, opts)
     elseif not BUSY[err.kind] or time.monotonic() >= deadline then
       return nil, errors.wrap(err, ("removing %s %s"):format(M.KINDS[kind].what, id))
     end
-    task.sleep(opts.poll)
+    pause()
   end
 end
 
@@ -176,7 +178,7 @@ end
 
 -- Waits for a status; nil, nil: it came to nothing and another try may help.
 local function wait_status(job, kind, id, wanted, seconds)
-  local deadline = time.monotonic() + seconds
+  local deadline, pause = time.monotonic() + seconds, pace.new(job.waits.poll)
   while true do
     local object, err = M.get(job.session, kind, id)
     if object and object.status == wanted then
@@ -189,7 +191,7 @@ local function wait_status(job, kind, id, wanted, seconds)
       return nil, errors.new("timeout", ("%s %s is %s, not %s, after %d s"):format(
         M.KINDS[kind].what, id, object and object.status or err.message, wanted, seconds))
     end
-    task.sleep(job.waits.poll)
+    pause()
   end
 end
 

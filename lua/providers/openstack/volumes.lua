@@ -6,6 +6,7 @@
 -- wants several disks has providers.openstack.moment take them at once first.
 
 local errors = require "host.error"
+local pace = require "providers.openstack.pace"
 local remote = require "providers.openstack.remote"
 local session_of = require "providers.openstack.session"
 local task = require "host.task"
@@ -16,6 +17,7 @@ local M = {}
 local TRIES = 2            -- of making one image
 local SLOWEST = 60         -- seconds that a GiB may take, beside the patience below
 local LATE = 60            -- seconds until an upload that has begun shows its image
+local IDLE = 3             -- longest pauses in which nobody fills an image: nobody will
 local FORMAT = "raw"       -- as which Cinder uploads: it can be written as it comes
 
 local GIB = 2 ^ 30
@@ -146,14 +148,14 @@ end
 -- Until the image is active. A volume, or the server for a root disk, shows whether
 -- somebody is still at it; who fails removes the image.
 local function wait_active(job, disk, id, volume)
-  local deadline = time.monotonic() + patience(job, disk)
-  local idle = 0
+  local deadline, idle = time.monotonic() + patience(job, disk), 0
+  local pause = pace.new(job.waits.poll)
   while true do
     local image, err = remote.get(job.session, "image", id)
     if image and image.status == "active" then
       return image
     elseif image and DEAD[image.status] or not image and err.kind == "notfound"
-      or idle >= 3 then
+      or idle >= IDLE * job.waits.poll then
       return nil, upload_failed(job, disk, id, image, volume)
     elseif not image and not session_of.passing(err) then
       return nil, errors.wrap(err, "the image of disk " .. disk.id)
@@ -162,8 +164,9 @@ local function wait_active(job, disk, id, volume)
         .. "%d s; see spec.uploadImageRetryCount and uploadImageRetryDelay"):format(
         disk.id, patience(job, disk)), { code = "UploadFailed" })
     end
-    idle = is_idle(job, disk, volume) and idle + 1 or 0
-    task.sleep(job.waits.poll)
+    local nobody = is_idle(job, disk, volume)
+    local passed = pause()
+    idle = nobody and idle + passed or 0
   end
 end
 
@@ -220,7 +223,7 @@ local function begun(job, disk, entry, volume, err)
   if not session_of.passing(err) and not UNDER_WAY[err.kind] then
     return nil
   end
-  local deadline = time.monotonic() + LATE
+  local deadline, pause = time.monotonic() + LATE, pace.new(job.waits.poll)
   while true do
     for _, image in ipairs(remote.find(job.session, "image", entry.name) or {}) do
       if not DEAD[image.status] then
@@ -230,7 +233,7 @@ local function begun(job, disk, entry, volume, err)
     if is_idle(job, disk, volume) or time.monotonic() >= deadline then
       return nil
     end
-    task.sleep(job.waits.poll)
+    pause()
   end
 end
 

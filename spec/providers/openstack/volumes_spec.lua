@@ -311,21 +311,32 @@ describe("providers.openstack.volumes.image", function()
       assert.equal("i-1", volumes.image(of, DISK).id)
     end)
 
-    it("three looks longer when nobody does, and says why", function()
-      local QUEUED = { status = "queued" }
-      local of = filled(DISK, in_turn(QUEUED, QUEUED, QUEUED, QUEUED, GONE), { [UPLOAD] = in_turn(
+    -- Looks in which nobody fills it, until they come to three of the longest pauses: the
+    -- first is an eighth of that, each of the others half as much again.
+    local LOOKS = 8
+
+    -- An image that has a status for so many looks, then the other answers.
+    local function for_looks(looks, status, ...)
+      local list = { ... }
+      for _ = 1, looks do
+        table.insert(list, 1, { status = status })
+      end
+      return table.unpack(list)
+    end
+
+    it("for three of the longest pauses when nobody does, and says why", function()
+      local of = filled(DISK, in_turn(for_looks(LOOKS, "queued", GONE)), { [UPLOAD] = in_turn(
         { ["os-volume_upload_image"] = { image_id = "i-1" } }, DENIED) })
       local image, err = volumes.image(of, DISK)
       assert.is_nil(image)
       assert.equal("denied", err.kind) -- of the second try
-      assert.equal(5, count(of.session.asked, "GET image /images/i-1"))
+      assert.equal(LOOKS + 1, count(of.session.asked, "GET image /images/i-1"))
     end)
 
     it("anew when somebody goes on", function()
-      local of = filled(DISK, in_turn({ status = "saving" }, { status = "saving" },
-        { status = "saving" }, { status = "saving" }, { status = "saving" },
-        { id = "i-1", status = "active" }), { ["GET volume /volumes/v-1"] = in_turn(AVAILABLE,
-        AVAILABLE, AVAILABLE, UPLOADING, AVAILABLE, AVAILABLE) })
+      local of = filled(DISK, in_turn(for_looks(LOOKS - 1, "saving", { id = "i-1",
+        status = "active" })), { ["GET volume /volumes/v-1"] = in_turn(AVAILABLE, AVAILABLE,
+        AVAILABLE, AVAILABLE, UPLOADING, AVAILABLE) })
       assert.equal("i-1", volumes.image(of, DISK).id)
     end)
 
@@ -353,13 +364,15 @@ describe("providers.openstack.volumes.image", function()
         local looks = 0
         function of:server()
           looks = looks + 1
-          return { ["OS-EXT-STS:task_state"] = looks <= 5 and "image_uploading" or nil }
+          return { ["OS-EXT-STS:task_state"] = looks <= LOOKS and "image_uploading" or nil }
         end
         return volumes.image(of, ROOT_DISK)
       end
-      local S = { status = "saving" }
-      assert.equal("i-1", of_root(S, S, S, S, S, S, S, { id = "i-1", status = "active" }).id)
-      local none, err = of_root(S, S, S, S, S, S, S, S, S, GONE, S, S, S, S, GONE)
+      assert.equal("i-1", of_root(for_looks(LOOKS + 2, "saving", { id = "i-1",
+        status = "active" })).id)
+      -- The last pauses are the longest: three of them are enough.
+      local none, err = of_root(for_looks(LOOKS + 4, "saving", GONE, for_looks(LOOKS, "saving",
+        GONE)))
       assert.is_nil(none)
       assert.equal("Glance has not got the data of disk root: image i-1 is saving and nobody "
         .. "fills it", err.message)
