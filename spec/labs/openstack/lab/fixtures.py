@@ -38,6 +38,7 @@ class Fixtures:
     def make(self):
         """The document that up leaves in lab.json."""
         self._networks()
+        self.admin.post("volume", "/types", {"volume_type": {"name": "thin"}})
         flavor = self._flavor("lab.small", 1)
         image, packed = self._images()
         boot = self._volume("demo-boot", image)

@@ -66,7 +66,7 @@ def _keystone(folder, life=7200):
         "identity": {"password_hash_rounds": 4},  # the fewest: everybody logs in all the time
         "fernet_tokens": {"key_repository": f"{folder}/keys/fernet"},
         "credential": {"key_repository": f"{folder}/keys/credential"},
-        "cache": {"enabled": "false"},
+        "cache": {"enabled": "true", "backend": "oslo_cache.dict"},
     }
 
 
