@@ -73,9 +73,16 @@ function methods:power(action)
   return done
 end
 
+local function is_off(server)
+  return server.status == "SHUTOFF" and not server["OS-EXT-STS:task_state"]
+end
+
 function methods:off()
+  if is_off(self:server()) then
+    return true
+  end
   self:power("os-stop")
-  return self:server().status == "SHUTOFF"
+  return is_off(self:server())
 end
 
 function methods:guest(...)
@@ -202,7 +209,7 @@ mt.__close = methods.close
 
 local function new_volume(self, name)
   local volume = self.cloud:call("POST", "volume", "/volumes",
-    { volume = { name = self.name .. "-" .. name, size = 1 } }).volume
+    { volume = { name = self.name .. "-" .. name, size = 1, volume_type = "thin" } }).volume
   self.volumes[#self.volumes + 1] = volume.id
   self:until_volume(volume.id, "available")
   return volume.id

@@ -1,8 +1,8 @@
 -- Random histories of servers of the lab's OpenStack, whose guests write while they are on:
 -- started and stopped, written, their volumes attached, detached, extended and reverted,
 -- their import interrupted at random moments, or hurt by what goes wrong for one of them.
--- VIC_HISTORY_SEED repeats a run; VIC_HISTORIES says how many; VIC_FULL=1 plays 100, not 4.
--- Part of the full form alone: each takes a minute or two.
+-- VIC_HISTORY_SEED repeats a run; VIC_HISTORIES says how many; VIC_FULL=1 plays 300, not 30.
+-- Part of the full form alone: each takes some twenty seconds of the lab's services.
 
 local env = require "host.env"
 local history = require "support.history"
@@ -13,10 +13,10 @@ local openstack = require "support.openstack"
 local program = require "support.program"
 local task = require "host.task"
 
-local ROUNDS = tonumber(env.get("VIC_HISTORIES")) or program.full and 100 or 4
+local ROUNDS = tonumber(env.get("VIC_HISTORIES")) or program.full and 300 or 30
 local SEED = tonumber(env.get("VIC_HISTORY_SEED")) or os.time()
 local VERBOSE = (env.get("VIC_VERBOSE") or "") ~= ""
-local AT_ONCE = program.full and 3 or 2 -- servers; most of the time is waiting
+local AT_ONCE = 4 -- servers; most of the time is waiting
 
 describe("a random history of a server", function()
   local cloud
