@@ -2,6 +2,7 @@
 
 local command = require "cli.command"
 local config = require "kube.config"
+local endpoints = require "cli.endpoints"
 local env = require "host.env"
 local errors = require "host.error"
 local file = require "host.file"
@@ -28,6 +29,10 @@ Runs the controller, in a pod or against the cluster of KUBECONFIG.
                                   read is refused in preflight
       --strict-tls                refuse a source's certificate that nothing vouches for,
                                   instead of pinning the first one met
+      --deny-endpoints LIST       where no source, redirect or catalogue may lead:
+                                  addresses, ranges (10.52.0.0/16), loopback, link-local,
+                                  and cluster: the API server and the Services; or none
+                                                   (default loopback,link-local,cluster)
       --scripts DIR               the site's scripts, instead of those in the ConfigMap
                                   vm-import-scripts of our namespace
       --allow-code                take scripts, too, that are code of ours: flows.*,
@@ -55,6 +60,7 @@ local OPTIONS = {
   scratch = { value = "DIR" },
   ["no-scratch"] = {},
   ["strict-tls"] = {},
+  ["deny-endpoints"] = endpoints.option,
   scripts = { value = "DIR" },
   ["allow-code"] = {},
   ["max-imports"] = { value = "N" },
@@ -138,6 +144,8 @@ end
 local function run_controller(values)
   local host, port = parse_listen(values.listen or ":8080")
   local cluster = assert(config.load())
+  endpoints.deny(values["deny-endpoints"],
+    { url = cluster.url, service = env.get("KUBERNETES_SERVICE_HOST") })
   local scratch = values.scratch or "/tmp/vm-import-controller"
   if not values["no-scratch"] then
     assert(file.mkdir(scratch, { parents = true }))

@@ -7,6 +7,7 @@ local address = require "providers.address"
 local command = require "cli.command"
 local conditions = require "kube.conditions"
 local digest = require "host.digest"
+local endpoints = require "cli.endpoints"
 local env = require "host.env"
 local errors = require "host.error"
 local file = require "host.file"
@@ -241,6 +242,7 @@ end
 
 -- Opens everything, holds the folder, runs the imports in turn.
 local function import_all(values)
+  endpoints.standalone()
   local site <close> = scripts.new({ allow_code = values["allow-code"] })
   local generation = site_of.use(site, values.scripts, "import")
   local found = input.read(values.file)

@@ -3,6 +3,7 @@
 -- Preflight itself runs here, with a target that refuses nothing.
 
 local command = require "cli.command"
+local endpoints = require "cli.endpoints"
 local env = require "host.env"
 local errors = require "host.error"
 local file = require "host.file"
@@ -114,6 +115,7 @@ local function print_plan(import, seen)
 end
 
 local function plan_all(values)
+  endpoints.standalone()
   local site <close> = scripts.new({ allow_code = values["allow-code"] })
   local generation = site_of.use(site, values.scripts, "plan")
   local found = input.read(values.file)

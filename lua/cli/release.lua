@@ -4,6 +4,7 @@ local command = require "cli.command"
 local client = require "kube.client"
 local conditions = require "kube.conditions"
 local config = require "kube.config"
+local endpoints = require "cli.endpoints"
 local env = require "host.env"
 local images = require "host.images"
 local json = require "host.json"
@@ -18,7 +19,7 @@ local time = require "host.time"
 local M = {}
 
 M.usage = [[
-usage: vm-import-controller release [--timeout SECONDS]
+usage: vm-import-controller release [OPTION ...]
 
 Before the controller is uninstalled, or another takes its place: cancels every import
 that is under way (spec.cancelled), has what they made removed, by the replica that leads
@@ -26,13 +27,15 @@ or, if there is none, by itself, takes our finalizer off every import, and print
 stayed. So no object is left that cannot be deleted. Imports that have ended, sources and
 what was imported stay as they are.
 
-      --timeout SECONDS  to clean up in                                  (default 120)
+      --timeout SECONDS      to clean up in                              (default 120)
+      --deny-endpoints LIST  as the controller's
 
 Environment: KUBECONFIG, as the controller reads it; in a pod the ServiceAccount.
 ]]
 
 local OPTIONS = {
   timeout = { value = "SECONDS", number = true },
+  ["deny-endpoints"] = endpoints.option,
   help = { short = "h" },
 }
 
@@ -161,6 +164,8 @@ end
 
 local function release(values)
   local cluster = assert(config.load())
+  endpoints.deny(values["deny-endpoints"],
+    { url = cluster.url, service = env.get("KUBERNETES_SERVICE_HOST") })
   local api = assert(client.new({ config = cluster, kinds = kinds }))
   local helper = start_replica(cluster)
   local guard <close> = helper

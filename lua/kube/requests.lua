@@ -94,7 +94,8 @@ end
 local function pool_of(self)
   local tls = self.config.tls
   if self.tls ~= tls then
-    local pool, err = http.pool({ tls = tls, max_connections = AT_ONCE })
+    local pool, err = http.pool({ tls = tls, max_connections = AT_ONCE,
+      anywhere = true })
     if not pool then
       return nil, err
     end

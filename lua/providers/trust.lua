@@ -132,7 +132,8 @@ function M.connect(opts)
   if not pool then
     local err = response.check and response
       or errors.wrap(response, ("reaching %s (spec.endpoint)"):format(opts.what))
-    err.check = err.check or (err.kind == "dns" and "dns" or "connect")
+    err.check = err.check or err.code == "EndpointDenied" and "endpoint"
+      or (err.kind == "dns" and "dns" or "connect")
     return nil, err
   end
   local met = response.certificate

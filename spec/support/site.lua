@@ -307,7 +307,9 @@ function methods:controller(opts)
   for _, word in ipairs { lab.program, "controller",
     "--listen", opts.listen or "127.0.0.1:0", "--metrics-listen",
     opts.metrics or "127.0.0.1:0",
-    "--scratch", scratch, table.unpack(opts.args or {}) } do
+    "--scratch", scratch,
+    "--deny-endpoints=none", -- all of the lab is on loopback
+    table.unpack(opts.args or {}) } do
     command[#command + 1] = word
   end
   local runner = task.spawn(process.run, {

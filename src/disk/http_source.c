@@ -12,6 +12,7 @@
 #include "asked.h"
 #include "clock.h"
 #include "failure.h"
+#include "reach.h"
 #include "request_log.h"
 #include "url.h"
 
@@ -36,6 +37,7 @@ struct http_source {
     struct vic_asked asked;
     struct curl_slist *connect_to;
     struct vic_tls *tls;
+    struct vic_reach reach;
     CURL *easy;
     CURLM *multi;
     double idle_timeout;
@@ -187,6 +189,7 @@ static int setup(struct http_source *s, struct vic_error *err)
     curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(e, CURLOPT_WRITEDATA, s);
     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, s->detail);
+    vic_reach_apply(&s->reach, e);
     if (vic_tls_apply(s->tls, e, err))
         return -1;
     if (curl_multi_add_handle(s->multi, e))
@@ -203,6 +206,7 @@ static int failed(struct http_source *s, CURLcode code, struct vic_error *err)
         .tls = s->tls,
         .url = s->url,
         .connect_timeout = s->connect_timeout,
+        .reach = &s->reach,
     };
 
     if (atomic_load(&s->source.stopped))
@@ -430,6 +434,7 @@ struct vic_source *vic_http_source_new(const struct vic_http_source_opts *opts,
     }
     s->tls = vic_tls_new(&opts->tls, err);
     if (!s->tls || vic_url_check(opts->url, err) ||
+        vic_reach_check(&s->reach, opts->url, err) ||
         vic_asked_init(&s->asked, opts->headers, opts->renewal, err) || setup(s, err)) {
         http_free(&s->source);
         return NULL;

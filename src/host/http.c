@@ -5,6 +5,7 @@
 #include "fail.h"
 #include "host.h"
 #include "http.h"
+#include "reach.h"
 #include "request.h"
 #include "wait.h"
 
@@ -97,6 +98,7 @@ static int request(lua_State *L, const struct vic_http_pool *pool, int index)
  *   err                 dns, connect, tls (with err.certificate), timeout;
  *                       http: not HTTP, too large, or a redirect that is not followed;
  *                       cancelled: `before` had come, nothing was sent;
+ *                       invalid, with err.code EndpointDenied: http.deny forbids it;
  *                       invalid: a URL or header that cannot be sent
  *
  * A redirect takes no header and no body of ours to another scheme, host or port, and
@@ -132,9 +134,64 @@ static int l_http_request(lua_State *L)
     return request(L, vic_http_check_pool(L, lua_gettop(L)), 1);
 }
 
+/* The text at `name` of the table at `index`, or nil: pushed. */
+static const char *deny_field(lua_State *L, int index, const char *name)
+{
+    luaL_argcheck(L, lua_istable(L, index), 1, "a list of tables");
+    lua_getfield(L, index, name);
+    return lua_tostring(L, -1);
+}
+
+static int deny_one(lua_State *L, struct vic_error *err)
+{
+    int at = lua_gettop(L);
+    const char *range = deny_field(L, at, "range");
+    const char *host = deny_field(L, at, "host");
+    const char *name = deny_field(L, at, "name");
+
+    if (!range == !host)
+        return luaL_argerror(L, 1, "each with either range or host");
+    if (host) {
+        vic_reach_deny_host(host, name ? name : host);
+        return 0;
+    }
+    return vic_reach_deny(range, name ? name : range, err);
+}
+
+/*
+ * http.deny(list) -> true | nil, err
+ * Where no connection of ours may go from now on, transfers of host.disk included, whatever
+ * name, redirect or spelling leads there: judged by the address that is connected to.
+ * Replaces what was said before. The proxies of the environment stay allowed. A host's name
+ * is looked up now, which may take a while.
+ *
+ *   list[i].range  text  "10.53.0.0/16", "fd00::1", "loopback" (this machine, by all of its
+ *                        addresses) or "link-local"
+ *   list[i].host   text  or the addresses that this host has now
+ *   list[i].name   text  what messages call it                     (default: the range)
+ *   err            invalid  no range
+ */
+static int l_http_deny(lua_State *L)
+{
+    struct vic_error err;
+    lua_Integer i;
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    vic_reach_clear();
+    for (i = 1; lua_geti(L, 1, i) != LUA_TNIL; i++) {
+        if (deny_one(L, &err) < 0)
+            return vic_fail_error(L, &err);
+        lua_settop(L, 1);
+    }
+    vic_reach_allow_proxies();
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 int vic_open_http(lua_State *L)
 {
     static const luaL_Reg functions[] = {
+        { "deny", l_http_deny },
         { "pool", l_http_pool },
         { "request", l_http_request },
         { NULL, NULL },

@@ -18,6 +18,7 @@ struct vic_http_pool {
     double connect_timeout;
     bool learn;
     bool shares;
+    bool anywhere;
 };
 
 /* The pool at `index`, which must be open; else throws. */

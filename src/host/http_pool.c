@@ -37,6 +37,7 @@ struct pool_opts {
     unsigned max_connections;
     bool cookies;
     bool shares;
+    bool anywhere;
     struct vic_tls_opts tls;
     const char *cert;
     const char *key;
@@ -51,6 +52,7 @@ static void read_pool_opts(lua_State *L, int index, struct pool_opts *opts)
           offsetof(struct pool_opts, max_connections) },
         { "cookies", VIC_OPTION_BOOL, offsetof(struct pool_opts, cookies) },
         { "shares", VIC_OPTION_BOOL, offsetof(struct pool_opts, shares) },
+        { "anywhere", VIC_OPTION_BOOL, offsetof(struct pool_opts, anywhere) },
         { "tls", VIC_OPTION_OTHER, 0 },
         { NULL, 0, 0 },
     };
@@ -98,6 +100,7 @@ int vic_http_pool_push(lua_State *L, int index)
     pool->connect_timeout = opts.connect_timeout;
     pool->learn = opts.tls.learn;
     pool->shares = opts.shares;
+    pool->anywhere = opts.anywhere;
     return 1;
 }
 
@@ -118,6 +121,8 @@ int vic_http_pool_push(lua_State *L, int index)
  *                                  at most 16 MiB are in memory: one of more than 256 KiB
  *                                  waits until there is room for its max_body
  *                                                                        (default false)
+ *   opts.anywhere         bool     the administrator has named the server: http.deny does
+ *                                  not count                              (default false)
  *   err                   invalid  a CA that is no PEM, a thumbprint that is no digest
  *
  * Close it (or let a `local pool <close>` do so) when it is not needed any more;

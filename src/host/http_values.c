@@ -59,6 +59,7 @@ void vic_http_read_opts(lua_State *L, int index, const struct vic_http_pool *poo
     opts->connect_timeout = pool->connect_timeout;
     opts->stay = pool->learn;
     opts->shares = pool->shares;
+    opts->anywhere = pool->anywhere;
     if (max_line)
         *max_line = read.max_line;
 }
@@ -120,6 +121,10 @@ int vic_http_push_failure(lua_State *L, const struct vic_request *request)
     if (answer->has_peer && err->kind == VIC_TLS) {
         push_certificate(L, &answer->peer);
         lua_setfield(L, -2, "certificate");
+    }
+    if (vic_request_is_denied(request)) {
+        lua_pushliteral(L, "EndpointDenied");
+        lua_setfield(L, -2, "code");
     }
     return 2;
 }

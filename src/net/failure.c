@@ -50,6 +50,8 @@ int vic_failure_error(const struct vic_failure *f, const char *what,
     case CURLE_COULDNT_RESOLVE_PROXY:
         return vic_error_set(err, VIC_DNS, "%s: %s", what, text);
     case CURLE_COULDNT_CONNECT:
+        if (f->reach->refused[0])
+            return vic_reach_error(f->reach, what, err);
         return fail_connect(f, what, text, err);
     case CURLE_PARTIAL_FILE:
     case CURLE_GOT_NOTHING:

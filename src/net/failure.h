@@ -5,6 +5,7 @@
 #define VIC_FAILURE_H
 
 #include "error.h"
+#include "reach.h"
 #include "tls.h"
 
 #include <curl/curl.h>
@@ -16,9 +17,10 @@ struct vic_failure {
     const struct vic_tls *tls;
     const char *url;        /* the one it was connected to */
     double connect_timeout; /* seconds, as it was set */
+    const struct vic_reach *reach;
 };
 
-/* Fills `err`: kind dns, connect, tls, timeout or http, and "WHAT: reason". Always -1. */
+/* Fills `err`: kind dns, connect, tls, timeout, http or (net/reach) invalid, and "WHAT: reason". Always -1. */
 int vic_failure_error(const struct vic_failure *failure, const char *what,
                       struct vic_error *err);
 

@@ -7,8 +7,6 @@
 #include "alloc.h"
 #include "tls.h"
 
-#include <sys/socket.h>
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,15 +171,6 @@ static int multi_on_timeout(CURLM *curl, long ms, void *arg)
     return 0;
 }
 
-/* A socket that no child process inherits. */
-static curl_socket_t on_open(void *arg, curlsocktype purpose,
-                             struct curl_sockaddr *address)
-{
-    (void)arg;
-    (void)purpose;
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
-
 static struct curl_blob blob_of(const char *text)
 {
     struct curl_blob blob = { (void *)text, strlen(text), CURL_BLOB_COPY };
@@ -276,7 +265,6 @@ CURL *vic_multi_easy(struct vic_multi *multi, struct vic_error *err)
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
     if (multi->share) {
         SET(CURLOPT_SHARE, multi->share);
         SET(CURLOPT_COOKIEFILE, ""); /* turns the cookie engine on, reads nothing */

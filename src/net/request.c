@@ -13,6 +13,7 @@
 #include "failure.h"
 #include "kept_body.h"
 #include "multi.h"
+#include "reach.h"
 #include "redirect.h"
 #include "request_log.h"
 #include "url.h"
@@ -33,6 +34,7 @@ struct vic_request {
     char *task;   /* for the log, or NULL */
     double began; /* vic_now() then */
 
+    struct vic_reach reach; /* of this hop */
     struct vic_deadline deadline;
     bool streams; /* the body goes to on_bytes */
     struct vic_share share;
@@ -277,8 +279,14 @@ static void hop_callbacks(struct vic_request *r, CURL *easy)
 static void hop_start(struct vic_request *r)
 {
     struct vic_error err;
-    CURL *easy = vic_multi_easy(r->multi, &err);
+    CURL *easy;
 
+    r->reach.refused[0] = '\0';
+    if (vic_reach_check(&r->reach, r->ask.url, &err) < 0) {
+        request_fail(r, &err);
+        return;
+    }
+    easy = vic_multi_easy(r->multi, &err);
     if (!easy) {
         request_fail(r, &err);
         return;
@@ -288,6 +296,7 @@ static void hop_start(struct vic_request *r)
     vic_deadline_watch(&r->deadline, false);
     r->curl_error[0] = '\0';
     hop_callbacks(r, easy);
+    vic_reach_apply(&r->reach, easy);
     curl_easy_setopt(easy, CURLOPT_URL, r->ask.url);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, r->header_list);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, r->opts.user_agent);
@@ -334,7 +343,8 @@ static void hop_done(struct vic_multi_entry *entry, CURLcode code)
     if (code != CURLE_OK && !r->failed) {
         struct vic_failure failure = { entry->easy,   code,
                                        r->curl_error, vic_multi_tls(r->multi),
-                                       r->ask.url,    r->opts.connect_timeout };
+                                       r->ask.url,    r->opts.connect_timeout,
+                                       &r->reach };
 
         r->failed = true;
         vic_failure_what(r->ask.method, r->ask.url, what, sizeof(what));
@@ -384,6 +394,7 @@ struct vic_request *vic_request_start(struct vic_multi *multi,
     r->entry.done = hop_done;
     r->entry.unlimited = opts->unlimited;
     r->share.given = on_share;
+    r->reach.anywhere = opts->anywhere;
 
     vic_deadline_init(&r->deadline, vic_multi_loop(multi), opts->timeout,
                       opts->total_timeout, on_expired, r);
@@ -420,6 +431,11 @@ const struct vic_answer *vic_request_answer(const struct vic_request *r)
 const struct vic_error *vic_request_error(const struct vic_request *r)
 {
     return r->failed ? &r->error : NULL;
+}
+
+bool vic_request_is_denied(const struct vic_request *r)
+{
+    return r->failed && r->reach.refused[0];
 }
 
 void vic_request_free(struct vic_request *r)

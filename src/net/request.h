@@ -34,6 +34,7 @@ struct vic_request_opts {
     bool stay;              /* none to another origin */
     bool once;              /* sent at most once: on a new connection */
     bool shares;            /* takes net/room for a large body that is kept */
+    bool anywhere;          /* of the administrator: net/reach refuses nothing */
     bool unlimited;         /* not counted among the multi's transfers */
     double before;          /* CLOCK_BOOTTIME seconds: not sent from then on; 0: never */
 
@@ -66,6 +67,9 @@ const struct vic_answer *vic_request_answer(const struct vic_request *request);
 
 /* Why it failed, or NULL. */
 const struct vic_error *vic_request_error(const struct vic_request *request);
+
+/* Whether it failed because it may not go there (net/reach). */
+bool vic_request_is_denied(const struct vic_request *request);
 
 /* Only after `done`. */
 void vic_request_free(struct vic_request *request);

@@ -107,6 +107,18 @@ char *vic_url_name(const char *url)
     return text;
 }
 
+char *vic_url_host(const char *url)
+{
+    CURLU *parts = url_parse(url);
+    char *host = NULL, *copy = NULL;
+
+    if (parts && curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+        copy = vic_strdup(host);
+    curl_free(host);
+    curl_url_cleanup(parts);
+    return copy;
+}
+
 char *vic_url_plain(const char *url)
 {
     CURLU *parts = url_parse(url);

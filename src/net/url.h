@@ -21,6 +21,9 @@ void vic_url_redact(const char *url, char *text, size_t size);
  * free() it. */
 char *vic_url_name(const char *url);
 
+/* Its host as curl reads it: numbers are dotted, IPv6 in brackets; or NULL. free() it. */
+char *vic_url_host(const char *url);
+
 /* `url` without user and password, or NULL. free() it. */
 char *vic_url_plain(const char *url);
 

@@ -80,7 +80,8 @@ describe("a site", function()
     kubectl(vars, { "apply", "-f", "crds/" })
     local running <close> = program.start(folder.path, { "--listen",
       ":" .. (vars.SVC_ADDRESS:match(":(%d+)$") or "8080"), "--metrics-listen",
-      "127.0.0.1:0", "--scratch", folder.path .. "/scratch" },
+      "127.0.0.1:0", "--scratch", folder.path .. "/scratch",
+      "--deny-endpoints", vars.DENY or "link-local" },
       { env = { KUBECONFIG = vars.KUBECONFIG, SVC_ADDRESS = vars.SVC_ADDRESS } })
     kubectl(vars, { "create", "namespace", namespace })
     kubectl(vars, { "apply", "-f", "-" }, objects(vars, namespace))
@@ -107,7 +108,7 @@ describe("a site", function()
     local ok, result = pcall(f, {
       KUBECONFIG = site.kubeconfig, SVC_ADDRESS = site.free_address(), GOVC_URL = sim.url,
       GOVC_USERNAME = "user", GOVC_PASSWORD = sim.password, GOVC_DATACENTER = "DC0",
-      VM_NAME = "site-vm",
+      VM_NAME = "site-vm", DENY = "none",
     })
     getmetatable(sim).__close(sim)
     site:close()

@@ -70,3 +70,8 @@ did not read storageClassName. */}}
 {{- fail (printf "pvcClaim.storageClassName %s and pvcClaim.storageClass %s name different classes" .Values.pvcClaim.storageClassName .Values.pvcClaim.storageClass) -}}
 {{- end -}}
 {{- end }}
+
+{{/* Values of an earlier chart, which helm keeps with --reuse-values, do not have it. */}}
+{{- define "vmic.denyEndpoints" -}}
+{{- join "," (default (list "loopback" "link-local" "cluster" "10.52.0.0/16") .Values.denyEndpoints) -}}
+{{- end }}
