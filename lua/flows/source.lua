@@ -8,10 +8,9 @@ local errors = require "host.error"
 local journal = require "kube.journal"
 local json = require "host.json"
 local time = require "host.time"
+local waits = require "flows.waits"
 
 local M = {}
-
-local AGAIN_READY, AGAIN_NOT = 300, 30 -- seconds
 
 local REASON = {
   dns = "NameNotResolved",
@@ -134,7 +133,8 @@ local function write(env, kind, object, seen)
         conditions = all_conditions(object, seen, time.rfc3339(now)),
         certificateFingerprint = seen.fingerprint or json.null,
         observedGeneration = object.metadata.generation,
-        nextAttemptTime = not seen.ready and time.rfc3339(now + AGAIN_NOT) or json.null,
+        nextAttemptTime = not seen.ready and time.rfc3339(now + waits.SOURCE)
+          or json.null,
       },
     }, { status = true }))
   check_kept(env, object, seen, after)
@@ -183,7 +183,7 @@ local function look(key, env, object)
   local borrowed <close> = source
   local seen = verdict(borrowed, err, pin)
   write(env, key.kind, object, seen)
-  return { after = seen.ready and AGAIN_READY or AGAIN_NOT }
+  return { after = seen.ready and waits.SOURCE_READY or waits.SOURCE }
 end
 
 --- source.reconcile(key, env) -> nil | {after = s}                      [waits]
@@ -200,8 +200,7 @@ function M.reconcile(key, env)
   if ok then
     return result
   elseif is_stale(result) then
-    local lost = errors.of(result)
-    return { after = lost.reason == "NotLeader" and 5 or 0, again = lost.message }
+    return waits.behind(errors.of(result))
   end
   error(result, 0)
 end

@@ -44,6 +44,7 @@ local sanitize = require "flows.import.steps.sanitize"
 local status = require "flows.import.status"
 local takeover = require "flows.import.steps.takeover"
 local time = require "host.time"
+local waits = require "flows.waits"
 
 local M = { kind = "VirtualMachineImport" }
 
@@ -67,8 +68,6 @@ local NAMES = {
   [sanitize] = "sanitize", [takeover] = "takeover", [takeover.created] = "takeover",
   [takeover.failed] = "takeover", [takeover.running] = "takeover",
 }
-
-local OLD_DEFINITION_AGAIN = 30 -- seconds
 
 -- What a step gets (flows.environment): the environment, and this import's writer.
 local function context(writer, env)
@@ -263,10 +262,10 @@ function M.reconcile(key, env)
     return result
   elseif result.kind == "conflict" then
     -- Somebody else wrote: look again and decide again. Or leads: leave it to them.
-    return { after = result.reason == "NotLeader" and 5 or 0, again = result.message }
+    return waits.behind(result)
   elseif result.reason == status.OLD_DEFINITION then
     say_old_definition(import, ctx, result)
-    return { after = OLD_DEFINITION_AGAIN }
+    return { after = waits.DEFINITION }
   end
   error(result, 0)
 end

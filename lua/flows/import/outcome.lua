@@ -9,14 +9,13 @@ local power_off = require "flows.import.steps.power_off"
 local retry = require "flows.import.retry"
 local same_error = require "flows.import.same_error"
 local time = require "host.time"
+local waits = require "flows.waits"
 
 local M = {}
 
 -- Attempts at its images count across these.
 local KEEPS_ATTEMPT = { diskImageSubmitted = true, diskImageFailed = true,
   diskImagesReady = true }
-
-local INVALID_AGAIN, CLEAN_AGAIN = 300, 10 -- seconds
 
 local MESSAGES = {
   virtualMachineImportValid = "checked and planned",
@@ -50,7 +49,7 @@ local function fail(import, ctx, err)
   if not clean then
     ctx.writer:event("Warning", "CleaningUp", why.message)
   end
-  return not clean and { after = CLEAN_AGAIN } or nil
+  return not clean and { after = waits.LEFTOVERS } or nil
 end
 
 -- An attempt has failed: again, or for good.
@@ -100,9 +99,9 @@ local function invalid(import, ctx, outcome)
     importStatus = "virtualMachineImportInvalid",
     observedGeneration = import.metadata.generation,
     attempt = json.null, -- those before it came to no verdict; this is one
-    nextAttemptTime = time.rfc3339(ctx.now() + INVALID_AGAIN),
+    nextAttemptTime = time.rfc3339(ctx.now() + waits.INVALID),
   }, { event = "Warning" })
-  return { after = INVALID_AGAIN }
+  return { after = waits.INVALID }
 end
 
 --- outcome.settle(import, ctx, outcome) -> nil | {after = s}            [waits]

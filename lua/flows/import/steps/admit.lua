@@ -1,17 +1,15 @@
 --- flows.import.steps.admit: the source is ready, and there is a place under the limits.
 
 local origin = require "base.origin"
+local waits = require "flows.waits"
 
 local M = {}
-
--- Seconds between two looks, besides what changes of source and limits bring.
-local AGAIN, AGAIN_PLACE = 30, 300
 
 local function wait_for_source(ref, why)
   return {
     wait = "SourceNotReady",
     trouble = true,
-    after = AGAIN,
+    after = waits.SOURCE,
     message = ("waiting for %s: %s"):format(origin.text(ref), why),
   }
 end
@@ -33,7 +31,7 @@ end
 local function wait_for_room(import, ctx)
   local problem = ctx.target.can.run
     and ctx.target:room_problem(import.status.plan, import.spec.skipPreflightChecks)
-  return problem and { wait = problem.code, after = AGAIN, trouble = true,
+  return problem and { wait = problem.code, after = waits.ROOM, trouble = true,
     message = ("%s: %s; the source is not touched until then"):format(problem.message,
       problem.action) } or nil
 end
@@ -56,7 +54,7 @@ function M.run(import, ctx)
   if ctx.take_place then
     local ok, message = ctx.take_place(import)
     if not ok then
-      return { wait = "WaitingForPlace", message = message, after = AGAIN_PLACE }
+      return { wait = "WaitingForPlace", message = message, after = waits.PLACE }
     end
   end
   return "sourceReady"

@@ -5,11 +5,11 @@ local errors = require "host.error"
 local json = require "host.json"
 local origin = require "base.origin"
 local time = require "host.time"
+local waits = require "flows.waits"
 
 local M = {}
 
-local AGAIN = 10          -- seconds
-local SOURCE_TRIES = 60   -- so long nothing lives at a source that nobody keeps
+local SOURCE_TRIES = 60 -- so long nothing lives at a source that nobody keeps
 
 -- The machine first: what it uses cannot go before it.
 local OURS = { "VirtualMachine", "DataVolume", "PersistentVolumeClaim",
@@ -143,8 +143,8 @@ function M.again.run(import, ctx)
     return { leave = true }
   end
   ctx.writer:event("Warning", "CleaningUp", err.message)
-  ctx.record({ nextAttemptTime = time.rfc3339(ctx.now() + AGAIN) })
-  return { leave = true, after = AGAIN }
+  ctx.record({ nextAttemptTime = time.rfc3339(ctx.now() + waits.LEFTOVERS) })
+  return { leave = true, after = waits.LEFTOVERS }
 end
 
 --- cleanup.deleted(import, ctx) -> nil | {after = s}                    [waits]
@@ -153,10 +153,10 @@ function M.deleted(import, ctx)
   local ok, err = M.run(import, ctx)
   if not ok then
     ctx.writer:working("CleaningUp", "before it is deleted: " .. err.message, {
-      nextAttemptTime = time.rfc3339(ctx.now() + AGAIN),
+      nextAttemptTime = time.rfc3339(ctx.now() + waits.LEFTOVERS),
       cleanings = (import.status and import.status.cleanings or 0) + 1,
     }, { event = "Warning" })
-    return { after = AGAIN }
+    return { after = waits.LEFTOVERS }
   end
   ctx.writer:line("info", "Deleted", "the import is deleted, and nothing is left that "
     .. "would have to go with it")

@@ -9,11 +9,9 @@ local images = require "flows.import.steps.images"
 local json = require "host.json"
 local needed = require "flows.import.needed"
 local recorded = require "policy.recorded"
+local waits = require "flows.waits"
 
 local M = {}
-
-local LOOK_EVERY = 60 -- seconds, besides what the machine's own changes bring
-local AGAIN = 10      -- seconds, of what brings no change to us: a copy
 
 -- The manifests in a directory: claims and, where somebody will serve them, images.
 local function manifests(import, ctx)
@@ -121,7 +119,7 @@ local function wait_for_copies(plan, ctx)
     texts[#texts + 1] = said and ("disk %d/%d into claim %s: %s"):format(i, #plan.disks,
       disk.name, said) or nil
   end
-  return #texts > 0 and { wait = "ClonePending", after = AGAIN,
+  return #texts > 0 and { wait = "ClonePending", after = waits.UNWATCHED,
     message = ("%s is created; its images are being copied, and stay until they are: %s")
       :format(plan.name, table.concat(texts, "; ")) } or nil
 end
@@ -179,7 +177,7 @@ local function wait_until_it_runs(import, ctx)
       message = ("%s was made to run, and somebody has stopped it since; it is left so")
         :format(plan.name) }
   end
-  return { wait = "WaitingForMachine", after = LOOK_EVERY,
+  return { wait = "WaitingForMachine", after = waits.WATCHED,
     message = plan.name .. ": " .. state.message }
 end
 

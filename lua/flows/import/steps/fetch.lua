@@ -22,6 +22,7 @@ local size = require "flows.import.size"
 local task = require "host.task"
 local verified = require "flows.import.verified"
 local mode = require "flows.import.mode"
+local waits = require "flows.waits"
 
 local M = {}
 
@@ -29,7 +30,6 @@ local DISK_TRIES = 3    -- of one disk within one export
 local LOOK_EVERY = 1    -- seconds between two looks at the progress
 local SUBMIT_AGAIN, SUBMIT_MOST = 5, 300 -- seconds after an image could not be made
 local PARALLEL = 2      -- disks of one machine at once
-local IN_USE_AGAIN = 10 -- seconds between two looks at a disk that another replica writes
 
 -- Trying the same disk again helps with these; with the rest the attempt is over.
 local AGAIN = { connect = true, timeout = true, http = true, format = true, dns = true }
@@ -66,8 +66,8 @@ local function check_free(import, ctx, disks)
     if path then
       error(errors.new("busy", ("disk %s of %s: another process, a replica that was "
         .. "stopped or cut off, still holds %s; it is looked at again in %d s"):format(
-        disk.id, import.status.machine.name, path, IN_USE_AGAIN),
-        { waits = "DiskInUse", after = IN_USE_AGAIN }))
+        disk.id, import.status.machine.name, path, waits.DISK),
+        { waits = "DiskInUse", after = waits.DISK }))
     end
   end
 end

@@ -10,13 +10,9 @@ local mode = require "flows.import.mode"
 local retry = require "flows.import.retry"
 local time = require "host.time"
 local unread = require "flows.import.steps.unread"
+local waits = require "flows.waits"
 
 local M = {}
-
--- Seconds between two looks, besides what the images' own changes bring. Those of a
--- DataVolume are not watched: Harvester may not have CDI at all.
-local LOOK_EVERY, LOOK_EVERY_CDI = 60, 10
-local GONE_WITHIN = 5  -- seconds until a deletion is looked at again
 
 local KIND = "VirtualMachineImage"
 
@@ -204,14 +200,15 @@ local function wait_for_images(import, ctx)
   M.publish(import, ctx)
   local plan, states = import.status.plan, M.look(import, ctx)
   M.write_states(import, ctx, states)
-  local failed, importing, after = {}, false, LOOK_EVERY
+  local failed, importing, after = {}, false, waits.WATCHED
   for _, disk in ipairs(plan.disks) do
     local state = states[disk.id]
     if state.phase == "failed" then
       failed[#failed + 1] = ("image %s: %s"):format(name_of(import, disk), state.message)
     elseif state.phase == "importing" then
       importing = true
-      after = state.backend == "cdi" and LOOK_EVERY_CDI or after
+      -- A DataVolume is not watched: Harvester may not have CDI at all.
+      after = state.backend == "cdi" and waits.UNWATCHED or after
     end
   end
   if #failed > 0 then
@@ -242,7 +239,7 @@ local function delete(import, ctx, disk)
   if gone then
     ctx.writer.story:removed(KIND, name, disk.name)
   end
-  return not gone and { wait = "DiskImageFailed", after = GONE_WITHIN, trouble = true,
+  return not gone and { wait = "DiskImageFailed", after = waits.DELETION, trouble = true,
     message = ("deleting the failed image %s, to make it again%s"):format(name,
       err and ": " .. err.message or "") } or nil
 end
@@ -374,7 +371,7 @@ function M.discard(import, ctx)
     local gone, err = ctx.target:delete(KIND, import.status.plan.namespace, name, import)
     if not gone then
       error(err or errors.new("busy", ("VirtualMachineImage %s is of an older state of "
-        .. "the machine: it is being deleted"):format(name), { after = GONE_WITHIN }))
+        .. "the machine: it is being deleted"):format(name), { after = waits.DELETION }))
     end
   end
   M.verify(import, ctx)

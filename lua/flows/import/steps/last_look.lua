@@ -10,10 +10,9 @@
 local errors = require "host.error"
 local moment = require "flows.import.moment"
 local origin = require "base.origin"
+local waits = require "flows.waits"
 
 local M = {}
-
-local AGAIN = 30 -- seconds
 
 -- From here on the copy is there and may have been started: nothing of it is taken back.
 local function is_made(import, ctx)
@@ -35,7 +34,7 @@ local function running(import, ctx, state)
     error(errors.new("busy", text .. "; shut it down there and run this again: its disks "
       .. "are fetched again then", { reason = "SourceRunning", final = true }))
   end
-  return { wait = "SourceRunning", after = AGAIN, event = "Warning", message = text
+  return { wait = "SourceRunning", after = waits.SOURCE, event = "Warning", message = text
     .. "; shut it down there, and its disks are fetched again, or delete the import" }
 end
 
@@ -54,7 +53,7 @@ local function open(import, ctx)
   if not source and err.reason == "SourceNotFound" and ctx.target.can.run then
     error(errors.new(err.kind, err.message .. "; create it again, so that it can be seen "
       .. "that the machine is still off there, or delete the import",
-      { waits = "SourceNotFound", after = AGAIN }))
+      { waits = "SourceNotFound", after = waits.SOURCE }))
   end
   return assert(source, err)
 end

@@ -14,10 +14,10 @@ local policy = require "policy.plan"
 local recorded = require "policy.recorded"
 local mode = require "flows.import.mode"
 local size = require "flows.import.size"
+local waits = require "flows.waits"
 
 local M = {}
 
-local AGAIN = 30   -- seconds, while the source cannot be reached
 local PATIENCE = 5 -- seconds in line before it is said
 
 -- What the machine and the plan may take of the status. etcd takes objects of 1.5 MiB; a
@@ -173,7 +173,7 @@ local function open_source(import, ctx)
   if outage.of(err, asked) then
     error(err)
   end
-  return nil, { wait = "SourceNotReady", after = AGAIN, trouble = true,
+  return nil, { wait = "SourceNotReady", after = waits.SOURCE, trouble = true,
     message = err.message }
 end
 

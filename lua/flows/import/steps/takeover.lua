@@ -8,6 +8,7 @@ local conditions = require "kube.conditions"
 local disk_status = require "flows.import.disk_status"
 local errors = require "host.error"
 local preflight = require "flows.import.steps.preflight"
+local waits = require "flows.waits"
 
 local M = {}
 
@@ -47,7 +48,7 @@ local function give_up(import, ctx, name)
   local gone, err = ctx.target:delete(KIND, import.metadata.namespace, name, import)
   if not gone then
     error(err or errors.new("busy", ("image %s of the earlier controller is being "
-      .. "deleted"):format(name), { after = 5 }))
+      .. "deleted"):format(name), { after = waits.DELETION }))
   end
 end
 
