@@ -155,7 +155,7 @@ static struct vic_task *main_task(lua_State *L, const char *dir, int argc, char 
     return vic_task_spawn(L, "main", argc - 1);
 }
 
-/* What the first task returned, as an exit code. */
+/* The exit code, from what the first task returned. */
 static int exit_code(struct program *p, struct vic_task *task)
 {
     int n;

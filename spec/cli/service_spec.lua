@@ -2,7 +2,7 @@ local file = require "host.file"
 local lab = require "support.lab"
 local program = require "support.program"
 
--- What the program under test runs, as a file of its own.
+-- A script for the program under test, as a file of its own.
 local SCRIPT = [[
 local service = require "cli.service"
 local task = require "host.task"

@@ -2,7 +2,7 @@ local input = require "cli.input"
 local file = require "host.file"
 local secrets = require "controller.secrets"
 
--- What a value in a Secret may end in, and what is meant.
+-- Values as a Secret may hold them, with an end that nobody meant, and as they are meant.
 local VALUES = {
   ["s3cret"] = "s3cret",
   ["s3cret\n"] = "s3cret",

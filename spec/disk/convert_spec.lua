@@ -152,7 +152,7 @@ describe("disk.convert", function()
 end)
 
 describe("disk.convert of a hostile image", function()
-  -- What must never get into a disk.
+  -- Text of a file that must never get into a disk.
   local secret = disks.write(images .. "/secret", ("secret!\n"):rep(8192))
 
   it("does not follow a backing file", function()

@@ -102,7 +102,7 @@ describe("host.http over TLS", function()
     assert.is_false(got.certificate.trusted)
     assert.equal(colons(thumbprint(cert)), got.certificate.fingerprint)
     assert.is_true(#got.certificate.reason > 0)
-    -- What was learnt is what is pinned next.
+    -- The fingerprint that was learnt is the one to pin.
     assert(ask({ thumbprint = got.certificate.fingerprint }))
   end)
 

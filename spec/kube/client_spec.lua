@@ -164,7 +164,7 @@ end)
 describe("kube.client, in detail,", function()
   local sent, answers, c
 
-  -- What the engine below was asked, and answers from a list.
+  -- The engine below answers from a list, and keeps the requests that it got.
   before_each(function()
     sent, answers = {}, {}
     c = assert(client.new({ config = { url = "http://127.0.0.1:1", tls = {}, headers = function()

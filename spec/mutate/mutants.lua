@@ -14,7 +14,7 @@ local SWAPPED = {
 local BEFORE_SIGN = { ["("] = true, ["="] = true, [","] = true, ["return"] = true,
   ["{"] = true, ["and"] = true, ["or"] = true, ["["] = true }
 
--- What a token may become: a list, empty where it stays.
+-- The tokens that one may become: a list, empty where it stays.
 local function changes(token, before)
   if token.kind == "string" then
     return {}

@@ -42,7 +42,7 @@ local function matched(text, pattern, at)
   return last
 end
 
--- What begins at `at`, which is no space: its kind and where it ends.
+-- The token that begins at `at`, which is no space: its kind and where it ends.
 local function token_at(text, at)
   if text:find("^%-%-", at) then
     return "comment", end_of_comment(text, at)

@@ -210,7 +210,7 @@ describe("policy.plan hooks:", function()
     assert.equal("default/vlan9", p.nics[3].network)
   end)
 
-  -- What a hook may return, and what not. `field` reads the result in the plan.
+  -- Values that a hook may return, and others. `field` reads the result in the plan.
   local function at(...)
     local path = { ... }
     return function(p)

@@ -37,7 +37,9 @@ local function ask(self, method, path, body)
 end
 
 --- harvester:state(image) -> table                                      [waits]
--- What was asked for images, and refused (its README); image: "namespace/name" or all.
+-- How images were asked for, and requests that were refused (its README).
+--
+--   image  "namespace/name"; nil: of all
 function methods:state(image)
   return ask(self, "GET", "/state" .. (image and "?image=" .. image or ""))
 end

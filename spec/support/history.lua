@@ -70,7 +70,7 @@ function M.check(moments, handed)
     table.concat(handed, " "))
 end
 
--- What a run that was not interrupted has come to: text; throws what must not be.
+-- How a run that was not interrupted has ended: text; throws where it must not end so.
 local function judge(subject, result)
   if result.status ~= 0 then
     local why = result.stderr:match("([^\n]+)%s*$")

@@ -264,7 +264,7 @@ local function boot(self, has_root)
 end
 
 --- living.prepare(cloud)                                                [waits]
--- What all of these servers share; before the first of them is made.
+-- Makes the flavor and the image that all of these servers share, before the first of them.
 function M.prepare(cloud)
   flavor_of(cloud)
   image_of(cloud)

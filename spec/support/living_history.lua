@@ -44,7 +44,7 @@ local function check_clean(cloud, out)
   end
 end
 
--- What each disk of a moment held.
+-- The bytes that each disk held at a moment.
 local function texts_of(moment)
   local texts = {}
   for i, disk in ipairs(moment.disks) do

@@ -221,7 +221,7 @@ function methods:remove(name)
   gone("volume", "/snapshots/detail", "snapshots", "")
 end
 
--- What a spec that was killed has left as it had hurt it.
+-- Mends the cloud that a spec had hurt before it was killed.
 local function heal(cloud)
   cloud:remove("living-")
   cloud:remove("vm-import-")

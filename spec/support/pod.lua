@@ -59,7 +59,7 @@ function methods:get(path)
 end
 
 --- pod:is_ready() -> boolean                                            [waits]
--- What its readiness probe finds.
+-- Whether its readiness probe would find it ready.
 function methods:is_ready()
   local answer = self:get("/readyz")
   return answer ~= nil and answer.status == 200

@@ -262,7 +262,7 @@ function methods:asked_for(pattern)
 end
 
 --- world:fails(f, ...) -> err
--- What f(import, ctx, ...) throws; it must.
+-- The err that f(import, ctx, ...) throws; it must.
 function methods:fails(f, ...)
   local ok, problem = pcall(f, self.import, self.ctx, ...)
   assert(not ok, "it has not failed")

@@ -71,7 +71,7 @@ local function writer()
   return w
 end
 
--- What the disk needs of tables.
+-- Sectors of a grain, and the number of the tables that the disk needs.
 local function shape(disk)
   local grain = disk.grain or 128
   local grains = (disk.capacity + grain - 1) // grain

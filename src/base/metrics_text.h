@@ -32,7 +32,7 @@ struct vic_metric {
 /* The lines of one metric; none while it has no series. */
 void vic_metric_text(struct vic_text *text, const struct vic_metric *m);
 
-/* What each of them has dropped. */
+/* How many values each of them has dropped, as a metric of its own. */
 void vic_metrics_dropped_text(struct vic_text *text, const struct vic_metric *first);
 
 /* process_*: memory, CPU time, descriptors, start time, as all of Prometheus' own client

@@ -49,7 +49,7 @@ static void to_json(lua_State *L)
     lua_remove(L, -2);
 }
 
-/* What the line itself uses. */
+/* A field must not be called as one that every line has. */
 static void log_check_name(lua_State *L, const char *name)
 {
     static const char *const taken[] = { "time", "level", "message", "truncated" };

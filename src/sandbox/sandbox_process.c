@@ -102,8 +102,8 @@ static double sandbox_processor_time(const struct vic_sandbox *s)
 
 static void timer_set(struct vic_sandbox *s, double seconds);
 
-/* What counts is the time that it had of a processor: a machine that is busy with other
- * things is not the script's fault. */
+/* The time that the script had of a processor counts: a machine that is busy with other
+ * things is not its fault. */
 static void on_deadline(uv_timer_t *timer)
 {
     struct vic_sandbox *s = timer->data;

@@ -204,7 +204,7 @@ struct vic_scalar vic_scalar_resolve(const char *text, size_t len)
     return as_text;
 }
 
-/* What may stand inside a plain scalar, given what follows it. */
+/* Whether a plain scalar may hold `c`, given the character after it. */
 static bool plain_inside(unsigned char c, unsigned char next)
 {
     if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')

@@ -75,7 +75,7 @@ describe("an import", function()
     ending.check(site, import, { sums = sums, sim = sim, scratch = running.scratch })
   end
 
-  -- What is being read breaks off, and nobody answers any more.
+  -- The source breaks off each disk that is being read, and answers nobody any more.
   local function lose_source()
     sim:post("/faults", { { on = "*", ["do"] = "drop" },
       { on = "nfc", ["do"] = "reset", bytes = 1 << 20 } })

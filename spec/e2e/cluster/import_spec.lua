@@ -139,7 +139,7 @@ describe("an import into a cluster", function()
     assert.equal(0, vsphere:get("/state").openLeases)
   end
 
-  -- What the stand-in would have refused on a real Harvester, or lacked in its UI.
+  -- Fails if a real Harvester would have refused something, or its UI would lack it.
   local function no_objection()
     local state = site.harvester:state()
     assert.same({}, state.rejections)

@@ -159,7 +159,7 @@ describe("an import", function()
       for name in pairs(STATES) do
         site:wait_gone("VirtualMachineImport", namespace, name, WITHIN)
       end
-      -- What was handed over stays; of the others nothing does.
+      -- Objects that were handed over stay; of the other imports nothing does.
       for kind, wanted in pairs { VirtualMachine = 2, VirtualMachineImage = 2,
         PersistentVolumeClaim = 2 } do
         lab.wait_for(("%d %s are left"):format(wanted, kind), function()
@@ -269,7 +269,7 @@ describe("an import", function()
       sim:post("/reset")
       site.harvester:forget()
       namespace = home()
-      -- What served its images, as long as it ran.
+      -- The earlier controller's server of images, as long as that ran.
       local path = folder.path .. "/old.raw"
       assert(process.run({ argv = { lab.vsim, "disk", "--disk", json.encode(DISK),
         "--output", path } }))

@@ -45,7 +45,7 @@ local function subject()
       return change({ machine = "vm", disks = what, index = self.random(0, 2) })
     end
   end
-  -- What only an administrator does, to a machine that is off.
+  -- A change of disks by an administrator, to a machine that is off.
   local function off_and(what)
     local f = disks(what)
     return function() return power("off")() and f() end

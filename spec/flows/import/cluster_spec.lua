@@ -256,7 +256,7 @@ describe("flows.import in a cluster", function()
     assert.equal("virtualMachineImportValid", state(w))
     quota(w, "1")
     w.store:patch("VirtualMachineImport", "default", "web", { spec = { dryRun = false } })
-    -- What was planned is taken as it is: the quota came after it.
+    -- The plan is taken as it is: the quota came after it.
     w.store:patch("VirtualMachineImport", "default", "web", { status = {
       observedGeneration = import_of(w).metadata.generation } }, { status = true })
     assert.is_true(run(w).after > 0)

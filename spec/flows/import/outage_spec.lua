@@ -17,7 +17,7 @@ describe("outage.of", function()
   local GONE = errors.new("connect", "refused")
   local DENIED = errors.new("denied", "wrong password")
 
-  -- What a log-in answers afterwards -> what the err is.
+  -- The outage that the err is, or false, for each answer of the log-in that follows it.
   local function verdicts(make)
     local all = {}
     for i, answer in ipairs { true, GONE, DENIED } do

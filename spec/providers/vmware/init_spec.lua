@@ -23,7 +23,7 @@ local ABOVE = { ["group-d1"] = at("Folder", "group-d1", "Datacenters"),
   ["group-v1"] = at("Folder", "group-v1", "vm", DC),
   ["dvs-1"] = at("VmwareDistributedVirtualSwitch", "dvs-1", "DVS%2f0", DC) }
 
--- What lies in the datacenter; a port group twice, as two answers may have it.
+-- Networks of the datacenter; a port group twice, as two answers may have it.
 local SHOWN = {
   at("Network", "network-7", "b%2fnet", NETWORKS),
   at("DistributedVirtualPortgroup", "dvportgroup-1", "a", NETWORKS, { key = "key-1",

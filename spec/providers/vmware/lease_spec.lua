@@ -292,7 +292,8 @@ describe("lease:manifest", function()
 end)
 
 describe("lease:complete", function()
-  -- What comes of it, with this answer, and this of a look at the lease then.
+  -- Completes a lease with this answer, and this one of a look at the lease then: ok, err,
+  -- and the server.
   local function complete(answer, seen)
     local _, fake, lease <close> = given { HttpNfcLeaseComplete = answer }
     fake.answers.RetrievePropertiesEx = seen

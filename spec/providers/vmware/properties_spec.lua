@@ -62,7 +62,8 @@ describe("properties.list", function()
 end)
 
 describe("properties.list, of a view", function()
-  -- What is asked, and of how many views, when pages are answered so.
+  -- Lists with these answers of pages: the server, the objects or err, and the bodies of the
+  -- last call of each method.
   local function listed(answer, types)
     local session, fake = vsphere.logged_in { CreateContainerView = vsphere.data("view"),
       DestroyView = vsphere.reply("DestroyView"), RetrievePropertiesEx = answer }
