@@ -1,25 +1,24 @@
 local config = require "kube.config"
 local digest = require "host.digest"
 local file = require "host.file"
-local process = require "host.process"
+local new_folder = require("support.folder").new
 local task = require "host.task"
 local yaml = require "host.yaml"
 
 describe("kube.config", function()
-  local folder
+  local home, folder
 
   before_each(function()
-    local made = assert(process.run({ argv = { "mktemp", "-d" } }))
-    folder = made.stdout:gsub("%s+$", "")
+    home = new_folder()
+    folder = home.path
   end)
 
   after_each(function()
-    assert(file.remove(folder, { recursive = true }))
+    home:remove()
   end)
 
   local function write(name, text)
-    assert(file.write(folder .. "/" .. name, text, { mode = 448 }))
-    return folder .. "/" .. name
+    return home:write(name, text)
   end
 
   local function load(variables)
@@ -181,16 +180,17 @@ describe("kube.config", function()
 end)
 
 describe("kube.config in a pod", function()
-  local folder
+  local home, folder
 
   before_each(function()
-    folder = assert(process.run({ argv = { "mktemp", "-d" } })).stdout:gsub("%s+$", "")
-    assert(file.write(folder .. "/token", "t"))
-    assert(file.write(folder .. "/ca.crt", "CA"))
+    home = new_folder()
+    folder = home.path
+    home:write("token", "t")
+    home:write("ca.crt", "CA")
   end)
 
   after_each(function()
-    assert(file.remove(folder, { recursive = true }))
+    home:remove()
   end)
 
   local function load(host, port, namespace)

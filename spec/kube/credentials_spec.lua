@@ -2,23 +2,23 @@ local credentials = require "kube.credentials"
 local digest = require "host.digest"
 local errors = require "host.error"
 local file = require "host.file"
-local process = require "host.process"
+local new_folder = require("support.folder").new
 
 describe("kube.credentials", function()
-  local folder, clock
+  local home, folder, clock
 
   before_each(function()
-    folder = assert(process.run({ argv = { "mktemp", "-d" } })).stdout:gsub("%s+$", "")
+    home = new_folder()
+    folder = home.path
     clock = 1000
   end)
 
   after_each(function()
-    assert(file.remove(folder, { recursive = true }))
+    home:remove()
   end)
 
   local function write(name, text)
-    assert(file.write(folder .. "/" .. name, text, { mode = 448 }))
-    return folder .. "/" .. name
+    return home:write(name, text)
   end
 
   local function of(user, more)

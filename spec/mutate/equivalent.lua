@@ -12,7 +12,7 @@ local M = {}
 
 local EVERYWHERE = {
   { was = "1", now = "0", rest = "^, true%)", reason = "a search at 0 begins at 1" },
-  { was = "true", like = "find%(\"[%w/ :=_]+\", 1, true%)",
+  { was = "true", like = "find%(\"[%w/ :=_<@]+\", 1, true%)",
     reason = "the words hold nothing that a pattern would read otherwise" },
   { was = ">=", like = "monotonic%(%) >= deadline", reason = "a moment of no length" },
   { was = ">", like = "monotonic%(%) > ends", reason = "a moment of no length" },
@@ -47,6 +47,11 @@ local IN = {
   ["flows/waits.lua"] = {
     { like = "^M%.[%u_]+ = %d+", reason = "no spec waits for it by a real clock" },
     { like = "^local NEW_LEADER = ", reason = "no spec waits for it by a real clock" },
+  },
+  ["providers/address.lua"] = {
+    { like = "^local MOST_TITLE = ", reason = "any length of some size" },
+    { code = "elseif is_page(body:sub(1, 4096):lower()) then", was = "4096",
+      reason = "any length of some size" },
   },
   ["providers/files.lua"] = {
     { like = "^elseif answer.status >= 500", was = "500", now = "499",
@@ -88,6 +93,9 @@ local IN = {
   ["providers/vmware/devices.lua"] = {
     { code = "return place[a][1] < place[b][1]", reason = "they are not equal there" },
   },
+  ["providers/vmware/endpoint.lua"] = {
+    { like = "timeout = 30,$", was = "30", reason = "no spec waits for it by a real clock" },
+  },
   ["providers/vmware/export.lua"] = {
     { like = "^local MOST_PAUSE = ", reason = "no spec waits for it by a real clock" },
     { like = "^local ELSEWHERE = ", reason = "somebody else's task ends when it does" },
@@ -120,14 +128,23 @@ local IN = {
     { like = "^if time.boottime%(%) %- lease.renewed > ", was = ">",
       reason = "a moment of no length" },
   },
+  ["providers/vmware/media.lua"] = {
+    { like = "^local SEARCH_TIMEOUT = ", reason = "no spec waits for it by a real clock" },
+  },
   ["providers/vmware/names.lua"] = {
     { code = "for j = 0, #b do", was = "0", now = "-1", reason = "nobody looks before the row" },
+  },
+  ["providers/vmware/power.lua"] = {
+    { like = "opts.lost_answer or 0%)$", was = "0", reason = "a moment of no length" },
   },
   ["providers/vmware/properties.lua"] = {
     { like = "^local PAGE = ", reason = "any number of some size makes pages" },
   },
   ["providers/vmware/session.lua"] = {
     { like = "^local FAREWELL = ", reason = "no spec waits for it by a real clock" },
+    { code = "session.generation = session.generation + 1", was = "+",
+      reason = "it is another one either way" },
+    { like = "^generation = 0,", reason = "a generation is compared with its like alone" },
   },
   ["providers/vmware/soap.lua"] = {
     { like = "^local BACKOFF = ", reason = "the pauses, which specs shorten" },

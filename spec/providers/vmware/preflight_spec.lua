@@ -164,6 +164,15 @@ describe("preflight.findings, of a file in a drive", function()
     local asked = fake.calls[#fake.calls - 1].body
     assert.truthy(asked:find("<datastorePath>[ds1] iso</datastorePath>", 1, true), asked)
     assert.truthy(asked:find("<matchPattern>tools.iso</matchPattern>", 1, true), asked)
+    assert.truthy(asked:find('<_this type="HostDatastoreBrowser">datastoreBrowser-11</', 1,
+      true), asked)
+  end)
+
+  it("minds no drive without a file", function()
+    local list, fake = found_in([[<VirtualDevice xsi:type="VirtualCdrom"><key>3000</key>
+      </VirtualDevice>]], NOTHING)
+    assert.same({}, list)
+    assert.is_nil(fake.count.SearchDatastore_Task)
   end)
 
   it("blocks on one whose folder is gone too", function()

@@ -14,6 +14,15 @@ local function open(answers, versions)
   }
 end
 
+describe("session.reference", function()
+  it("is none where there is none, or an empty one", function()
+    assert.is_nil(session_of.reference(nil))
+    assert.is_nil(session_of.reference({ text = "", attrs = { type = "Task" } }))
+    assert.same({ type = "Task", value = "task-7" },
+      session_of.reference({ text = "task-7", attrs = { type = "Task" } }))
+  end)
+end)
+
 describe("session.open", function()
   it("takes the singletons from the server, not from habit", function()
     local session = vsphere.logged_in({
@@ -147,6 +156,14 @@ describe("session:call", function()
       end
     end
     assert.truthy(fake.calls[#fake.calls].headers.Cookie)
+  end)
+
+  it("repeats nothing after any other fault", function()
+    local session, fake = vsphere.logged_in { ShutdownGuest = vsphere.fault("NoPermission") }
+    local _, err = session:call("ShutdownGuest", INSTANCE)
+    assert.equal("NoPermission", err.code)
+    assert.equal(1, fake.count.ShutdownGuest)
+    assert.equal(1, fake.count.Login)
   end)
 
   it("repeats it once only", function()
