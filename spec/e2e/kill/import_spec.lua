@@ -3,10 +3,10 @@
 
 local env = require "host.env"
 local file = require "host.file"
+local killed = require "support.killed"
 local lab = require "support.lab"
 local outcome = require "support.outcome"
 local program = require "support.program"
-local task = require "host.task"
 local time = require "host.time"
 
 local ROUNDS = program.full and 50 or 5
@@ -65,18 +65,6 @@ describe("import, killed at any moment and run again,", function()
     getmetatable(home).__close(home)
   end)
 
-  -- Starts it, and kills it at a random moment of the time a whole import takes.
-  local function kill_one()
-    local moment = math.random() * lasts
-    local running <close> = program.start(home.path, args)
-    task.sleep(moment)
-    if not running:done() then
-      running:signal("KILL")
-    end
-    running:wait(10)
-    return moment
-  end
-
   local function whole_disks()
     local found = {}
     for _, path in ipairs(lab.files(out)) do
@@ -102,11 +90,10 @@ describe("import, killed at any moment and run again,", function()
 
   local function round()
     assert(file.remove(out, { recursive = true, missing_ok = true }))
-    local moments = {}
-    for i = 1, math.random(2) do
-      moments[i] = ("%.3f"):format(kill_one())
+    for _ = 1, math.random(2) do
+      killed.at_random(home.path, args, lasts)
+      seen.kills = seen.kills + 1
     end
-    seen.kills = seen.kills + #moments
     settled()
     local whole = whole_disks()
     sim:post("/reset")
@@ -126,18 +113,11 @@ describe("import, killed at any moment and run again,", function()
         .. "machine, until %d%d%d%d%-%d%d%-%d%dT"), result.stderr)
     end
     seen.whole = seen.whole + #whole
-    return table.concat(moments, " and ")
   end
 
   for i = 1, ROUNDS do
     it(("ends right (round %d)"):format(i), function()
-      local ok, moments = xpcall(round, function(problem)
-        return type(problem) == "table" and problem or debug.traceback(problem)
-      end)
-      if not ok then
-        print(("kill_spec: round %d of VIC_KILL_SEED=%d"):format(i, SEED))
-        error(moments, 0)
-      end
+      killed.round("kill_spec", SEED, i, round)
     end)
   end
 

@@ -4,10 +4,10 @@
 
 local env = require "host.env"
 local file = require "host.file"
+local killed = require "support.killed"
 local lab = require "support.lab"
 local openstack = require "support.openstack"
 local program = require "support.program"
-local task = require "host.task"
 local time = require "host.time"
 
 local ROUNDS = program.full and 30 or 5
@@ -45,31 +45,16 @@ describe("an import from OpenStack, killed at any moment and run again,", functi
 
   local function round()
     assert(file.remove(out, { recursive = true, missing_ok = true }))
-    local moment = math.random() * lasts
-    do
-      local running <close> = program.start(home.path, args)
-      task.sleep(moment)
-      if not running:done() then
-        running:signal("KILL")
-      end
-      running:wait(10)
-    end
+    killed.at_random(home.path, args, lasts)
     if #cloud:inventory() > #before then
       kept = kept + 1
     end
     check(lab.run(args, { timeout = 600 }))
-    return moment
   end
 
   for i = 1, ROUNDS do
     it(("ends right (round %d)"):format(i), function()
-      local ok, moment = xpcall(round, function(problem)
-        return type(problem) == "table" and problem or debug.traceback(problem)
-      end)
-      if not ok then
-        print(("openstack_kill_spec: round %d of VIC_KILL_SEED=%d"):format(i, SEED))
-        error(moment, 0)
-      end
+      killed.round("openstack_kill_spec", SEED, i, round)
     end)
   end
 
