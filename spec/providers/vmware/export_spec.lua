@@ -223,7 +223,8 @@ describe("export:complete", function()
   end)
 
   for version, chooses in pairs { ["5.8"] = false, ["6.5"] = false, ["6"] = false,
-    [""] = false, ["6.7"] = true, ["6.7.1"] = true, ["7"] = true, ["8.0.1.0"] = true } do
+    ["6.6"] = false, [""] = false,
+    ["6.7"] = true, ["6.7.1"] = true, ["7"] = true, ["8.0.1.0"] = true } do
     it(("takes the version %q for one that can%s choose"):format(version,
       chooses and "" or "not"), function()
       ended(function()
@@ -562,6 +563,20 @@ describe("a machine that somebody holds", function()
       assert.equal(2, fake.count.ExportVm)
       assert.truthy(fake.calls[#fake.calls - 3].body:find("session[1]2", 1, true))
     end)
+  end)
+
+  it("ends one timeout after it was met, vSphere's own where none is recorded", function()
+    for timeout, ends in pairs { [60] = "01:01:00", [300] = "01:05:00" } do
+      local err
+      ended(function()
+        local _
+        _, err = open(server { ExportVm = HELD }, { now = function()
+          return time.parse("2026-01-01T01:00:00Z")
+        end, recorded = { { kind = "HttpNfcLease", name = "vm-79",
+          timeoutSeconds = timeout ~= 300 and timeout or nil } } })
+      end)
+      assert.truthy(err.message:find("until 2026-01-01T" .. ends .. "Z", 1, true), err.message)
+    end
   end)
 
   it("says until when, once, and keeps to it", function()
