@@ -19,9 +19,9 @@ local OTHERS = {
     RestorePower Leave ScratchFile Auto Spool Stream Blocks Warns Informs True False Normal
     Warning Unknown Darwin Windows Get]],
   conditions = [[Ready Reconciling Stalled ClusterReady ClusterError CertificateUnverified
-    SpecChangeIgnored VMExported VMExportFailed VMShutdownGuest VMPoweringOff VMPoweredOff
-    VMMigrationFailed VirtualMachineImageSubmitted VirtualMachineImageReady
-    VirtualMachineImageFailed Verified]],
+    EndpointInsecure Encrypted SpecChangeIgnored VMExported VMExportFailed VMShutdownGuest
+    VMPoweringOff VMPoweredOff VMMigrationFailed VirtualMachineImageSubmitted
+    VirtualMachineImageReady VirtualMachineImageFailed Verified]],
   units = "KiB MiB GiB TiB NICs",
   examples = "DSwitch",
 }

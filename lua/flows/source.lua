@@ -23,7 +23,8 @@ local REASON = {
   internal = "Internal",
 }
 
--- What a look at the source has shown: {ready, reason, message, certificate, pinned}
+-- What a look at the source has shown: {ready, reason, message, certificate, pinned,
+-- in_clear}
 local function verdict(source, err, pin)
   if source then
     local certificate = source.certificate
@@ -33,6 +34,7 @@ local function verdict(source, err, pin)
       message = "logged in; everything asked for is there",
       fingerprint = certificate and certificate.fingerprint,
       certificate = certificate,
+      in_clear = source.in_clear or {},
     }
   end
   -- The one met first is pinned even where the log-in fails then: the next one must not
@@ -62,6 +64,19 @@ local function certificate_condition(seen)
     :format(certificate.issuer or "unknown", certificate.fingerprint) }
 end
 
+-- The warning that stands while a source is asked in the clear; nil: it never was.
+local function clear_condition(list, seen)
+  local urls = seen.in_clear or {}
+  if #urls > 0 then
+    return { status = "True", reason = "PlainHTTP", message = ("http: what goes to and "
+      .. "comes from %s can be read and changed on its way, tokens and disks as well; "
+      .. "spec.allowInsecureEndpoint allows it"):format(table.concat(urls, ", ")) }
+  elseif seen.in_clear and conditions.is_true(list, "EndpointInsecure") then
+    return { status = "False", reason = "Encrypted", message = "" }
+  end
+  return nil
+end
+
 local function all_conditions(object, seen, now)
   local list = (object.status or {}).conditions
   local function set(type, condition)
@@ -80,6 +95,10 @@ local function all_conditions(object, seen, now)
   local certificate = certificate_condition(seen)
   if certificate then
     set("CertificateUnverified", certificate)
+  end
+  local clear = clear_condition(list, seen)
+  if clear then
+    set("EndpointInsecure", clear)
   end
   return list
 end
@@ -117,9 +136,12 @@ local function tell_all(env, object, seen)
   local now = seen.ready and "clusterReady" or "clusterNotReady"
   tell(env, object, seen.ready and "info" or "warn", seen.reason, seen.message,
     { state = now, event = before ~= now or not seen.ready, traceback = seen.traceback })
-  local pin = certificate_condition(seen)
-  if pin and pin.status == "True" then
-    tell(env, object, "warn", pin.reason, pin.message, { state = now, event = true })
+  for _, warning in pairs { certificate_condition(seen) or false,
+    clear_condition(nil, seen) or false } do
+    if warning and warning.status == "True" then
+      tell(env, object, "warn", warning.reason, warning.message,
+        { state = now, event = true })
+    end
   end
 end
 

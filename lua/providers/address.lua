@@ -6,7 +6,8 @@ local M = {}
 local MOST_TITLE = 60 -- bytes of a page's title in a message
 
 local function loopback(host)
-  return host == "localhost" or host == "[::1]" or host:find("^127%.") ~= nil
+  return host == "localhost" or host == "[::1]"
+    or host:find("^127%.%d+%.%d+%.%d+$") ~= nil
 end
 
 -- Scheme and the rest; https where none is written.
@@ -40,7 +41,7 @@ end
 --   address.authority  "vc.example.com:8443": host, and port where one was given
 --   address.host       "vc.example.com"; an IPv6 address in brackets
 --   address.path       "/sdk": no slash at the end, none twice; "" where there is none
---   address.loopback   boolean: this very machine
+--   address.in_clear   boolean: http to another machine; who is on the way reads all
 --   problem   string  a sentence that names the field, and nothing secret
 function M.parse(text, field, wanted)
   text = (text or ""):match("^%s*(.-)%s*$")
@@ -69,7 +70,8 @@ function M.parse(text, field, wanted)
     return no(problem)
   end
   return {
-    scheme = scheme, authority = authority, host = host, loopback = loopback(host),
+    scheme = scheme, authority = authority, host = host,
+    in_clear = scheme == "http" and not loopback(host),
     path = path:gsub("/+", "/"):gsub("/$", ""),
   }
 end

@@ -19,7 +19,8 @@ local function world(status)
       if w.err then
         return nil, w.err
       end
-      return setmetatable({ certificate = w.certificate }, { __close = function()
+      return setmetatable({ certificate = w.certificate,
+        in_clear = w.in_clear }, { __close = function()
         w.given_back = w.given_back + 1
       end })
     end,
@@ -184,6 +185,30 @@ describe("flows.source, in detail,", function()
     w.certificate = { fingerprint = "AA" }
     look(w)
     assert.same({ "Normal LoggedIn", "Warning PinnedAtFirstSight" }, said)
+  end)
+
+  it("warns as long as the source is asked in the clear", function()
+    local w, said = world(), {}
+    w.env.event = function(_, type, reason)
+      said[#said + 1] = type .. " " .. reason
+    end
+    look(w)
+    assert.is_nil(condition(w, "EndpointInsecure"))
+    w.in_clear = { "http://cloud/v3", "http://glance/v2" }
+    look(w)
+    local stands = condition(w, "EndpointInsecure")
+    assert.equal("True", stands.status)
+    assert.equal("PlainHTTP", stands.reason)
+    assert.truthy(stands.message:find("from http://cloud/v3, http://glance/v2 can", 1, true))
+    w.err = errors.new("connect", "gone")
+    look(w)
+    assert.equal("True", condition(w, "EndpointInsecure").status)
+    w.err, w.in_clear = nil, nil
+    look(w)
+    assert.equal("False", condition(w, "EndpointInsecure").status)
+    assert.equal("Encrypted", condition(w, "EndpointInsecure").reason)
+    assert.same({ "Normal LoggedIn", "Warning PlainHTTP", "Warning NotReachable",
+      "Normal LoggedIn" }, said)
   end)
 
   it("throws where an older definition forgets the pin", function()

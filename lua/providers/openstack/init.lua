@@ -72,7 +72,7 @@ local function enter(connection, url, spec, credentials, opts)
   local region = (spec.region or "") ~= "" and spec.region or credentials.region
   local session, err = session_of.open {
     pool = connection.pool, url = url, credentials = credentials, region = region,
-    backoff = opts.backoff, fence = opts.fence,
+    backoff = opts.backoff, fence = opts.fence, insecure = spec.allowInsecureEndpoint,
   }
   if not session then
     connection.pool:close()
@@ -106,6 +106,7 @@ end
 --   spec.endpoint    string  URL of Keystone; with or without /v3
 --   spec.region      string  or "": the Secret's, or the only one
 --   spec.thumbprint  string  fingerprint of the certificate, or nil
+--   spec.allowInsecureEndpoint  boolean  http to other machines will do
 --   spec.uploadImageRetryCount, spec.uploadImageRetryDelay  integers
 --   secret           table   see credentials.read
 --   opts             table   as providers/init.lua has it, and for tests: http, poll,
@@ -114,7 +115,7 @@ end
 --        catalogue, compute, volume, image or network
 function M.open(spec, secret, opts)
   opts = opts or {}
-  local url, err = keystone.endpoint(spec.endpoint)
+  local url, err = keystone.endpoint(spec.endpoint, spec.allowInsecureEndpoint)
   local credentials
   if url then
     credentials, err = credentials_of.read(secret)
@@ -137,6 +138,7 @@ function M.open(spec, secret, opts)
     version = version,
     tls = connection.tls,
     certificate = connection.certificate,
+    in_clear = session:in_clear(),
     can = { guest_shutdown = true, power_off = true, resume = true, reread = true },
     waits = waits_of(spec, opts),
   }, mt)

@@ -32,15 +32,22 @@ local function base_of(path)
   return (path:gsub("/auth/tokens$", ""):gsub("/v[%d.]+$", ""))
 end
 
---- keystone.endpoint(text) -> url | nil, err
+--- keystone.endpoint(text, insecure) -> url | nil, err
 -- spec.endpoint -> ".../v3": "https://cloud:5000", ".../identity", ".../v3/",
 -- ".../v3/auth/tokens" will do.
 --
---   err  invalid  final; no URL, one with a user name in it, or the dashboard's
-function M.endpoint(text)
+--   insecure  boolean  spec.allowInsecureEndpoint: http will do
+--   err  invalid  final; no URL, one with a user name in it, http to another machine, or
+--        the dashboard's
+function M.endpoint(text, insecure)
   local at, problem = address.parse(text, "spec.endpoint", WANTED)
   if not at then
     return invalid(problem)
+  end
+  if at.in_clear and not insecure then
+    return invalid(("spec.endpoint \"http://%s%s\": the password would cross the network "
+      .. "in the clear; use https, or set spec.allowInsecureEndpoint"):format(
+      at.authority, at.path))
   end
   local first = at.path:match("^/([^/]+)")
   if first == "horizon" or first == "dashboard" then
@@ -206,6 +213,18 @@ local function urls_in(catalog, service, region, interface)
   return {}
 end
 
+-- The catalogue's text as a URL that may be asked, or nil, problem.
+local function usable(text, name, opts)
+  local field = ("the catalogue's URL of the %s service"):format(name)
+  local at, problem = address.parse(text, field, "an https URL")
+  if at and at.in_clear and not opts.insecure then
+    return nil, ("%s is http://%s: the token and the disks would cross the network in "
+      .. "the clear; take another interface (Secret), have https set up there, or set "
+      .. "spec.allowInsecureEndpoint"):format(field, at.authority)
+  end
+  return at and ("%s://%s%s"):format(at.scheme, at.authority, at.path), problem
+end
+
 -- With the version that is spoken, once.
 local function versioned(url, service, project)
   local version = service.version
@@ -236,15 +255,34 @@ local function region_of(catalog, region)
   }))
 end
 
+local function lacking(name, service, region, interface, problem)
+  if problem then
+    return errors.final(errors.new("invalid", problem,
+      { check = "catalogue", code = "InsecureEndpoint" }))
+  end
+  return errors.final(errors.new("notfound", ("the catalogue has no %s service (%s) "
+    .. "with interface %s in region %s"):format(name, table.concat(service.types, ", "),
+    interface, region), { check = "catalogue", code = "ServiceNotFound" }))
+end
+
+--- keystone.in_clear(url) -> boolean
+-- Whether what is sent there can be read on its way.
+function M.in_clear(url)
+  local at = address.parse(url, "", "")
+  return at ~= nil and at.in_clear
+end
+
 --- keystone.services(catalog, region, interface, opts) -> urls, others | nil, err
 --
 --   region         string  or nil: the only one
 --   interface      string  "public", "internal" or "admin"; "publicURL" as well
 --   opts.project   string  its id, for URLs that name no version
+--   opts.insecure  boolean  http to other machines will do
 --   opts.dead      set of URLs that did not answer: others are taken where there are any
 --   urls    {compute, volume, image, network} without a slash at the end
 --   others  the same names -> true where the catalogue has another URL to fall back to
 --   err  notfound  final; err.code = RegionNotFound or ServiceNotFound
+--        invalid   final; err.code = InsecureEndpoint: it has none that may be asked
 function M.services(catalog, region, interface, opts)
   local err
   opts = opts or {}
@@ -255,19 +293,22 @@ function M.services(catalog, region, interface, opts)
   interface = (interface or "public"):gsub("URL$", "")
   local urls, others = {}, {}
   for name, service in pairs(SERVICES) do
-    for _, url in ipairs(urls_in(catalog, service, region, interface)) do
-      url = versioned(url, service, opts.project)
-      if not urls[name] or (opts.dead or {})[urls[name]] then
+    local problem
+    for _, text in ipairs(urls_in(catalog, service, region, interface)) do
+      local url, why = usable(text, name, opts)
+      problem = problem or why
+      url = url and versioned(url, service, opts.project)
+      if not url then
+        goto next
+      elseif not urls[name] or (opts.dead or {})[urls[name]] then
         urls[name] = url
       elseif url ~= urls[name] and not (opts.dead or {})[url] then
         others[name] = true
       end
+      ::next::
     end
     if not urls[name] then
-      return nil, errors.final(errors.new("notfound", ("the catalogue has no %s service "
-        .. "(%s) with interface %s in region %s"):format(name,
-        table.concat(service.types, ", "), interface, region),
-        { check = "catalogue", code = "ServiceNotFound" }))
+      return nil, lacking(name, service, region, interface, problem)
     end
   end
   return urls, others

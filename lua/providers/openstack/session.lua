@@ -21,7 +21,8 @@ local M = {}
 
 local function take(session, token)
   local urls, others = keystone.services(token.catalog, session.region,
-    session.interface, { project = token.project.id, dead = session.dead })
+    session.interface, { project = token.project.id, dead = session.dead,
+      insecure = session.insecure })
   if not urls then
     return nil, others
   end
@@ -67,6 +68,7 @@ end
 --   opts.url          string  Keystone's, ".../v3"
 --   opts.credentials  credentials.read's
 --   opts.region       string  or nil: the only one
+--   opts.insecure     boolean  http to other machines will do
 --   opts.backoff      list of seconds, for tests
 --   opts.fence        as providers/init.lua has it, or nil
 --   err  of keystone.log_in and keystone.services
@@ -76,6 +78,7 @@ function M.open(opts)
     url = opts.url,
     credentials = opts.credentials,
     region = opts.region,
+    insecure = opts.insecure or false,
     interface = opts.credentials.interface,
     backoff = opts.backoff or BACKOFF,
     fence = opts.fence,
@@ -110,7 +113,8 @@ function methods:give_up(service)
   end
   self.dead[self.urls[service]] = true
   self.urls, self.others = keystone.services(self.token.catalog, self.region,
-    self.interface, { project = self.token.project.id, dead = self.dead })
+    self.interface, { project = self.token.project.id, dead = self.dead,
+      insecure = self.insecure })
   return true
 end
 
@@ -220,7 +224,7 @@ local NOTHING_DONE = { [413] = true, [429] = true, [503] = true }
 -- said that it did nothing (413, 429, 503): whoever creates looks by name afterwards.
 --
 --   service       "compute" | "volume" | "image" | "network"
---   path          string  below the service's URL, or a whole URL
+--   path          string  below the service's URL
 --   opts.body     table   sent as JSON
 --   opts.version  string  a microversion: "compute 2.47"
 --   opts.once     boolean never try again
@@ -230,7 +234,7 @@ function methods:call(service, method, path, opts)
   local request = {
     method = method, body = opts.body, version = opts.version, timeout = opts.timeout,
   }
-  request.url = path:find("^https?://") and path or self.urls[service] .. path
+  request.url = self.urls[service] .. path
   local what = ("%s %s"):format(method, request.url:match("^[^?]*"))
   return patiently(self, function(err)
     return not opts.once and M.passing(err)
@@ -251,6 +255,18 @@ function M.next_page(document, key)
     end
   end
   return type(target) == "string" and target:match("%?(.+)$") or nil
+end
+
+--- session:in_clear() -> list of URLs
+-- Of those it asks, the ones whose answers and tokens can be read on their way.
+function methods:in_clear()
+  local found = {}
+  for _, url in pairs(self.urls) do
+    found[#found + 1] = keystone.in_clear(url) and url or nil
+  end
+  found[#found + 1] = keystone.in_clear(self.url) and self.url or nil
+  table.sort(found)
+  return found
 end
 
 --- session:list(service, path, key, opts) -> items | nil, err           [waits]

@@ -39,7 +39,7 @@ function M.parse(text)
   if not at then
     return invalid(problem)
   end
-  if at.scheme == "http" and not at.loopback then
+  if at.in_clear then
     return invalid(("spec.endpoint \"http://%s%s\": the password would cross the "
       .. "network in the clear; use https"):format(at.authority, at.path))
   end

@@ -45,6 +45,21 @@ function M.address(url, endpoint)
   return scheme .. endpoint.host .. port .. rest
 end
 
+-- A host's own URL: over TLS, with a fingerprint that is one, if any; but where the API
+-- itself is plain http on this machine.
+local function url_problem(entry, endpoint)
+  local url, hex = M.address(entry.url, endpoint), (entry.thumbprint or ""):gsub(":", "")
+  local scheme, host = url:lower():match("^(%a[%w+.-]*)://([^/?#]*)")
+  if not scheme or host:find("@", 1, true) or scheme ~= "https"
+    and not (scheme == "http" and endpoint.secure == false) then
+    return ("vSphere gives a URL that is no https of a host's (%s://%s)"):format(
+      scheme or "?", (host or ""):gsub("^.*@", ""))
+  elseif hex ~= "" and (hex:find("%X") or #hex ~= 40 and #hex ~= 64) then
+    return "vSphere gives a thumbprint that is no fingerprint of a certificate"
+  end
+  return nil
+end
+
 local function refuse(kind, message, code)
   return errors.final(errors.new(kind, message, { code = code }))
 end
@@ -282,7 +297,8 @@ end
 --   stream.algorithms list     of which complete() may give a checksum; a server may take
 --                              the wish for another than SHA-1, and give SHA-1
 --   stream.resumable  false    a broken download starts again
---   err  gone  the lease is lost; open another export
+--   err  gone     the lease is lost; open another export
+--        invalid  final; its URL is not https, or the host's fingerprint is none
 -- Throws for a disk that the machine has not.
 function methods:stream(disk_id)
   local disk = disk_of(self.machine, disk_id)
@@ -291,6 +307,11 @@ function methods:stream(disk_id)
     return nil, lost
   end
   local entry = self.urls[disk_id]
+  local problem = url_problem(entry, self.endpoint)
+  if problem then
+    return nil, refuse("invalid", ("reading disk %s: %s"):format(disk.name, problem),
+      "LeaseUrlRefused")
+  end
   return {
     url = M.address(entry.url, self.endpoint),
     headers = {},

@@ -17,7 +17,7 @@ describe("keystone.endpoint", function()
   for typed, wanted in pairs {
     ["https://devstack/identity"] = "https://devstack/identity/v3",
     ["https://devstack/identity/v3/"] = "https://devstack/identity/v3",
-    [" http://10.0.0.1:5000/v2.0 "] = "http://10.0.0.1:5000/v3",
+    [" http://127.0.0.1:5000/v2.0 "] = "http://127.0.0.1:5000/v3",
     ["cloud.example.com:5000"] = "https://cloud.example.com:5000/v3",
     ["https://cloud.example.com:5000//v3//"] = "https://cloud.example.com:5000/v3",
     ["https://cloud.example.com:5000/v3/auth/tokens"] = "https://cloud.example.com:5000/v3",
@@ -36,6 +36,9 @@ describe("keystone.endpoint", function()
     ["https:/user:pw@host/v3"] = "holds a user name",
     ["https://cloud:50000000/v3"] = "no port 50000000",
     ["https://2001:db8::1/v3"] = "in brackets",
+    ["http://10.0.0.1:5000/v3"] = "cross the network in the clear; use https, or set",
+    ["HTTP://cloud"] = "in the clear", ["http://localhost.example"] = "in the clear",
+    ["http://127.0.0.1.example/v3"] = "in the clear",
     ["https://cloud/horizon"] = "is the dashboard; it must be Keystone's URL",
     ["https://cloud/horizon/auth/login/?next=/"] = "is the dashboard",
     ["https://cloud/dashboard/project/api_access"] = "is the dashboard",
@@ -134,27 +137,28 @@ describe("keystone.services", function()
     assert.truthy(urls.volume:find("^https://.*/volume/v3/%x+$"))
     assert.truthy(urls.image:find("/image/v2$"))
     assert.truthy(urls.network:find("/network/v2%.0$"))
-    assert.truthy(keystone.services(catalog, "RegionOne", "internalURL").compute
+    assert.truthy(keystone.services(catalog, "RegionOne", "internalURL",
+      { insecure = true }).compute
       :find("^http://"))
   end)
 
   -- URL in the catalogue, of which service, and what is asked.
   for _, case in ipairs {
-    { "compute", "http://nova:8774", "http://nova:8774/v2.1" },
-    { "compute", "http://nova:8774/v2.1/", "http://nova:8774/v2.1" },
-    { "compute", "http://nova:8774/v2/abc", "http://nova:8774/v2/abc" },
-    { "volume", "http://cinder:8776/", "http://cinder:8776/v3/p1" },
-    { "volume", "http://cinder:8776/v3/p1", "http://cinder:8776/v3/p1" },
-    { "image", "http://glance:9292", "http://glance:9292/v2" },
-    { "image", "http://glance:9292/v1", "http://glance:9292/v2" },
-    { "network", "http://neutron:9696/", "http://neutron:9696/v2.0" },
+    { "compute", "https://nova:8774", "https://nova:8774/v2.1" },
+    { "compute", "https://nova:8774/v2.1/", "https://nova:8774/v2.1" },
+    { "compute", "https://nova:8774/v2/abc", "https://nova:8774/v2/abc" },
+    { "volume", "https://cinder:8776/", "https://cinder:8776/v3/p1" },
+    { "volume", "https://cinder:8776/v3/p1", "https://cinder:8776/v3/p1" },
+    { "image", "https://glance:9292", "https://glance:9292/v2" },
+    { "image", "https://glance:9292/v1", "https://glance:9292/v2" },
+    { "network", "https://neutron:9696/", "https://neutron:9696/v2.0" },
   } do
     it(("asks %s %s at %s"):format(case[1], case[2], case[3]), function()
       local one = {}
       for name, kind in pairs { compute = "compute", volume = "volumev3", image = "image",
         network = "network" } do
         one[#one + 1] = { type = kind, endpoints = { { region = "R", interface = "public",
-          url = name == case[1] and case[2] or "http://x/v3" } } }
+          url = name == case[1] and case[2] or "https://x/v3" } } }
       end
       local urls = assert(keystone.services(one, "R", "public", { project = "p1" }))
       assert.equal(case[3], urls[case[1]])
@@ -314,51 +318,51 @@ describe("keystone.services, in detail,", function()
   end
 
   local function catalog(...)
-    return { service("compute", "http://nova"), service("image", "http://glance"),
-      service("network", "http://neutron"), ... }
+    return { service("compute", "https://nova"), service("image", "https://glance"),
+      service("network", "https://neutron"), ... }
   end
 
   it("takes the best type that has a URL", function()
-    local urls = assert(keystone.services(catalog(service("volume", "http://old/v3"),
-      service("block-storage", "http://new/v3"), service("volumev3")), "R"))
-    assert.equal("http://new/v3", urls.volume)
+    local urls = assert(keystone.services(catalog(service("volume", "https://old/v3"),
+      service("block-storage", "https://new/v3"), service("volumev3")), "R"))
+    assert.equal("https://new/v3", urls.volume)
   end)
 
   it("takes URLs of that region and interface alone, by either name of a region", function()
     local volume = { type = "volumev3", endpoints = {
-      { region = "S", interface = "public", url = "http://s/v3" },
-      { region = "R", interface = "admin", url = "http://admin/v3" },
+      { region = "S", interface = "public", url = "https://s/v3" },
+      { region = "R", interface = "admin", url = "https://admin/v3" },
       { region = "R", interface = "public" },
-      { region_id = "R", interface = "public", url = "http://r/v3" } } }
-    assert.equal("http://r/v3", assert(keystone.services(catalog(volume), "R")).volume)
+      { region_id = "R", interface = "public", url = "https://r/v3" } } }
+    assert.equal("https://r/v3", assert(keystone.services(catalog(volume), "R")).volume)
     local all = catalog(volume)
     for _, entry in ipairs(all) do
-      table.insert(entry.endpoints, { region = "R", interface = "admin", url = "http://a/v3" })
+      table.insert(entry.endpoints, { region = "R", interface = "admin", url = "https://a/v3" })
     end
-    assert.equal("http://admin/v3",
+    assert.equal("https://admin/v3",
       assert(keystone.services(all, "R", "adminURL")).volume)
     assert.same({ "R", "S" }, keystone.regions(all))
   end)
 
   it("takes another URL when one is dead, and says whether there is another", function()
-    local two = catalog(service("volumev3", "http://a/v3", "http://b/v3"))
+    local two = catalog(service("volumev3", "https://a/v3", "https://b/v3"))
     local urls, others = keystone.services(two, "R")
-    assert.equal("http://a/v3", urls.volume)
+    assert.equal("https://a/v3", urls.volume)
     assert.same({ volume = true }, others)
-    urls, others = keystone.services(two, "R", "public", { dead = { ["http://a/v3"] = true } })
-    assert.equal("http://b/v3", urls.volume)
+    urls, others = keystone.services(two, "R", "public", { dead = { ["https://a/v3"] = true } })
+    assert.equal("https://b/v3", urls.volume)
     assert.same({}, others)
-    urls, others = keystone.services(two, "R", "public", { dead = { ["http://b/v3"] = true } })
-    assert.equal("http://a/v3", urls.volume)
+    urls, others = keystone.services(two, "R", "public", { dead = { ["https://b/v3"] = true } })
+    assert.equal("https://a/v3", urls.volume)
     assert.same({}, others)
-    local same = catalog(service("volumev3", "http://a/v3", "http://a/v3/"))
+    local same = catalog(service("volumev3", "https://a/v3", "https://a/v3/"))
     urls, others = keystone.services(same, "R")
-    assert.equal("http://a/v3", urls.volume)
+    assert.equal("https://a/v3", urls.volume)
     assert.same({}, others)
   end)
 
   it("takes the only region there is", function()
-    assert(keystone.services(catalog(service("volumev3", "http://a/v3")), nil))
+    assert(keystone.services(catalog(service("volumev3", "https://a/v3")), nil))
     local urls, err = keystone.services({}, nil)
     assert.is_nil(urls)
     assert.equal("spec.region is not set; the catalogue has: ", err.message)
@@ -380,7 +384,41 @@ describe("keystone.services, in detail,", function()
   end)
 
   it("names no project where there is none", function()
-    assert.equal("http://a/v3/", assert(keystone.services(catalog(service("volumev3",
-      "http://a")), "R")).volume)
+    assert.equal("https://a/v3/", assert(keystone.services(catalog(service("volumev3",
+      "https://a")), "R")).volume)
+  end)
+
+  describe("sends no token in the clear:", function()
+    local function asked(url, opts)
+      return keystone.services(catalog(service("volumev3", url)), "R", "public", opts)
+    end
+
+    for _, url in ipairs { "http://cinder:8776/v3", "HTTP://cinder/v3",
+      "http://127.0.0.1.example/v3", "http://[2001:db8::1]/v3", "https://u:pw@cinder/v3",
+      "ftp://cinder/v3", "https://", "https:///v3", "https://cinder/ v3" } do
+      it(url .. " is not asked", function()
+        local urls, err = asked(url)
+        assert.is_nil(urls)
+        assert.is_true(err.final)
+        assert.equal("InsecureEndpoint", err.code)
+        assert.truthy(err.message:find("the catalogue's URL of the volume service", 1, true))
+        assert.is_nil(err.message:find("u:pw", 1, true))
+      end)
+    end
+
+    it("another URL is taken where there is one", function()
+      local both = catalog(service("volumev3", "http://a/v3", "https://b/v3"))
+      local urls, others = keystone.services(both, "R")
+      assert.equal("https://b/v3", urls.volume)
+      assert.same({}, others)
+    end)
+
+    it("this machine's, or one that is allowed, is asked", function()
+      assert.equal("http://127.0.0.1:8776/v3", asked("http://127.0.0.1:8776/v3").volume)
+      assert.equal("http://cinder/v3", asked("http://cinder/v3", { insecure = true }).volume)
+      assert.equal("http://cloud/v3", keystone.endpoint("http://cloud", true))
+      assert.is_true(keystone.in_clear("http://cloud/v3"))
+      assert.is_false(keystone.in_clear("http://127.0.0.1/v3"))
+    end)
   end)
 end)

@@ -65,8 +65,9 @@ describe("providers.openstack.session", function()
       ["X-OpenStack-Nova-API-Version"] = "2.47" }, call.headers)
     assert.equal(5, call.timeout)
     assert.is_true(call.once)
-    session.pool = rest.pool { ["GET /volume/v3/thing"] = rest.answer(200, {}) }
-    session:call("volume", "GET", "https://x/volume/v3/thing", { version = "volume 3.5" })
+    session.pool = rest.pool { ["GET " .. session.urls.volume:match("//[^/]+(/.*)") .. "/thing"] =
+      rest.answer(200, {}) }
+    session:call("volume", "GET", "/thing", { version = "volume 3.5" })
     assert.is_nil(session.pool.calls[1].headers["X-OpenStack-Nova-API-Version"])
   end)
 

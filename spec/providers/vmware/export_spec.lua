@@ -170,6 +170,38 @@ describe("export:stream", function()
     end)
   end)
 
+  -- Device URL and thumbprint as vSphere gives them, and what is wrong.
+  for _, case in ipairs {
+    { "http://*/nfc/x", "", "no https" }, { "HTTP://esx/nfc/x", "", "no https" },
+    { "http://127.0.0.1/nfc/x", ("AB:"):rep(19) .. "AB", "no https" },
+    { "ftp://esx/x", "", "no https" }, { "file:///etc/passwd", "", "no https" },
+    { "esx/nfc/x", "", "no https" }, { "https://u:pw@esx/x", "", "no https" },
+    { "https://esx/x", "AB:CD", "no fingerprint" }, { "https://esx/x", "sha1", "no fingerprint" },
+    { "https://esx/x", ("G"):rep(40), "no fingerprint" },
+  } do
+    it(("reads nothing from %s with thumbprint %q"):format(case[1], case[2]), function()
+      ended(function()
+        local export <close> = assert(open(server()))
+        export.urls["206"] = { url = case[1], thumbprint = case[2] ~= "" and case[2] or nil }
+        local stream, err = export:stream("206")
+        assert.is_nil(stream)
+        assert.equal("LeaseUrlRefused", err.code)
+        assert.is_true(err.final)
+        assert.truthy(err.message:find(case[3], 1, true), err.message)
+        assert.is_nil(err.message:find("pw", 1, true))
+      end)
+    end)
+  end
+
+  it("reads by http where the API itself is http on this machine", function()
+    ended(function()
+      local export <close> = assert(open(server()))
+      export.endpoint = { authority = "127.0.0.1:1", host = "127.0.0.1", secure = false }
+      export.urls["206"] = { url = "http://*/nfc/x" }
+      assert.equal("http://127.0.0.1:1/nfc/x", assert(export:stream("206")).url)
+    end)
+  end)
+
   it("trusts as the source does where there is no thumbprint", function()
     ended(function()
       local session = server()
