@@ -10,6 +10,7 @@
 #include "env.h"
 #include "error.h"
 #include "host.h"
+#include "powers.h"
 #include "sandbox_child.h"
 #include "task.h"
 #include "task_list.h"
@@ -200,6 +201,7 @@ int main(int argc, char **argv)
         return vic_sandbox_child();
     if (vic_confine_asked(argc, argv))
         return vic_confine_run(argc, argv);
+    vic_powers_hide();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     vic_env_args(argc, argv);
     signals_start(&p);

@@ -27,7 +27,8 @@ end
 --
 --   args     list of strings
 --   options  {[name] = {value = "FILE"|nil (a flag), short = "f", number = true: the
---            value is one, above 0; address = true: {host = string | nil, port}}}
+--            value is one, above 0; address = true: {host = string | nil, port}; alone =
+--            its value when it has none; it takes one by `=` only}}
 --   problem  string, what the user got wrong
 function M.parse(args, options)
   local short = {}
@@ -53,6 +54,8 @@ function M.parse(args, options)
         return nil, "unknown option " .. arg
       elseif not option.value and value then
         return nil, ("--%s takes no value"):format(name)
+      elseif option.value and not value and option.alone then
+        value = option.alone
       elseif option.value and not value then
         i = i + 1
         value = args[i]

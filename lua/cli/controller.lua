@@ -9,6 +9,7 @@ local file = require "host.file"
 local images = require "host.images"
 local monitor = require "controller.monitor"
 local outage = require "flows.import.outage"
+local process = require "host.process"
 local replica = require "controller.replica"
 local scripts = require "site.scripts"
 local site_of = require "cli.site"
@@ -47,6 +48,9 @@ Runs the controller, in a pod or against the cluster of KUBECONFIG.
                                   the image that Longhorn made of it
       --verify MODE               what becomes of a disk of which the source says no
                                   checksum: report, or require one        (default report)
+      --require-confinement[=WHAT]  start qemu-img and site scripts only where the kernel
+                                  confines them: all (seccomp and Landlock), or seccomp;
+                                  without it a warning is all               (default: no)
 
 Environment: KUBECONFIG; SVC_ADDRESS, the host (or host:port) under which the cluster
 reaches the images; POD_IP, under which other replicas send downloads to this one while
@@ -69,6 +73,7 @@ local OPTIONS = {
   ["give-up-after"] = { value = "DURATION" },
   ["verify-images"] = { value = "BOOL" },
   verify = { value = "MODE" },
+  ["require-confinement"] = { value = "WHAT", alone = "all" },
   help = { short = "h" },
 }
 
@@ -113,6 +118,14 @@ local function duration(values, name)
   return seconds
 end
 
+-- What reads hostile files is started only where the kernel has what this says.
+local function require_confinement(values)
+  if values["require-confinement"] then
+    local what = command.one_of(values, "require-confinement", { "all", "seccomp" })
+    process.require_confinement({ seccomp = true, landlock = what == "all" })
+  end
+end
+
 -- Where the cluster finds the images: the Service's name is fixed, upstream's.
 local function base_url(namespace, port)
   local address = env.get("SVC_ADDRESS")
@@ -143,6 +156,7 @@ end
 
 local function run_controller(values)
   local host, port = parse_listen(values.listen or ":8080")
+  require_confinement(values)
   local cluster = assert(config.load())
   endpoints.deny(values["deny-endpoints"],
     { url = cluster.url, service = env.get("KUBERNETES_SERVICE_HOST") })

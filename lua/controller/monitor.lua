@@ -7,6 +7,7 @@ local env = require "host.env"
 local file = require "host.file"
 local log = require "host.log"
 local metrics = require "host.metrics"
+local process = require "host.process"
 local task = require "host.task"
 
 local methods = {}
@@ -75,6 +76,8 @@ local function define()
       "Free space where disks wait for their download."),
     size = metrics.gauge("vm_import_scratch_size_bytes",
       "Size of the file system where disks wait for their download."),
+    confinement = metrics.gauge("vm_import_confinement",
+      "1 where the kernel can confine qemu-img and site scripts so.", { "by" }),
     build = metrics.gauge("vm_import_build_info", "1; what runs.", { "version" }),
   }
 end
@@ -85,6 +88,9 @@ local function begin(m)
   m.busiest:set(0)
   m.held:add(0)
   m.build:set(1, { version = env.version() })
+  for by, offered in pairs(process.confinement()) do
+    m.confinement:set(offered and 1 or 0, { by = by })
+  end
   for _, result in ipairs { "success", "error" } do
     m.finished:add(0, { result = result })
   end

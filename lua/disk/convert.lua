@@ -2,9 +2,9 @@
 -- file, by qemu-img.
 --
 -- qemu-img reads an image that somebody else made: it runs within limits of memory, time
--- and size, without sockets (host.process), and opens no file but the image, by a name
--- that it cannot take for anything else. Until the disk is whole, sound and durable the
--- output is called OUTPUT.part, and on every other way out nothing of it remains.
+-- and size, and the kernel lets it use the image and the output alone (host.process).
+-- Until the disk is whole, sound and durable the output is called OUTPUT.part, and on
+-- every other way out nothing of it remains.
 
 local disk = require "host.disk"
 local errors = require "host.error"
@@ -72,7 +72,8 @@ local function qemu_img(arguments, opts)
     timeout = opts.timeout,
     max_output = MAX_OUTPUT,
     tail = opts.tail,
-    limits = { memory = MEMORY, cpu = opts.cpu, file_size = opts.file_size },
+    limits = { memory = MEMORY, cpu = opts.cpu, file_size = opts.file_size,
+      read = { opts.read }, write = { opts.write } },
   })
   if not result then
     error(err)
@@ -92,14 +93,14 @@ local function look(self)
   end, assert(file.stat(opts.input, { follow = true })).size))
   local source, path = image_options(opts.format, opts.input)
   local text = qemu_img({ "info", "--output=json", "--image-opts", source },
-    { timeout = INFO_TIMEOUT, cpu = INFO_TIMEOUT, file_size = 1 })
+    { timeout = INFO_TIMEOUT, cpu = INFO_TIMEOUT, file_size = 1, read = path })
   local info = assert(json.decode(text))
   self.capacity = assert(formats.check_info(info, opts.format, path, opts))
   -- What is cut off an image reads as zeros, and is missed by nothing but this (and less
   -- than a block not even by this: only the digest of the whole image tells that).
   if formats.has_check(opts.format) then
     qemu_img({ "check", "--output=json", "--image-opts", source },
-      { cpu = LEAST_CPU, timeout = LEAST_CPU, file_size = 1, sound = LEAKS })
+      { cpu = LEAST_CPU, timeout = LEAST_CPU, file_size = 1, sound = LEAKS, read = path })
   end
 end
 
@@ -121,7 +122,7 @@ end
 
 local function convert(self)
   local tail = process.tail()
-  local source = image_options(self.opts.format, self.opts.input)
+  local source, input = image_options(self.opts.format, self.opts.input)
   local _, part = image_options("vmdk", self.part)
   local runner <close> = task.spawn("qemu-img", qemu_img, {
     "convert", "-p", "-t", "writeback", "--image-opts", source, "-O", "raw", part,
@@ -129,6 +130,8 @@ local function convert(self)
     tail = tail,
     cpu = LEAST_CPU + self.capacity // BYTES_PER_CPU,
     file_size = self.capacity,
+    read = input,
+    write = part,
   })
   self.writer = runner
   self.moved = time.monotonic()
@@ -159,7 +162,8 @@ local function check(self)
 end
 
 local function sha512(path)
-  local result = assert(process.run({ argv = { "sha512sum", "--", path }, limits = {} }))
+  local result = assert(process.run({ argv = { "sha512sum", "--", path },
+    limits = { read = { path } } }))
   return assert(result.stdout:match("^\\?(%x+) "), result.stderr)
 end
 
@@ -200,6 +204,14 @@ local function run(self)
   leftover.wanted = false
   self.passed = 1
   return result
+end
+
+--- convert.can_start() -> true | nil, err
+-- Before anything is fetched: whether qemu-img may be started here.
+--
+--   err  unsupported: the kernel cannot confine it as is required
+function M.can_start()
+  return process.can_confine("qemu-img")
 end
 
 --- conversion:wait() -> result | nil, err                               [waits]

@@ -136,7 +136,11 @@ local function run(self)
   local image = look(opts)
   if image and image.direct then
     return through(self, transfer(opts, image, opts.output))
-  elseif opts.source.file and not opts.size and not opts.digest and not opts.digests then
+  end
+  if image then
+    assert(convert.can_start())
+  end
+  if opts.source.file and not opts.size and not opts.digest and not opts.digests then
     return decode(self, image, opts.source.file)
   end
   return by_way_of_file(self, image)

@@ -6,6 +6,7 @@ local OPTIONS = {
   seconds = { value = "SECONDS", number = true },
   listen = { value = "HOST:PORT", address = true },
   sha512 = {},
+  require = { value = "WHAT", alone = "all" },
   help = { short = "h" },
 }
 
@@ -49,6 +50,11 @@ describe("arguments.parse", function()
     assert.same({ file = "--sha512" }, parse("--file", "--sha512"))
     assert.same({ "--sha512", "-f", "--", sha512 = true },
       parse("--sha512", "--", "--sha512", "-f", "--"))
+  end)
+
+  it("takes an option that may stand alone, with its value behind = or with none", function()
+    assert.same({ require = "all", "some" }, parse("--require", "some"))
+    assert.same({ require = "some" }, parse("--require=some"))
   end)
 
   it("takes - for a file", function()

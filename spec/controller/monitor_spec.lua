@@ -1,6 +1,7 @@
 local http = require "host.http"
 local metrics = require "host.metrics"
 local monitor = require "controller.monitor"
+local process = require "host.process"
 local prometheus = require "support.prometheus"
 
 -- The samples of one metric: labels' values, sorted by name and joined -> value.
@@ -53,6 +54,12 @@ describe("controller.monitor", function()
 
   after_each(function()
     seen:forget()
+  end)
+
+  it("tells what the kernel can confine with", function()
+    local offered = process.confinement()
+    assert.same({ ["by=landlock"] = offered.landlock and 1 or 0,
+      ["by=seccomp"] = offered.seccomp and 1 or 0 }, samples("vm_import_confinement"))
   end)
 
   it("tells what every task is doing, if asked to", function()

@@ -7,6 +7,7 @@
 #include "fail.h"
 #include "host.h"
 #include "options.h"
+#include "process_limits.h"
 #include "task.h"
 #include "wait.h"
 
@@ -211,27 +212,6 @@ static void read_env(lua_State *L, struct run *run)
     lua_pop(L, 1);
 }
 
-/* opts.limits */
-static void read_limits(lua_State *L, struct run *run)
-{
-#define FIELD(name) offsetof(struct vic_confine, name)
-    static const struct vic_option options[] = {
-        { "memory", VIC_OPTION_SIZE, FIELD(memory) },
-        { "cpu", VIC_OPTION_SIZE, FIELD(cpu) },
-        { "file_size", VIC_OPTION_SIZE, FIELD(file_size) },
-        { NULL, 0, 0 },
-    };
-#undef FIELD
-    struct vic_confine limits = { 0 };
-
-    if (lua_getfield(L, 1, "limits") != LUA_TNIL) {
-        luaL_checktype(L, -1, LUA_TTABLE);
-        vic_options_read(L, lua_gettop(L), options, &limits);
-        run->launcher = vic_confine_launcher(&limits);
-    }
-    lua_pop(L, 1);
-}
-
 static void read_tail(lua_State *L, struct run *run)
 {
     if (lua_getfield(L, 1, "tail") != LUA_TNIL) {
@@ -252,9 +232,11 @@ static void read_tail(lua_State *L, struct run *run)
  *   opts.inherit     bool     besides all of our environment instead  (default false)
  *   opts.cwd         string   the folder it starts in                   (default: ours)
  *   opts.limits      table    memory (bytes of addresses), cpu (seconds) and file_size
- *                             (bytes), of 0 or none: no limit. With the table, however
- *                             empty, it can open no socket and start no process, and
- *                             ends when we do                         (default: none)
+ *                             (bytes), of 0 or none: no limit; read and write (lists of
+ *                             paths). With the table, however empty, it can do nothing but
+ *                             compute and use these files (those to be written are there,
+ *                             and are read, too), where the kernel has what that takes;
+ *                             it ends when we do                      (default: none)
  *   opts.tail        tail     of process.tail(): hears what it writes     (default: none)
  *   result.status    int      its exit code; not 0 is no err. Of one that a signal ended
  *                             it is 128 and the signal, as a shell has it: never 0
@@ -262,7 +244,8 @@ static void read_tail(lua_State *L, struct run *run)
  *   result.stdout    string   all that it wrote
  *   result.stderr    string
  *   err              notfound: no such program; denied, io: it cannot be started;
- *                    timeout; exit: it writes too much
+ *                    timeout; exit: it writes too much; unsupported: the kernel cannot
+ *                    confine it as process.require_confinement() says
  *
  * It is killed, with all processes of its group, when the task is cancelled, which is
  * settled when it is gone; and what it leaves behind in its group a second after it has ended. Messages name the program
@@ -272,6 +255,7 @@ static int l_process_run(lua_State *L)
 {
     struct run_opts opts = { .max_output = MAX_OUTPUT };
     struct vic_child_opts child_opts = { 0 };
+    struct vic_error err;
     struct vic_wait **box;
     struct run *run;
 
@@ -283,8 +267,9 @@ static int l_process_run(lua_State *L)
     run->wait.free = run_free;
     read_argv(L, run);
     read_env(L, run);
-    read_limits(L, run);
     read_tail(L, run);
+    if (vic_process_launcher(L, run->argv[0], &run->launcher, &err) < 0)
+        return vic_fail_error(L, &err);
 
     child_opts.argv = run->argv;
     child_opts.launcher = run->launcher;
@@ -361,5 +346,6 @@ int vic_open_process(lua_State *L)
 
     register_tail(L);
     luaL_newlib(L, functions);
+    vic_process_add_confinement(L);
     return 1;
 }

@@ -362,8 +362,8 @@ int vic_sandbox_child(void)
 {
     struct vic_text hello = { 0 };
 
-    vic_text_puts(&hello, vic_sandbox_limit(ADDRESSES) ? "\"seccomp\":true"
-                                                       : "\"seccomp\":false");
+    vic_text_puts(&hello, vic_sandbox_limit(ADDRESSES) ? "\"confined\":true"
+                                                       : "\"confined\":false");
     if (!frame_write(&hello, NULL))
         return 1;
     vic_text_fini(&hello);

@@ -3,6 +3,9 @@
  */
 #include "sandbox_limits.h"
 
+#include "landlock.h"
+#include "powers.h"
+
 #include <seccomp.h>
 
 #include <signal.h>
@@ -39,10 +42,9 @@ static size_t address_space(void)
     return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static void sandbox_limit_resources(size_t memory)
+/* `now`: bytes of addresses in use. */
+static void sandbox_limit_resources(size_t now, size_t memory)
 {
-    size_t now = address_space();
-
     if (!SANITIZED && now > 0)
         sandbox_limit_one(RLIMIT_AS, now + memory);
     sandbox_limit_one(RLIMIT_CORE, 0);
@@ -93,9 +95,16 @@ static bool sandbox_filter_calls(void)
 
 bool vic_sandbox_limit(size_t memory)
 {
+    size_t now = address_space(); /* before no file can be read */
+    bool landlock;
+
+    vic_powers_hide();
+    vic_powers_drop();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    sandbox_limit_resources(memory);
+    /* Besides the filter, which lets it open nothing. Takes a descriptor. */
+    landlock = SANITIZED || vic_landlock_version() == 0 || !vic_landlock_apply(NULL, 0);
+    sandbox_limit_resources(now, memory);
     close_range(SANITIZED ? STDERR_FILENO + 1 : STDERR_FILENO, ~0U, 0);
-    return SANITIZED || sandbox_filter_calls();
+    return SANITIZED || (sandbox_filter_calls() && landlock);
 }

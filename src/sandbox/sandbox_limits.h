@@ -10,8 +10,8 @@
 #include <stddef.h>
 
 /* From now on, for good: no descriptors but 0 and 1, no new process, file or socket,
- * at most `memory` bytes more than now; dies with its parent. False: the kernel has no
- * seccomp; everything else holds. */
+ * at most `memory` bytes more than now; dies with its parent. False: the kernel did not
+ * do all that it should; the rest holds. */
 bool vic_sandbox_limit(size_t memory);
 
 #endif

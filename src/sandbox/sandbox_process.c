@@ -4,7 +4,7 @@
 #include "sandbox_process.h"
 
 #include "alloc.h"
-#include "log.h"
+#include "confinement.h"
 #include "sandbox_child.h"
 #include "text.h"
 
@@ -154,17 +154,17 @@ static void sandbox_on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
     *buf = uv_buf_init(s->piece, sizeof(s->piece));
 }
 
-/* The first message of the child, about itself. */
+/* The first message of the child, about itself. Where the kernel offers no filter that was
+ * said, or refused, when it was started. */
 static void greeting_take(struct vic_sandbox *s, const char *data, size_t size)
 {
-    static bool told;
+    struct vic_error err;
 
     s->greeted = true;
-    if (told || memmem(data, size, "true", 4))
+    if (memmem(data, size, "true", 4) || !vic_confinement_offered().seccomp)
         return;
-    told = true;
-    vic_log(VIC_LOG_WARN, "the kernel offers no seccomp: site scripts are confined by "
-                          "Lua and resource limits alone");
+    vic_error_set(&err, VIC_IO, "its process could not be confined");
+    sandbox_fail(s, &err);
 }
 
 /* One whole frame, without its length. */
@@ -263,9 +263,13 @@ static int sandbox_spawn(struct vic_sandbox *s)
 
 struct vic_sandbox *vic_sandbox_start(struct vic_error *err)
 {
-    struct vic_sandbox *s = vic_alloc(sizeof(*s));
+    struct vic_confinement filter = { .seccomp = true };
+    struct vic_sandbox *s;
     int problem;
 
+    if (vic_confinement_check("the process of site scripts", filter, err) < 0)
+        return NULL;
+    s = vic_alloc(sizeof(*s));
     sandbox_handles_init(s);
     problem = sandbox_spawn(s);
     if (problem < 0) {

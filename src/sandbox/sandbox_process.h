@@ -15,7 +15,8 @@
 
 struct vic_sandbox;
 
-/* NULL: it cannot be started. It is not waited for. */
+/* NULL: it cannot be started, or not as vic_confinement_require() says. It is not waited
+ * for. */
 struct vic_sandbox *vic_sandbox_start(struct vic_error *err);
 
 /* It is killed; its memory goes when the process has ended. */
