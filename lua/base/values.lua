@@ -1,4 +1,6 @@
---- base.values: plain tables compared and copied. Pure.
+--- base.values: plain tables compared, copied and weighed. Pure.
+
+local TABLE, FIELD, STRING = 72, 56, 40 -- bytes, as src/text/budget.h has them
 
 local M = {}
 
@@ -46,6 +48,21 @@ function M.joined(fields, more)
     result[key] = value
   end
   return result
+end
+
+--- values.weight(value) -> bytes
+-- The memory that it takes, however deep, about: what is in it twice counts twice.
+function M.weight(value)
+  if type(value) == "string" then
+    return STRING + #value
+  elseif type(value) ~= "table" then
+    return 0
+  end
+  local bytes = TABLE
+  for key, item in pairs(value) do
+    bytes = bytes + FIELD + M.weight(item) + (type(key) == "string" and #key or 0)
+  end
+  return bytes
 end
 
 return M

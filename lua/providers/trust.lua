@@ -56,7 +56,8 @@ end
 
 -- A connection that breaks may be a proxy's that restarts: once more.
 local function meet(opts, tls)
-  local pool, err = opts.http.pool { tls = tls, cookies = opts.cookies or false }
+  local pool, err = opts.http.pool { tls = tls, cookies = opts.cookies or false,
+    shares = true }
   local response
   if not pool then -- no form of a thumbprint is refused here: it is the CA
     return nil, errors.final(errors.new("invalid", ("%s of the Secret: %s: it must have "

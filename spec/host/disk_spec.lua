@@ -534,6 +534,22 @@ describe("disk.transfer from a server", function()
     end
   end)
 
+  it("gives up when too little comes, on average over a while, resumable or not", function()
+    local steps = { "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: 9999\r\n\r\n" }
+    for i = 1, 400 do
+      steps[2 * i] = "x"
+      steps[2 * i + 1] = { wait = 0.02 }
+    end
+    server:on("/", steps)
+    for _, resumable in ipairs({ false, true }) do
+      refused("timeout", "came in 0.5 s, less than the 1000 bytes a second that a disk must "
+        .. "have (--least-rate)", fetch({ url = url, resumable = resumable },
+        { format = "stream", least_rate = 1000, rate_over = 0.5 }))
+    end
+    server:on("/vmdk", { web.answer(vmdk) })
+    assert(fetch({ url = url .. "/vmdk" }, { least_rate = 1, rate_over = 60 }))
+  end)
+
   it("gives up when nothing comes for too long", function()
     server:on("/silent", { "<hang>" })
     server:on("/stalls", { web.answer(vmdk):sub(1, 9000), "<hang>" })

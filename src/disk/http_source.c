@@ -12,11 +12,13 @@
 #include "asked.h"
 #include "clock.h"
 #include "failure.h"
+#include "pace.h"
 #include "reach.h"
 #include "request_log.h"
 #include "url.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +51,7 @@ struct http_source {
     /* While it runs. */
     struct vic_sink *sink;
     double last; /* when the last byte of the stream came */
+    struct vic_pace pace;
     struct vic_head_size head;
     bool answered;        /* this request, well, and its body has begun */
     uint64_t start;       /* where in the stream its answer says that it begins */
@@ -138,6 +141,7 @@ static int check_answer(struct http_source *s)
 static size_t on_body(char *data, size_t one, size_t size, void *arg)
 {
     struct http_source *s = arg;
+    double began = vic_now();
 
     (void)one;
     if (atomic_load(&s->source.stopped))
@@ -162,6 +166,7 @@ static size_t on_body(char *data, size_t one, size_t size, void *arg)
         return size + 1;
     }
     s->last = vic_now(); /* after the write, which waits while the disk is slower */
+    vic_pace_took(&s->pace, size, s->last - began);
     return size;
 }
 
@@ -255,6 +260,11 @@ static int perform(struct http_source *s, struct vic_error *err)
             return vic_error_set(err, VIC_TIMEOUT,
                                  "nothing came for %g s, after %" PRIu64 " bytes",
                                  s->idle_timeout, atomic_load(&s->source.received));
+        if (vic_pace_check(&s->pace, vic_now(), err)) {
+            s->settled = true; /* another one would be as slow */
+            return -1;
+        }
+        left = fmin(left, vic_pace_left(&s->pace, vic_now()));
         curl_multi_poll(s->multi, NULL, 0, left > 10 ? 10000 : (int)(left * 1000) + 1,
                         NULL);
     }
@@ -364,6 +374,7 @@ static int http_run(struct vic_source *source, struct vic_sink *sink,
     if (s->stored && replay(s, err))
         return -1;
     vic_asked_apply(&s->asked, s->easy);
+    vic_pace_begin(&s->pace, vic_now());
     for (;;) {
         uint64_t before = atomic_load(&s->source.received);
 
@@ -378,6 +389,7 @@ static int http_run(struct vic_source *source, struct vic_sink *sink,
         if (result && s->refused && s->asked.renewal && renewals-- > 0) {
             if (!are_renewed(s) || ask_again(s))
                 return result;
+            vic_pace_begin(&s->pace, vic_now()); /* it was waiting for us */
         } else {
             if (!result || !may_resume(s) || left-- == 0)
                 return result;
@@ -427,6 +439,8 @@ struct vic_source *vic_http_source_new(const struct vic_http_source_opts *opts,
     s->resumable = opts->resumable;
     s->most = opts->most;
     s->idle_timeout = opts->idle_timeout;
+    s->pace.least = opts->least_rate;
+    s->pace.over = opts->rate_over;
     s->connect_timeout = opts->connect_timeout;
     if (opts->connect_to && opts->connect_to[0]) {
         snprintf(rule, sizeof(rule), "::%.280s", opts->connect_to);

@@ -46,6 +46,8 @@ struct vic_http_source_opts {
     bool resumable;         /* a broken answer goes on with a Range of what lacks */
     double connect_timeout; /* seconds */
     double idle_timeout;    /* seconds without a byte */
+    double least_rate;      /* bytes in a second, on average over ... */
+    double rate_over;       /* ... so many seconds; 0: as slow as it likes */
 };
 
 /* GET. Everything is copied. NULL (kind invalid): options that cannot be. */

@@ -109,6 +109,8 @@ static void on_thread_end(void *arg)
  *   opts.digest            table    {algorithm, value}: what the stream's must be
  *   opts.sha512            boolean  of the raw disk, holes included          (false)
  *   opts.idle_timeout      seconds  without a byte of the stream                (60)
+ *   opts.least_rate        bytes    of the stream in a second, on average over ... (any)
+ *   opts.rate_over         seconds  ... so long; while we take none does not count (900)
  *   opts.connect_timeout   seconds  for name, connection and TLS                (30)
  *   err  invalid            the URL, the CA or the thumbprint
  *        busy               another transfer writes that file

@@ -28,6 +28,8 @@ struct transfer_opts {
     bool guessed;
     double idle_timeout;
     double connect_timeout;
+    size_t least_rate;
+    double rate_over;
 };
 
 /* The table at field `name` of the table at `index`, or nil; pushed. */
@@ -138,6 +140,8 @@ void vic_disk_options(lua_State *L, int index, struct vic_transfer_opts *opts)
           offsetof(struct transfer_opts, idle_timeout) },
         { "connect_timeout", VIC_OPTION_SECONDS,
           offsetof(struct transfer_opts, connect_timeout) },
+        { "least_rate", VIC_OPTION_SIZE, offsetof(struct transfer_opts, least_rate) },
+        { "rate_over", VIC_OPTION_SECONDS, offsetof(struct transfer_opts, rate_over) },
         { "source", VIC_OPTION_OTHER, 0 },
         { "spool", VIC_OPTION_OTHER, 0 },
         { "digest", VIC_OPTION_OTHER, 0 },
@@ -145,7 +149,9 @@ void vic_disk_options(lua_State *L, int index, struct vic_transfer_opts *opts)
         { NULL, 0, 0 },
     };
     struct vic_description *d = &opts->stream;
-    struct transfer_opts given = { .idle_timeout = 60, .connect_timeout = 30 };
+    struct transfer_opts given = { .idle_timeout = 60,
+                                   .connect_timeout = 30,
+                                   .rate_over = 900 };
 
     luaL_checktype(L, index, LUA_TTABLE);
     vic_options_read(L, index, list, &given);
@@ -158,6 +164,8 @@ void vic_disk_options(lua_State *L, int index, struct vic_transfer_opts *opts)
     d->guessed = given.guessed;
     d->http.idle_timeout = given.idle_timeout;
     d->http.connect_timeout = given.connect_timeout;
+    d->http.least_rate = (double)given.least_rate;
+    d->http.rate_over = given.rate_over;
     read_source(L, index, d);
     read_digests(L, index, d);
 }

@@ -59,6 +59,9 @@ int vic_failure_error(const struct vic_failure *f, const char *what,
     case CURLE_RECV_ERROR:
         return vic_error_set(err, VIC_CONNECT, "%s: the connection broke: %s", what,
                              text);
+    case CURLE_OUT_OF_MEMORY: /* what curl says of a line beyond its own bound */
+        return vic_error_set(err, VIC_HTTP, "%s: a line of the answer's head is too long",
+                             what);
     default:
         return vic_error_set(err, VIC_HTTP, "%s: %s", what, text);
     }

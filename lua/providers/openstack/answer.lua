@@ -2,6 +2,7 @@
 -- Pure.
 
 local address = require "providers.address"
+local bounds = require "providers.bounds"
 local errors = require "host.error"
 local json = require "host.json"
 
@@ -42,7 +43,8 @@ end
 
 local function words(response)
   local body = response.body or ""
-  local document = body:find("^%s*[{%[]") and json.decode(body)
+  local document = body:find("^%s*[{%[]") and json.decode(body,
+    { max_memory = bounds.ANSWER.max_memory })
   local text = document and message_in(document)
   if not text and not document then
     text = plain(body)
@@ -85,13 +87,16 @@ function M.failure(response, what)
   })
 end
 
---- answer.document(response, what) -> table | nil, err
+--- answer.document(response, what, bound?) -> table | nil, err
 -- The JSON of a good answer; {} where there is no body.
-function M.document(response, what)
+--
+--   bound  of providers.bounds (default: ANSWER)
+function M.document(response, what, bound)
   if not response.body or response.body == "" then
     return {}
   end
-  local document, err = json.decode(response.body)
+  local document, err = json.decode(response.body,
+    { max_memory = (bound or bounds.ANSWER).max_memory })
   if type(document) ~= "table" then
     return nil, errors.new("format", ("%s: not the JSON of an OpenStack service (%s)")
       :format(what, err and err.message or "no object"))

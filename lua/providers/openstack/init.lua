@@ -2,6 +2,7 @@
 --
 -- The contract of providers/init.lua over Keystone v3, Nova, Cinder, Glance and Neutron.
 
+local bounds = require "providers.bounds"
 local compute = require "providers.openstack.compute"
 local credentials_of = require "providers.openstack.credentials"
 local errors = require "host.error"
@@ -31,7 +32,8 @@ local function connect(url, spec, credentials, opts)
     thumbprint = spec.thumbprint, ca = credentials.ca, ca_field = "ca_cert",
     strict_tls = opts.strict_tls, fingerprint = opts.fingerprint,
     probe = function(pool)
-      return pool:request { url = url, timeout = 30 }
+      return pool:request { url = url, timeout = 30, total_timeout = bounds.SECONDS,
+        max_body = bounds.ANSWER.max_body }
     end,
   }
 end

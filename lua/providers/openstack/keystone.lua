@@ -2,6 +2,7 @@
 
 local address = require "providers.address"
 local answer = require "providers.openstack.answer"
+local bounds = require "providers.bounds"
 local credentials_of = require "providers.openstack.credentials"
 local errors = require "host.error"
 local json = require "host.json"
@@ -61,6 +62,7 @@ end
 local function post(pool, url, body)
   return pool:request {
     method = "POST", url = url .. "/auth/tokens", timeout = 60,
+    total_timeout = bounds.SECONDS, max_body = bounds.ANSWER.max_body,
     headers = { ["Content-Type"] = "application/json", Accept = "application/json" },
     body = json.encode(body),
   }
@@ -88,6 +90,7 @@ local function projects(pool, url, found)
   end
   response = pool:request {
     url = url .. "/auth/projects", timeout = 60, headers = { ["X-Auth-Token"] = token },
+    total_timeout = bounds.SECONDS, max_body = bounds.ANSWER.max_body,
   }
   local document = response and response.status == 200 and answer.document(response, "")
   return document and list_names(document.projects or {}) or {}

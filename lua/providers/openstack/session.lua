@@ -3,16 +3,17 @@
 -- The token is renewed before it ends, and when a service does not take it any more.
 
 local answer = require "providers.openstack.answer"
+local bounds = require "providers.bounds"
 local errors = require "host.error"
 local json = require "host.json"
 local keystone = require "providers.openstack.keystone"
 local task = require "host.task"
 local time = require "host.time"
+local values = require "base.values"
 
 local BACKOFF = { 0.5, 1, 2, 4, 8 } -- seconds between tries of what may be tried again
 local EARLY = 300                   -- seconds before its end that a token is renewed
 local LONGEST = 30                  -- seconds that a service may have us wait
-local MOST_PAGES = 1000
 
 local methods = {}
 local mt = { __name = "openstack.session", __index = methods }
@@ -172,6 +173,8 @@ local function send(session, request)
   local response, failure = session.pool:request {
     method = request.method, url = request.url, headers = headers,
     body = request.body and json.encode(request.body), timeout = request.timeout or 60,
+    total_timeout = math.max(request.timeout or 0, bounds.SECONDS),
+    max_body = request.bound.max_body,
     once = request.method == "POST", before = before ~= true and before or nil,
   }
   if not response and failure.kind == "cancelled" then -- the fence has ended meanwhile
@@ -212,7 +215,7 @@ local function try(session, request, what)
     return nil, answer.failure(response, what)
   end
   local document
-  document, err = answer.document(response, what)
+  document, err = answer.document(response, what, request.bound)
   return document, err or response
 end
 
@@ -228,11 +231,13 @@ local NOTHING_DONE = { [413] = true, [429] = true, [503] = true }
 --   opts.body     table   sent as JSON
 --   opts.version  string  a microversion: "compute 2.47"
 --   opts.once     boolean never try again
+--   opts.bound    of providers.bounds: how large an answer may be  (default: ANSWER)
 --   err  kind by the answer's status; err.status, err.code, err.after
 function methods:call(service, method, path, opts)
   opts = opts or {}
   local request = {
     method = method, body = opts.body, version = opts.version, timeout = opts.timeout,
+    bound = opts.bound or bounds.ANSWER,
   }
   request.url = self.urls[service] .. path
   local what = ("%s %s"):format(method, request.url:match("^[^?]*"))
@@ -274,9 +279,15 @@ end
 function methods:list(service, path, key, opts)
   local items = json.array({})
   local bare = path:match("^[^?]*")
-  for _ = 1, MOST_PAGES do
-    local document, err = self:call(service, "GET", path, opts)
-    if not document then
+  local list = bounds.list(bare, items)
+  while true do
+    local document, err = self:call(service, "GET", path, values.joined(opts or {},
+      { bound = bounds.PAGE }))
+    local ok
+    if document then
+      ok, err = list:add(document[key])
+    end
+    if not ok then
       return nil, err
     end
     for _, item in ipairs(document[key] or {}) do
@@ -288,7 +299,6 @@ function methods:list(service, path, key, opts)
     end
     path = bare .. "?" .. query
   end
-  return nil, errors.new("format", bare .. ": a list without end")
 end
 
 --- session:close()

@@ -3,6 +3,7 @@
 -- Nothing secret is sent before the certificate is: by the system's CAs, the Secret's
 -- CA, the thumbprint of the spec, or the fingerprint pinned at the first meeting.
 
+local bounds = require "providers.bounds"
 local address = require "providers.address"
 local errors = require "host.error"
 local trust = require "providers.trust"
@@ -55,7 +56,8 @@ end
 local function versions(response)
   local list = {}
   local document = response.status == 200
-    and xml.parse(response.body, { what = "vimServiceVersions.xml" })
+    and xml.parse(response.body, { what = "vimServiceVersions.xml",
+      max_memory = bounds.ANSWER.max_memory })
   for _, namespace in ipairs(document and xml.children(document, "namespace") or {}) do
     if xml.child_text(namespace, "name") == "urn:vim25" then
       list[#list + 1] = xml.child_text(namespace, "version")
@@ -91,6 +93,7 @@ function M.connect(endpoint, spec, secret, opts)
     probe = function(pool) -- needs no log-in and sends none
       return pool:request {
         method = "GET", url = endpoint.url .. "/vimServiceVersions.xml", timeout = 30,
+        total_timeout = bounds.SECONDS, max_body = bounds.ANSWER.max_body,
       }
     end,
   }

@@ -9,6 +9,7 @@ local properties = require "providers.vmware.properties"
 local session_of = require "providers.vmware.session"
 local xml = require "host.xml"
 
+local DEEPEST = 64 -- folders within folders
 local ROOT_NAMES = { Datacenters = true, ["ha-folder-root"] = true }
 local NETWORKS = { "Network", "DistributedVirtualPortgroup", "OpaqueNetwork" }
 local NETWORK_PROPERTIES = {
@@ -36,7 +37,7 @@ end
 
 -- Asks for parents until `known` leads from every object to the root.
 local function complete(session, known)
-  while true do
+  for _ = 1, DEEPEST do
     local refs, asked = {}, {}
     for _, entry in pairs(known) do
       local parent = entry.parent
@@ -59,12 +60,14 @@ local function complete(session, known)
       known[value] = known[value] or {}
     end
   end
+  return nil, errors.new("format", ("a folder that lies in more than %d others"):format(
+    DEEPEST))
 end
 
 -- The path of an object in `known`; a name that may not be read is shown as "?".
 local function path_of(known, value)
   local parts, entry, depth = {}, known[value], 0
-  while entry and entry.parent and depth < 64 do
+  while entry and entry.parent and depth < DEEPEST do
     table.insert(parts, 1, entry.name or "?")
     entry, depth = known[entry.parent.value], depth + 1
   end

@@ -3,6 +3,7 @@
 -- An answer may come in pages, lack what the account may not see, or refuse a property
 -- that this release of vSphere does not know; the caller sees one plain table.
 
+local bounds = require "providers.bounds"
 local errors = require "host.error"
 local faults = require "providers.vmware.faults"
 local session_of = require "providers.vmware.session"
@@ -43,8 +44,9 @@ local function arguments(session, wanted, objects)
   }
 end
 
--- Adds the objects of one page to `found`.
-local function collect(page, found)
+-- Adds the objects of one page to `found`; nil, err: there are more than a list may have.
+local function collect(page, found, list)
+  local first = #found + 1
   for _, node in ipairs(xml.children(page, "objects")) do
     local object = {
       ref = session_of.reference(xml.child(node, "obj")), props = {}, missing = {},
@@ -58,18 +60,23 @@ local function collect(page, found)
     end
     found[#found + 1] = object
   end
+  return list:add(table.move(found, first, #found, 1, {}))
 end
 
 -- All pages of one retrieval; a session that ends on the way ends the retrieval.
 local function pages(session, args, opts)
   local reply, err = session:call("RetrievePropertiesEx", args, opts)
   local generation, found = session.generation, {}
+  local list = bounds.list("RetrievePropertiesEx", found)
   while reply do
     local page = xml.child(reply, "returnval")
     if not page then
       return found
     end
-    collect(page, found)
+    local ok, too_much = collect(page, found, list)
+    if not ok then
+      return nil, too_much
+    end
     local token = xml.child_text(page, "token")
     if not token then
       return found

@@ -4,6 +4,7 @@
 -- NotAuthenticated means. A call is repeated here only when repeating is harmless.
 
 local address = require "providers.address"
+local bounds = require "providers.bounds"
 local errors = require "host.error"
 local faults = require "providers.vmware.faults"
 local task = require "host.task"
@@ -42,6 +43,13 @@ local MUTATES = {
   HttpNfcLeaseProgress = true,
   PowerOffVM_Task = true,
   ShutdownGuest = true,
+}
+-- Methods whose answers hold many objects, or large ones.
+local LARGE = {
+  ContinueRetrievePropertiesEx = true,
+  FindAllByUuid = true,
+  QueryEvents = true,
+  RetrievePropertiesEx = true,
 }
 local BACKOFF = { 1, 2, 4 } -- seconds before each repetition
 local PASSING = { [429] = true, [502] = true, [503] = true, [504] = true }
@@ -136,6 +144,10 @@ local function keep_cookie(soap, response)
   end
 end
 
+local function bound_of(method)
+  return LARGE[method] and bounds.PAGE or bounds.ANSWER
+end
+
 -- The element in the answer's Body, or nil, err for anything but a reply.
 local function read(soap, method, response)
   local what = method .. " at " .. soap.url
@@ -143,7 +155,9 @@ local function read(soap, method, response)
     return nil, errors.new("http", ("%s: %s"):format(what, address.answered(response)),
       { status = response.status })
   end
-  local document, err = xml.parse(response.body, { what = what })
+  local document, err = xml.parse(response.body, {
+    what = what, max_memory = bound_of(method).max_memory,
+  })
   local body = document and xml.child(document, "Body")
   local reply = body and body[1]
   if not reply then
@@ -178,7 +192,8 @@ local function exchange(soap, method, text, opts)
   }
   local response, err = soap.pool:request {
     method = "POST", url = soap.url, headers = headers, body = text,
-    timeout = opts.timeout or 60, total_timeout = opts.total_timeout,
+    timeout = opts.timeout or 60, total_timeout = opts.total_timeout or bounds.SECONDS,
+    max_body = bound_of(method).max_body,
     once = not REPEATABLE[method],
     before = before ~= true and before or nil,
   }
@@ -217,7 +232,7 @@ end
 --
 --   args   table  as soap.envelope's
 --   opts   table  timeout  seconds  of silence                  (default 60)
---                 total_timeout  seconds                        (default none)
+--                 total_timeout  seconds                        (default 180)
 --                 once     boolean  do not repeat it            (default false)
 --   reply  node   the <METHODResponse> element; see xml.child(reply, "returnval")
 --   err    as faults.lua has it: kind, code = the fault's type; or of the transport

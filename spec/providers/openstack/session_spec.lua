@@ -322,7 +322,7 @@ describe("providers.openstack.session", function()
       list, err = session:list("compute", "/things", "things")
       assert.is_nil(list)
       assert.equal("/things: a list without end", err.message)
-      assert.equal(1000, n)
+      assert.equal(1001, n)
     end)
 
     it("knows the next page", function()
