@@ -206,6 +206,12 @@ function methods:look_again(namespace, name, now)
     annotations = { [marks.LOOK_AGAIN] = time.rfc3339(now) } } })
 end
 
+--- target:whole_since(namespace, name) -> seconds of the wall | nil     [waits]
+-- As states.whole_since.
+function methods:whole_since(namespace, name)
+  return states.whole_since(self.client, namespace, name)
+end
+
 --- target:copy_state(namespace, name) -> message | nil                  [waits]
 -- As states.copy.
 function methods:copy_state(namespace, name)

@@ -35,6 +35,8 @@
 --                   created, looked_again}                                        [waits]
 --   target:look_again(namespace, name, now) -> true | nil, err    Harvester looks at
 --                                             the image again                     [waits]
+--   target:whole_since(namespace, name) -> seconds of the wall | nil    Longhorn has all
+--                                             of the image                        [waits]
 --   target:publish(plan, disk, route)         the route gives the disk            [waits]
 --   target:publish_stream(disk, route, stream) -> reads, to be closed | nil, err
 --   target:hold(disk, route)                  who asks waits
@@ -61,6 +63,7 @@ local ALL = { "check", "image_url" }
 local ALL_DISKS = { "put", "path", "state", "writer_of", "remove", "space_finding" }
 local FILES, FILES_DISKS = { "put_machine" }, { "rename" }
 local IMAGES = { "backend", "put", "delete", "disown", "image_state", "look_again",
+  "whole_since",
   "publish", "publish_stream", "hold", "served", "forget" }
 local IMAGES_DISKS = { "comes", "remove_file", "room" }
 local RUN = { "defaults", "room_problem", "missing_network", "machine_state",

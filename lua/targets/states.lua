@@ -29,18 +29,24 @@ local function volume_message(client, namespace, name)
   return volume.status and volume.status.progress
 end
 
--- The SHA-512 that Longhorn has computed of an image, or nil: there is none (CDI), or it
--- may not be read. Harvester names backing images so; earlier versions by name.
-local function checksum(client, image)
+-- Longhorn's status of an image, {} when there is no backing image (CDI), or it may not
+-- be read. Harvester names them so; earlier versions by name.
+local function backing(client, image)
   local names = { "vmi-" .. image.metadata.uid,
     ("%s-%s"):format(image.metadata.namespace, image.metadata.name) }
   for _, name in ipairs(image.spec.backend == "cdi" and {} or names) do
-    local backing = client:get("BackingImage", LONGHORN, name)
-    local sum = backing and backing.status and backing.status.checksum or ""
-    if sum ~= "" then
-      return sum
+    local object = client:get("BackingImage", LONGHORN, name)
+    if object then
+      return object.status or {}
     end
   end
+  return {}
+end
+
+-- The SHA-512 that Longhorn has computed of an image, or nil.
+local function checksum(client, image)
+  local sum = backing(client, image).checksum or ""
+  return sum ~= "" and sum or nil
 end
 
 -- When Harvester was last asked to look at it again, nil: never; and when it was made.
@@ -90,6 +96,20 @@ function M.image(client, namespace, name)
   local looked_again, created = looks(image)
   return { phase = "importing", message = message, progress = status.progress,
     backend = image.spec.backend, looked_again = looked_again, created = created }
+end
+
+--- states.whole_since(client, namespace, name) -> seconds of the wall | nil  [waits]
+-- When Longhorn had all of an image; nil: it has not, or nobody can tell.
+function M.whole_since(client, namespace, name)
+  local image = client:get("VirtualMachineImage", namespace, name)
+  local since
+  for _, file in pairs(image and backing(client, image).diskFileStatusMap or {}) do
+    if file.state ~= "ready" then
+      return nil
+    end
+    since = time.parse(file.lastStateTransitionTime or "")
+  end
+  return since
 end
 
 --- states.copy(client, namespace, name) -> message | nil                [waits]

@@ -124,6 +124,7 @@ local function new_target(w)
     w:ask("look_again %s/%s", namespace, name)
     return not self.look_error and true or nil, self.look_error
   end
+  function target:whole_since() return self.whole_at end
   function target:delete(kind, namespace, name)
     w:ask("delete %s %s/%s", kind, namespace, name)
     if not self.stays[name] then

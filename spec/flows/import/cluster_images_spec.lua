@@ -81,6 +81,51 @@ describe("flows.import in a cluster", function()
     assert.truthy(working.message:find("nobody reads it", 1, true), working.message)
   end)
 
+  -- What Longhorn says of the first image's bytes, a minute ago.
+  local function set_backing(w, name, ...)
+    local map = {}
+    for i, file_state in ipairs { ... } do
+      map["disk-" .. i] = { state = file_state,
+        lastStateTransitionTime = time.rfc3339(w.clock - 60) }
+    end
+    w.store:create("BackingImage", { metadata = { name = name, namespace = "longhorn-system" },
+      status = { diskFileStatusMap = map } })
+  end
+
+  -- The first image a minute later, nobody having read it since; its UID before.
+  local function a_minute_later(w, ...)
+    run(w)
+    w.server.sent = { requests = 1, full_reads = 1, bytes = 1, active = 0 }
+    local made = images(w)[1].metadata
+    w.store:patch("VirtualMachineImage", "default", made.name,
+      { metadata = { creationTimestamp = time.rfc3339(w.clock) } })
+    w.clock = w.clock + 60
+    set_backing(w, "vmi-" .. made.uid, ...)
+    run(w)
+    return made.uid
+  end
+
+  it("makes an image again that Longhorn has, and Harvester will never see", function()
+    local w = world()
+    local uid = a_minute_later(w, "ready")
+    local status = import_of(w).status
+    assert.equal(1, status.attempt)
+    assert.truthy(conditions.find(status.conditions, "Reconciling").message
+      :find("Harvester has taken no note of that for 60 s", 1, true))
+    w.clock = w.clock + 600
+    run(w)
+    assert.not_equal(uid, images(w)[1].metadata.uid)
+  end)
+
+  it("leaves an image alone that Longhorn has not, or not all of it", function()
+    for _, states in ipairs { {}, { "in-progress" }, { "ready", "in-progress" } } do
+      local w = world()
+      local uid = a_minute_later(w, table.unpack(states))
+      assert.is_nil(import_of(w).status.attempt)
+      assert.equal(uid, images(w)[1].metadata.uid)
+    end
+  end)
+
   -- How the disks go, once the import has come as far as it can.
   local function way(w)
     w.source.can = { reread = true }

@@ -55,6 +55,25 @@ describe("flows.import.steps.unread: an image that nobody reads", function()
     assert.equal(1, #w.asked)
   end)
 
+  it("is made again when Longhorn has all of it, and Harvester does not see that", function()
+    for _, sent in ipairs { NOBODY, { active = 0, full_reads = 1 } } do
+      local w = world(sent)
+      w.target.whole_at = NOW - 60
+      local state = look(w, importing(-120, -60))
+      assert.equal("failed", state.phase)
+      assert.equal("Longhorn has all of it, and Harvester has taken no note of that for 60 s: "
+        .. "the image was deleted", state.message)
+      assert.same({ "delete VirtualMachineImage default/web-0-img" }, w.asked)
+    end
+  end)
+
+  it("is left to Harvester for a minute once Longhorn has all of it", function()
+    local w = world(NOBODY)
+    w.target.whole_at = NOW - 59
+    assert.equal("importing", look(w, importing(-120, -60)).phase)
+    assert.same({ "look_again default/web-0-img" }, w.asked)
+  end)
+
   it("is none while somebody reads, before it has a route, once it has ended", function()
     for _, case in ipairs { { { active = 1, full_reads = 0 }, importing(-600) },
       { nil, importing(-600) }, { NOBODY, { phase = "ready", created = 1 } },
