@@ -21,10 +21,13 @@ local function gate_of(match)
   return (match:gsub("%W", "_"))
 end
 
+-- A service keeps only so many connections open: all requests share a few.
+local pool = http.pool {}
+
 local function exchange(method, url, body, headers)
   headers = headers or {}
   headers["Content-Type"] = "application/json"
-  local answer = assert(http.request({ method = method, url = url, headers = headers,
+  local answer = assert(pool:request({ method = method, url = url, headers = headers,
     body = body and json.encode(body), timeout = 120 }))
   assert(answer.status < 300, ("%s %s: %d %s"):format(method, url, answer.status,
     answer.body))
