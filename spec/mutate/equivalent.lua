@@ -63,6 +63,10 @@ local IN = {
     { code = "if #found > 1 then", was = "1", now = "0",
       reason = "one alone has been given before" },
   },
+  ["providers/openstack/concerns.lua"] = {
+    { like = "^local swap = math.tointeger", was = "0", now = "-1",
+      reason = "it is no swap disk either way" },
+  },
   ["providers/openstack/hardware.lua"] = {
     { code = "return a.place < b.place", reason = "no two have the same place" },
     { like = "is_root = true, boot_order = 1,$", was = "true",
@@ -151,8 +155,12 @@ local IN = {
   },
   ["providers/vmware/soap.lua"] = {
     { like = "^local BACKOFF = ", reason = "the pauses, which specs shorten" },
+    { like = "^backoff = opts.backoff or BACKOFF", reason = "the pauses, which specs shorten" },
   },
   ["providers/vmware/stamp.lua"] = {
+    { code = "local key, text = -1, \"\"", reason = "events are numbered from 1 on" },
+    { like = "^local number = tonumber", was = "0", reason = "every event has a number" },
+    { code = "if number > key then", was = ">", reason = "no two have the same number" },
     { like = ":sub%(1, 32%)$", reason = "a stamp is compared with its like alone" },
   },
   ["providers/vmware/inventory.lua"] = {

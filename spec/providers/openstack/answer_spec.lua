@@ -59,6 +59,24 @@ describe("answer.failure", function()
     assert.is_nil(failure(503, "", { ["retry-after"] = "Wed, 21 Oct" }).after)
   end)
 
+  it("says what kind of answer it is where that has no words", function()
+    assert.equal("POST https://x/volumes: 404: no reason given", failure(404, "").message)
+    assert.equal("POST https://x/volumes: 404: no reason given", failure(404, {}).message)
+    assert.truthy(failure(302, "", { location = "https://y/" }).message
+      :find("it redirects to https://y/", 1, true))
+  end)
+
+  it("quotes no more than 400 bytes, and says that there is more", function()
+    assert.equal(("x"):rep(400), failure(500, ("x"):rep(400)).message:match("x+%.*$"))
+    assert.equal(("x"):rep(400) .. "...", failure(500, ("x"):rep(401)).message:match("x+%.*$"))
+  end)
+
+  it("takes a refused quota of 400 for one, too", function()
+    assert.equal("QuotaExceeded", failure(400, { badRequest = {
+      message = "SnapshotLimitExceeded: no more" } }).code)
+    assert.is_nil(failure(401, { error = { message = "Quota" } }).code)
+  end)
+
   it("keeps a hostile answer short and on one line", function()
     local err = failure(500, { error = { message = ("a\n\27[31m"):rep(1000) } })
     assert.truthy(#err.message < 500)
@@ -67,6 +85,19 @@ describe("answer.failure", function()
 end)
 
 describe("answer.document", function()
+  it("is empty where there is no body", function()
+    assert.same({}, answer.document({}, "GET x"))
+    assert.same({}, answer.document({ body = "" }, "GET x"))
+    assert.same({ a = 1 }, answer.document({ body = '{"a": 1}' }, "GET x"))
+  end)
+
+  it("says why it is none", function()
+    local _, err = answer.document({ body = "1" }, "GET x")
+    assert.equal("GET x: not the JSON of an OpenStack service (no object)", err.message)
+    _, err = answer.document({ body = "[" }, "GET x")
+    assert.falsy(err.message:find("no object", 1, true), err.message)
+  end)
+
   it("refuses what is no object", function()
     for _, body in ipairs { "[", "\"x\"", "<html>", "1" } do
       local document, err = answer.document({ body = body }, "GET x")

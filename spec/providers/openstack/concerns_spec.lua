@@ -77,10 +77,52 @@ describe("providers.openstack.concerns: a server", function()
     assert.same({}, of { swap = "" })
   end)
 
+  it("has devices of its host, all of which are named", function()
+    local list = {}
+    concerns.machine(list, { server = {}, image = {}, ports = {}, flavor = { extra_specs = {
+      ["pci_passthrough:alias"] = "a1:2", ["resources:VGPU"] = 1, ["resources_X1:PGPU"] = 2,
+      ["resources:PCI_DEVICE"] = 1, ["resources:CUSTOM_A_GPU"] = 1,
+      ["accel:device_profile"] = "fpga", ["resources:VCPU"] = 1, ["hw:numa_nodes"] = 1 } } })
+    assert.equal(1, #list)
+    assert.truthy(list[1].message:find("accel:device_profile=fpga, pci_passthrough:alias=a1:2, "
+      .. "resources:CUSTOM_A_GPU=1, resources:PCI_DEVICE=1, resources:VGPU=1, "
+      .. "resources_X1:PGPU=2;", 1, true), list[1].message)
+    assert.same({ "HostDevicesNotImported" }, of { extra_specs = { ["resources:VGPU"] = 1 } })
+    assert.same({}, of { extra_specs = { ["resources:VCPU"] = 1 } })
+  end)
+
+  it("has processors and memory that the copy has not", function()
+    for pages, found in pairs { small = {}, any = {}, ["4"] = {}, ["4KB"] = {}, ["4k"] = {},
+      large = { "HugepagesNotImported" }, ["2MB"] = { "HugepagesNotImported" } } do
+      assert.same(found, of { extra_specs = { ["hw:mem_page_size"] = pages } })
+    end
+    assert.same({ "DedicatedCpusNotImported" },
+      of { extra_specs = { ["hw:cpu_policy"] = "dedicated" } })
+    assert.same({}, of { extra_specs = { ["hw:cpu_policy"] = "Shared" } })
+    assert.same({ "MemoryEncryptionNotImported" },
+      of { extra_specs = { ["hw:mem_encryption"] = true } })
+    assert.same({}, of { extra_specs = { ["hw:mem_encryption"] = "False" } })
+  end)
+
   it("has a config drive, by either word for it", function()
     assert.same({ "ConfigDrive" }, of({}, { config_drive = "True" }))
     assert.same({ "ConfigDrive" }, of({}, { config_drive = true }))
     assert.same({}, of({}, { config_drive = "" }))
     assert.same({}, of({}, { config_drive = false }))
+  end)
+end)
+
+describe("providers.openstack.concerns.property", function()
+  local function of(image, extra_specs)
+    return concerns.property({ image = image, flavor = { extra_specs = extra_specs } },
+      "hw_tpm_model")
+  end
+
+  it("is the image's, else the flavor's, in its spelling", function()
+    assert.equal("crb", of({ hw_tpm_model = "crb" }, { ["hw:tpm_model"] = "tis" }))
+    assert.equal("tis", of({}, { ["hw:tpm_model"] = "tis" }))
+    assert.equal("false", of({ hw_tpm_model = false }, { ["hw:tpm_model"] = true }))
+    assert.is_nil(of({}, { hw_tpm_model = "tis", ["hw:tpm:model"] = "tis" }))
+    assert.is_nil(of({}, nil))
   end)
 end)

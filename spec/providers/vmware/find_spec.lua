@@ -161,6 +161,31 @@ describe("find.machine", function()
     assert.equal("vm-5", id("top"))
   end)
 
+  it("takes neither part of a folder's path nor one that is too short for it", function()
+    for _, folder in ipairs { "Web Tier", "Prod", "DC0/Web Tier", "vm", "Region EU/DC0/vm/Prod" } do
+      local err = id("web", folder)
+      assert.equal("notfound", err.kind, folder)
+    end
+    assert.equal("vm-1", id("web", "DC0/Prod/Web Tier"))
+  end)
+
+  it("asks for machines alone by UUID, an instance's first", function()
+    local asked = {}
+    id(UUID, nil, { FindAllByUuid = function(body)
+      asked[#asked + 1] = body:match("<instanceUuid>(%a+)<")
+      assert.truthy(body:find("<vmSearch>true</vmSearch>", 1, true), body)
+      return vsphere.reply("FindAllByUuid")
+    end })
+    assert.same({ "true", "false" }, asked)
+  end)
+
+  it("passes a reference that is gone by to the name", function()
+    assert.equal("notfound", id("vm-99").kind)
+    local err = id("VirtualMachine:vm-1", nil, { RetrievePropertiesEx =
+      vsphere.fault("NoPermission") })
+    assert.equal("denied", err.kind)
+  end)
+
   it("refuses a name that means several, and lists them", function()
     local err = id("dup")
     assert.equal("invalid", err.kind)

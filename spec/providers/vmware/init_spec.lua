@@ -97,6 +97,18 @@ describe("vmware.open", function()
     assert.is_true(is_closed(fake))
   end)
 
+  it("says what it can, by whose clock it goes, and that it closes once", function()
+    local source, _, fake = open()
+    assert.same({ guest_shutdown = true, power_off = true, resume = false, reread = true },
+      source.can)
+    assert.is_true(math.abs(source.now() - time.now()) < 60)
+    assert.equal(7, open(nil, { now = function() return 7 end }).now())
+    source:close()
+    source:close()
+    assert.is_true(is_closed(fake))
+    assert.equal(1, fake.count.Logout)
+  end)
+
   it("says which field the Secret lacks", function()
     for _, field in ipairs { "username", "password" } do
       local secret = { username = "u", password = "p" }
@@ -178,6 +190,16 @@ describe("a vmware source", function()
     found, err = open():inspect("vm-79")
     assert.is_nil(found)
     assert.equal("gone", err.kind)
+  end)
+
+  it("exports without anybody who remembers or listens", function()
+    local held = vsphere.fault("TaskInProgress")
+    local source = open { ExportVm = held }
+    for _, opts in ipairs { {}, false } do
+      local export, err = source:export({ id = "vm-79", disks = {} }, opts or nil)
+      assert.is_nil(export)
+      assert.equal("busy", err.kind)
+    end
   end)
 
   it("aborts leases of earlier runs, and keeps what it could not ask", function()

@@ -150,6 +150,19 @@ describe("soap:call", function()
     assert.equal(1, fake.count.FindByUuid)
   end)
 
+  it("says what came where it is no SOAP, and why that cannot be read", function()
+    for body, words in pairs { ["<a/>"] = "and that is no SOAP$",
+      ["oops <"] = "no SOAP %(.+%)$" } do
+      for status, kind in pairs { [200] = "format", [500] = "http" } do
+        local s = client { CurrentTime = { status = status, body = body } }
+        local _, err = s:call("CurrentTime", { _this = INSTANCE }, { once = true })
+        assert.equal(kind, err.kind)
+        assert.equal(status, err.status)
+        assert.matches(words, err.message)
+      end
+    end
+  end)
+
   it("asks the fence before what changes something, and before nothing else", function()
     local asked = 0
     local fake = vsphere.new({ PowerOffVM_Task = vsphere.data("power_off"),
@@ -197,6 +210,17 @@ describe("soap:call, by method", function()
 
   for _, method in ipairs { "ExportVm", "HttpNfcLeaseAbort", "HttpNfcLeaseComplete",
     "HttpNfcLeaseProgress", "PowerOffVM_Task", "ShutdownGuest" } do
+    it("lets the transport repeat nothing that changes something: " .. method, function()
+      local s, seen = fenced(nil, function()
+        return { status = 200, headers = {}, body = vsphere.reply(method) }
+      end)
+      assert(s:call(method, { _this = INSTANCE }))
+      assert.is_true(seen[1].once)
+      assert(s:call("CurrentTime", { _this = INSTANCE }, { timeout = 7, total_timeout = 9 }))
+      assert.is_false(seen[2].once)
+      assert.same({ 60, 7, 9 }, { seen[1].timeout, seen[2].timeout, seen[2].total_timeout })
+    end)
+
     it("sends only while it leads what changes something: " .. method, function()
       local s, seen = fenced(function() return 42 end, function()
         return { status = 200, headers = {}, body = vsphere.reply(method) }

@@ -39,6 +39,7 @@ end
 
 local NO_EVENTS = vsphere.fault("NoPermission", "", "<privilegeId>System.View</privilegeId>")
 local PLAIN = { content = {} }
+local BOOTED = { content = {}, boot = "2026-11-29T00:00:00Z" }
 
 describe("the stamp of a machine of vSphere", function()
   local function differs(text, base, change)
@@ -62,6 +63,11 @@ describe("the stamp of a machine of vSphere", function()
   differs("a new disk", {}, { files = { "a", "b", "c" }, content = { "a1", "b1", "c1" },
     sizes = { 1048576, 1048576, 1048576 } })
   differs("a change of an old server's machine", PLAIN, { version = "v2" })
+  differs("growing its last disk at an old server", PLAIN, { sizes = { 1048576, 2097152 } })
+  differs("a start at an old server", PLAIN, { events = { 7, 9 } })
+  differs("a change of a machine that says when it booted", BOOTED, { version = "v2" })
+  differs("growing its last disk where it says when it booted", BOOTED,
+    { sizes = { 1048576, 2097152 } })
   differs("a snapshot at an old server", PLAIN, { files = { "[ds] m/0-1.vmdk", "x" } })
   differs("a start where bootTime stays", PLAIN, { boot = "2026-11-30T00:00:00Z" })
   differs("any change where events cannot be read", { refused = NO_EVENTS },
@@ -78,6 +84,22 @@ describe("the stamp of a machine of vSphere", function()
   stays("a note, where disks and events tell all", {}, { version = "v2" })
   stays("a move to another datastore", {}, { files = { "[other] 0.vmdk", "[other] 1.vmdk" } })
   stays("older events were tidied away", { events = { 5, 7 } }, { events = { 7 } })
+
+  it("asks for every event that is a start, of this machine alone", function()
+    local asked
+    assert(of { refused = function(body)
+      asked = body
+      return vsphere.reply("QueryEvents")
+    end })
+    assert.truthy(asked:find('<entity type="VirtualMachine">vm-79</entity>'
+      .. "<recursion>self</recursion>", 1, true), asked)
+    local names = {}
+    for name in asked:gmatch("<eventTypeId>(%w+)</eventTypeId>") do
+      names[#names + 1] = name
+    end
+    assert.same({ "VmPoweredOnEvent", "VmStartingEvent", "VmResumingEvent",
+      "DrsVmPoweredOnEvent" }, names)
+  end)
 
   it("tolerates a server without changeVersion and bootTime", function()
     assert.truthy(of({ version = nil, content = {} }))
