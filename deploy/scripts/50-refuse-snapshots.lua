@@ -11,9 +11,9 @@ return {
       code = "SiteRefusesSnapshots",
       severity = "Blocks",
       subject = "machine",
-      message = ("The machine has %d snapshots; this site imports none of those."):format(
-        count),
-      action = "Delete or consolidate them, then try again.",
+      message = ("the machine has %d snapshots, and this site imports none that has some")
+        :format(count),
+      action = "delete or consolidate them at the source",
     })
     return builtin
   end,

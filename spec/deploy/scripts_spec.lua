@@ -76,6 +76,9 @@ describe("deploy/scripts:", function()
       "SiteRefusesSnapshots")
     assert.equal("Blocks", found.severity)
     assert.truthy(found.message:find("2 snapshots", 1, true))
+    for _, words in ipairs { found.message, found.action } do -- as base.finding has them
+      assert.matches("^%l.*[^.]$", words)
+    end
   end)
 
   it("60-windows-defaults knows a prepared Windows from others, and leaves Linux", function()
