@@ -165,6 +165,20 @@ describe("kube.config", function()
       end
     end)
 
+    it("shows the certificate that it has given last", function()
+      local loaded = assert(plugin([[echo x >>"$0.runs"
+        n=$(wc -l <"$0.runs"); [ "$n" -gt 2 ] && n=2
+        echo '{"kind":"ExecCredential","status":{"clientCertificateData":"C'$n'",
+          "clientKeyData":"K'$n'","expirationTimestamp":"2001-01-01T00:00:00Z"}}']]))
+      local first = loaded.tls
+      assert.same({ "C1", "K1" }, { first.cert, first.key })
+      assert(loaded.headers())
+      local second = loaded.tls
+      assert.same({ "C2", "K2" }, { second.cert, second.key })
+      assert(loaded.headers())
+      assert.equal(second, loaded.tls) -- the same again is no new table
+    end)
+
     it("runs it once until what it gave expires", function()
       local count = [[echo x >>"$0.runs"
         echo '{"kind":"ExecCredential","status":{"token":"'$(wc -l <"$0.runs")'",]]
@@ -205,6 +219,7 @@ describe("kube.config in a pod", function()
     assert.equal("https://[fd00::1]:443", load("fd00::1", "443").url)
     assert.equal("default", load("h", "1").namespace)
     assert.equal("ours", load("h", "1", "ours").namespace)
+    assert.equal("default", load("h", "1", "").namespace)
     assert(file.write(folder .. "/namespace", "theirs\n"))
     assert.equal("theirs", load("h", "1").namespace)
     assert.equal("ours", load("h", "1", "ours").namespace)

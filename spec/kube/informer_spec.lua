@@ -136,7 +136,8 @@ describe("kube.informer", function()
     local i = start({ { version = "1", a = 1, b = 2 } }, { {
       { "MODIFIED", "a", 3, "2" }, { "ADDED", "c", 4, "3" }, { "DELETED", "b", 2, "4" },
     } })
-    assert(i:wait_synced(1))
+    assert.is_true(i:wait_synced(1))
+    assert.is_true(i:wait_synced(1))
     see("n/a - 1", "n/b - 2", "n/a 1 3", "n/c - 4", "n/b 2 -")
     assert.equal(3, i:get("n", "a").value)
     assert.equal("u-a", i:get("n", "a").uid)

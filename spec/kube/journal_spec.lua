@@ -54,6 +54,16 @@ describe("kube.journal", function()
     assert.is_true(count <= 100)
   end)
 
+  it("remembers a hundred things of a chapter, and begins anew with the next", function()
+    local j = journal.new(false)
+    for i = 1, 100 do
+      assert.is_true(j:is_new(object(), "c", "R", ("x"):rep(i)))
+    end
+    assert.is_true(j:is_new(object(), "c", "R", ("x"):rep(101)))
+    assert.is_true(j:is_new(object(), "c", "R", "x"))
+    assert.is_false(j:is_new(object(), "c", "R", ("x"):rep(101)))
+  end)
+
   it("gives a programming mistake its traceback, and an err none", function()
     local ok, err = xpcall(function()
       local named = {}

@@ -65,7 +65,7 @@ describe("kube.requests", function()
     local cases = {
       [400] = "invalid", [401] = "denied", [403] = "denied", [404] = "notfound",
       [405] = "unsupported", [409] = "conflict", [410] = "gone", [415] = "unsupported",
-      [422] = "invalid", [418] = "http", [302] = "http",
+      [422] = "invalid", [418] = "http", [302] = "http", [300] = "http",
     }
     local r = new()
     for code, kind in pairs(cases) do
@@ -94,6 +94,16 @@ describe("kube.requests", function()
       assert.equal("validator.example", err.webhook)
       assert.equal(asked, #server:requests())
     end
+  end)
+
+  it("believes a webhook that says it is a matter of time, or of rights", function()
+    local body = '{"kind":"Status","message":"admission webhook \\"v\\" denied the request: no"}'
+    for code, kind in pairs { [429] = "busy", [403] = "denied", [503] = "invalid" } do
+      local err = requests.failure("PUT /x", { status = code, body = body, headers = {} })
+      assert.equal(kind, err.kind)
+      assert.equal("v", err.webhook)
+    end
+    new()
   end)
 
   it("makes an err of an answer that is no Status", function()
@@ -295,6 +305,23 @@ describe("kube.requests", function()
       assert.is_true(select(2, slow[i]:join()).ok)
     end
     assert.equal(0, made:in_line())
+  end)
+
+  it("says of who stood in line in vain that it was for the API server", function()
+    server:on("/slow", { { wait = 0.2 }, OK })
+    new()
+    local slow = {}
+    for i = 1, 16 do
+      slow[i] = task.spawn(made.send, made, "GET", "/slow", {})
+    end
+    task.sleep(0)
+    local got, err = made:send("GET", "/slow", { deadline = 0.01 })
+    assert.is_nil(got)
+    assert.equal("timeout", err.kind)
+    assert.is_true(err.api)
+    for i = 1, 16 do
+      slow[i]:join()
+    end
   end)
 
   it("uses a new pool when the certificates have changed", function()

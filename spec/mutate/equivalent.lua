@@ -170,8 +170,21 @@ local IN = {
   ["kube/controller.lua"] = {
     { like = "^local BURST, BREATH = 32", was = "32",
       reason = "any number of some size lets others run" },
+    { code = "started = started + 1", was = "+", reason = "it is counted either way" },
+    { like = "^return math.max%(math.min%(RETRY_FIRST", was = "-",
+      reason = "no spec waits for it by a real clock" },
+    { like = "^return math.max%(math.min%(RETRY_FIRST", was = "1",
+      reason = "no spec waits for it by a real clock" },
+  },
+  ["kube/credentials.lua"] = {
+    { like = "^if not credential or again and got_at < asked_at", was = "<",
+      reason = "a moment of no length" },
+  },
+  ["kube/events.lua"] = {
+    { code = "if not self.degraded then", reason = "how often a line of the log is written" },
   },
   ["kube/leader.lua"] = {
+    { like = "^local mark = ", was = "or", reason = "a new holder has a new renewTime" },
     { like = "now < self.ends_at$", was = "<", reason = "a moment of no length" },
     { like = "self.boottime%(%) < ends_at then$", was = "<", reason = "a moment of no length" },
     { like = "^return left > 0 and math.min", was = ">", reason = "a moment of no length" },

@@ -35,6 +35,7 @@ local LEAST = 0.9                 -- of each area's
 local MOST_SLOW = 5               -- spec files
 local SHORT, FULL = 110, 600      -- seconds
 local SLOWER, SPARE = 5, 5        -- a spec may take so many times its time, and seconds more
+local LATE = 5                    -- seconds that one may take when the time is over
 local MEMORY = 4 * 1024 * 1024    -- KiB of addresses: a loop may fill a table
 
 local function options(words)
@@ -95,20 +96,28 @@ local function lay_out(folder, mutant)
   written:write(mutant.text)
 end
 
--- Whether a spec notices. All of the process' group is ended with it.
-local function notices(judge, folder)
-  local ended = process.run({ inherit = true, timeout = judge.took * SLOWER + SPARE,
+-- Whether a spec notices; nil: the time was over before it could. All of the process'
+-- group is ended with it.
+local function notices(judge, folder, ends)
+  local may_take = judge.took * SLOWER + SPARE
+  local left = ends and math.max(ends + LATE - time.monotonic(), 0) or may_take
+  local ended = process.run({ inherit = true, timeout = math.min(may_take, left),
     max_output = 64 * 1024 * 1024, stdin = json.encode(judge.names),
     argv = { "bash", "-c", "ulimit -v " .. MEMORY .. " -c 0; exec \"$@\"", "judge", PROGRAM,
       "script", "spec/mutate/judge.lua", folder, judge.spec } })
+  if not ended and left < may_take then
+    return nil
+  end
   return not ended or ended.status ~= 0
 end
 
-local function is_killed(mutant, covered, folder)
+-- nil: the time was over before all had judged.
+local function is_killed(mutant, covered, folder, ends)
   lay_out(folder, mutant)
   for _, judge in ipairs(covered:judges(mutant.path, mutant.line)) do
-    if notices(judge, folder) then
-      return true
+    local noticed = notices(judge, folder, ends)
+    if noticed ~= false then
+      return noticed
     end
   end
   return false
@@ -135,8 +144,11 @@ local function try_all(areas, covered, opts, ends)
   for i = 1, opts["at-once"] do
     workers[i] = task.spawn(function()
       for area, mutant in in_turn(areas, ends) do
-        if is_killed(mutant, covered, ("%s/%d"):format(WORK, i)) then
+        local killed = is_killed(mutant, covered, ("%s/%d"):format(WORK, i), ends)
+        if killed then
           area.killed = area.killed + 1
+        elseif killed == nil then
+          area.tried = area.tried - 1
         else
           area.alive[#area.alive + 1] = mutant
         end
