@@ -8,6 +8,30 @@ local function read(path)
   return file:read("a")
 end
 
+describe("docs/security.md", function()
+  local text = read("docs/security.md")
+
+  it("names specs that there are, under each heading of promises", function()
+    local named = 0
+    for path in text:gmatch("`(spec/[%w_/.]+)`") do
+      named = named + 1
+      assert.truthy(io.open(path), path .. " is not there")
+    end
+    assert.truthy(named >= 15)
+  end)
+
+  it("says first who is trusted, last what is accepted, and each promise between", function()
+    local headings = {}
+    for heading in text:gmatch("\n## ([^\n]+)") do
+      headings[#headings + 1] = heading
+    end
+    assert.same({ "Assets", "Who is trusted with what", "Bounds", "Confinement",
+      "TLS and credentials", "Text of others", "Probes", "Tenants", "Rights",
+      "Binary and image", "Accepted risks", "In vSphere", "In OpenStack", "Reporting" },
+      headings)
+  end)
+end)
+
 describe("docs/scripting.md", function()
   local text = read("docs/scripting.md")
 

@@ -11,7 +11,7 @@ local OTHERS = {
     CustomResourceDefinition DeleteOptions Established ExecCredential LonghornNode
     LonghornSetting PersistentVolumeClaim ReadWriteMany ResourceQuota
     RetryLimitExceeded StorageClass Strict Status Setting Secret Event Lease ReplicaSet
-    CSIStorageCapacity All]],
+    CSIStorageCapacity All ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding]],
   kubevirt = [[DataVolume DataVolumeError LiveMigrateIfPossible RerunOnFailure Halted Pending
     Succeeded Failure BackingImage NetworkAttachmentDefinition VirtualMachine
     VirtualMachineInstance VirtualMachineImage]],

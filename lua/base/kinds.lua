@@ -30,6 +30,10 @@ kind("coordination.k8s.io", "v1", "Lease", "leases")
 kind("events.k8s.io", "v1", "Event", "events")
 kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition",
   "customresourcedefinitions")
+kind("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy",
+  "validatingadmissionpolicies")
+kind("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding",
+  "validatingadmissionpolicybindings")
 kind("storage.k8s.io", "v1", "StorageClass", "storageclasses")
 kind("cdi.kubevirt.io", "v1beta1", "DataVolume", "datavolumes")
 kind("k8s.cni.cncf.io", "v1", "NetworkAttachmentDefinition",

@@ -2,8 +2,9 @@
 
 local M = {}
 
---- origin.of(import) -> {kind, namespace, name}
--- A field that is not set is nil, but for the namespace: that of the import.
+--- origin.of(import) -> {kind, namespace, name, from}
+-- A field that is not set is nil, but for the namespace: that of the import, which is
+-- also `from`, where the reference stands.
 function M.of(import)
   local ref = import.spec and import.spec.sourceCluster or {}
   local function set(value)
@@ -13,6 +14,7 @@ function M.of(import)
     kind = set(ref.kind),
     name = set(ref.name),
     namespace = set(ref.namespace) or import.metadata.namespace,
+    from = import.metadata.namespace,
   }
 end
 

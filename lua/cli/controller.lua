@@ -10,6 +10,7 @@ local images = require "host.images"
 local monitor = require "controller.monitor"
 local outage = require "flows.import.outage"
 local process = require "host.process"
+local references = require "controller.references"
 local replica = require "controller.replica"
 local scripts = require "site.scripts"
 local site_of = require "cli.site"
@@ -34,6 +35,10 @@ Runs the controller, in a pod or against the cluster of KUBECONFIG.
                                   addresses, ranges (10.52.0.0/16), loopback, link-local,
                                   and cluster: the API server and the Services; or none
                                                    (default loopback,link-local,cluster)
+      --cross-namespace MODE      whether a source's Secret, or an import's source, may be
+                                  in another namespace: admitted (while deploy/policy.yaml
+                                  stands, which asks for the rights of whoever writes it),
+                                  allow, deny                          (default admitted)
       --scripts DIR               the site's scripts, instead of those in the ConfigMap
                                   vm-import-scripts of our namespace
       --allow-code                take scripts, too, that are code of ours: flows.*,
@@ -65,6 +70,7 @@ local OPTIONS = {
   ["no-scratch"] = {},
   ["strict-tls"] = {},
   ["deny-endpoints"] = endpoints.option,
+  ["cross-namespace"] = { value = "MODE" },
   scripts = { value = "DIR" },
   ["allow-code"] = {},
   ["max-imports"] = { value = "N" },
@@ -180,6 +186,7 @@ local function run_controller(values)
       scratch = scratch,
       no_scratch = values["no-scratch"],
       strict_tls = values["strict-tls"] or false,
+      cross_namespace = command.one_of(values, "cross-namespace", references.modes),
       max_imports = count(values, "max-imports", 8),
       max_per_source = count(values, "max-per-source", 4),
       idle_timeout = values["idle-timeout"] or 60,

@@ -8,6 +8,7 @@ local ensure = require "kube.ensure"
 local errors = require "host.error"
 local file = require "host.file"
 local log = require "host.log"
+local shipped = require "base.shipped"
 local task = require "host.task"
 local time = require "host.time"
 local yaml = require "host.yaml"
@@ -20,11 +21,6 @@ local VERSION = "migration.harvesterhci.io/crd-version"
 
 local function version_of(object)
   return tonumber((object.metadata.annotations or {})[VERSION]) or 0
-end
-
--- crds/, beside the folder of this very tree of modules.
-local function folder()
-  return (package.path:match("^(.-)/%?%.lua"):gsub("/lua$", "")) .. "/crds"
 end
 
 -- Does the schema `there` know every property of ours? An earlier controller writes its
@@ -97,10 +93,11 @@ end
 --
 --   err  one could not be added or upgraded
 function M.ensure(client)
-  local names = assert(file.list(folder()))
+  local folder = shipped.path("crds")
+  local names = assert(file.list(folder))
   for _, file_name in ipairs(names) do
     if file_name:find("%.yaml$") then
-      local path = folder() .. "/" .. file_name
+      local path = folder .. "/" .. file_name
       local ours = assert(yaml.parse(assert(file.read(path)), { what = path }))[1]
       local ok, err = ensure_one(client, ours)
       if not ok and err.kind == "denied" then

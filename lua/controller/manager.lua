@@ -14,6 +14,7 @@ local log = require "base.log"
 local marks = require "base.marks"
 local object_id = require "base.object_id"
 local projections = require "controller.projections"
+local references = require "controller.references"
 local script_watch = require "controller.script_watch"
 local secret_watch = require "controller.secret_watch"
 local secrets = require "controller.secrets"
@@ -290,7 +291,8 @@ end
 --   opts.namespace   string    ours; nil: opts.scripts stays as it is
 --   opts.on_synced   function (), optional
 --   opts.observer    controller.monitor, optional
---   opts.options     table     scratch, strict_tls, max_imports, max_per_source, poll ...
+--   opts.options     table     scratch, strict_tls, max_imports, max_per_source, poll,
+--                             cross_namespace ...
 function M.new(opts)
   local options = opts.options
   local self = setmetatable({
@@ -309,9 +311,14 @@ function M.new(opts)
     scratch = options.scratch,
     idle_timeout = options.idle_timeout,
   })
+  local followed = references.new({ client = opts.client,
+    mode = options.cross_namespace })
   self.sessions = sessions.new({
     store = opts.client,
     secret = secrets.reader(opts.client),
+    follow = function(...)
+      return followed:follow(...)
+    end,
     strict_tls = options.strict_tls,
     fence = opts.fence,
     poll = options.poll,

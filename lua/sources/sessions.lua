@@ -170,12 +170,27 @@ local function borrow(self, entry, key, object, secret, fresh)
   return source
 end
 
+-- A source's Secret, or an import's source, in another namespace is followed only where
+-- the administrator's word says so.
+local function may_follow(self, from, namespace, kind, name)
+  if not self.follow or not from then
+    return true
+  end
+  return self.follow(from, namespace, ("%s %s/%s"):format(kind, namespace, name))
+end
+
 local function secret_of(self, object)
   local credentials = object.spec and object.spec.credentials
   if not credentials or not credentials.name then
     return {}
   end
-  local secret, err = self.secret(credentials, object.metadata.namespace)
+  local own, secret = object.metadata.namespace, nil
+  local from = credentials.namespace
+  local ok, err = may_follow(self, own, from ~= "" and from or own, "Secret",
+    credentials.name)
+  if ok then
+    secret, err = self.secret(credentials, own)
+  end
   if not secret then
     return nil, errors.wrap(err, name_of(object))
   end
@@ -184,6 +199,10 @@ end
 
 -- Who names a source that is not there hears its name, not a path of an API.
 local function find(self, ref)
+  local ok, refused = may_follow(self, ref.from, ref.namespace, ref.kind, ref.name)
+  if not ok then
+    return nil, refused
+  end
   local object, err = self.store:get(ref.kind, ref.namespace, ref.name)
   if not object and err.kind == "notfound" then
     err = errors.new("notfound", ("%s %s/%s does not exist"):format(ref.kind,
@@ -195,13 +214,14 @@ end
 --- sessions:open(ref, how) -> source | nil, err                         [waits]
 -- To be closed, which gives it back.
 --
---   ref        {kind, namespace, name} of a source object
+--   ref        {kind, namespace, name} of a source object; from: the namespace of the
+--              import that names it
 --   how.fresh  boolean  log in anew, to see that this works (default false)
 --   how.code   generation of site.code whose providers open it (default opts.providers);
 --              sources of one generation are not shared with another's
 --   err  notfound: no such object (err.reason SourceNotFound); denied, tls,
 --        connect ...: as the provider says. Its message begins with the object's kind
---        and name
+--        and name; or as opts.follow says
 function methods:open(ref, how)
   local object, err = find(self, ref)
   if not object then
@@ -247,6 +267,8 @@ mt.__close = methods.close
 --
 --   opts.store       kube.client or store.directory
 --   opts.secret      function (credentials, namespace) -> {data, version} | nil, err
+--   opts.follow      function (from, namespace, what) -> true | nil, err: may an object
+--                    of the one namespace lead into the other (default: it may)
 --   opts.providers   providers/init.lua, where open() is not told whose code to use
 --   opts.strict_tls  boolean
 --   opts.fence       as the providers' (providers/init.lua)
@@ -256,6 +278,7 @@ function M.new(opts)
   return setmetatable({
     store = opts.store,
     secret = opts.secret,
+    follow = opts.follow,
     providers = opts.providers,
     strict_tls = opts.strict_tls,
     fence = opts.fence,

@@ -6,13 +6,14 @@ describe("base.origin", function()
   end
 
   it("is the source that an import names, in its own namespace where none is named", function()
-    assert.same({ kind = "K", name = "n", namespace = "other" },
+    assert.same({ kind = "K", name = "n", namespace = "other", from = "own" },
       of({ kind = "K", name = "n", namespace = "other" }))
-    assert.same({ kind = "K", name = "n", namespace = "own" },
+    assert.same({ kind = "K", name = "n", namespace = "own", from = "own" },
       of({ kind = "K", name = "n", namespace = "" }))
-    assert.same({ namespace = "own" }, of({ kind = "", name = "" }))
-    assert.same({ namespace = "own" }, of(nil))
-    assert.same({ namespace = "own" }, origin.of({ metadata = { namespace = "own" } }))
+    assert.same({ namespace = "own", from = "own" }, of({ kind = "", name = "" }))
+    assert.same({ namespace = "own", from = "own" }, of(nil))
+    assert.same({ namespace = "own", from = "own" },
+      origin.of({ metadata = { namespace = "own" } }))
   end)
 
   it("is a text", function()

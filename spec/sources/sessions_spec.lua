@@ -62,6 +62,7 @@ local function lab(opts)
       end
       return seen.secret
     end,
+    follow = opts and opts.follow,
     providers = provider,
     idle = opts and opts.idle or 60,
   })
@@ -243,5 +244,58 @@ describe("sessions", function()
     at.secret = nil
     _, err = at.open("a")
     assert.equal("VmwareSource default/a: Secret default/secret is not there", err.message)
+  end)
+
+  describe("of what is in another namespace", function()
+    local asked, at
+
+    local function open(namespace, from)
+      return at.sessions:open({ kind = "VmwareSource", namespace = namespace, name = "a",
+        from = from })
+    end
+
+    before_each(function()
+      asked = {}
+      at = lab({ follow = function(from, namespace, what)
+        asked[#asked + 1] = ("%s -> %s"):format(from, what)
+        if from ~= namespace then
+          return nil, errors.new("denied", "not followed", { waits = "Refused" })
+        end
+        return true
+      end })
+    end)
+
+    it("opens no source that an import names and must not", function()
+      local source, err = open("default", "team")
+      assert.is_nil(source)
+      assert.equal("not followed", err.message)
+      assert.same({ "team -> VmwareSource default/a" }, asked)
+      assert.same({}, at.opened)
+    end)
+
+    it("reads no Secret that a source names and must not", function()
+      at.objects.a.spec.credentials.namespace = "team"
+      local source, err = open("default")
+      assert.is_nil(source)
+      assert.equal("Refused", err.waits)
+      assert.equal("VmwareSource default/a: not followed", err.message)
+      assert.same({ "default -> Secret team/secret" }, asked)
+      assert.same({}, at.opened)
+    end)
+
+    it("asks each time, also while the source is open", function()
+      local one <close> = assert(open("default", "default"))
+      assert(one)
+      assert.is_nil((open("default", "team")))
+      assert.same({ "a" }, at.opened)
+    end)
+
+    it("takes no namespace of a Secret for the source's own", function()
+      at.objects.a.spec.credentials.namespace = ""
+      local one <close> = assert(open("default", "default"))
+      assert(one)
+      assert.same({ "default -> VmwareSource default/a", "default -> Secret default/secret" },
+        asked)
+    end)
   end)
 end)

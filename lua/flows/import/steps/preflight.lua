@@ -173,7 +173,7 @@ local function open_source(import, ctx)
   if outage.of(err, asked) then
     error(err)
   end
-  return nil, { wait = "SourceNotReady", after = waits.SOURCE, trouble = true,
+  return nil, { wait = err.waits or "SourceNotReady", after = waits.SOURCE, trouble = true,
     message = err.message }
 end
 
