@@ -28,6 +28,8 @@ exit code is 0 when every script is sound and every hook returns what it may.
 
       --machine FILE  the machine, as `plan --machine` writes it   (default a sample)
       --import FILE   YAML with the VirtualMachineImport           (default a sample)
+      --allowed-namespaces LIST  where scripts may have machines made besides the
+                      import's namespace: a,b
       --allow-code    take scripts, too, that replace code of ours: flows.*, policy.*,
                       providers.*
       --quiet         print only what is wrong
@@ -37,6 +39,7 @@ local OPTIONS = {
   machine = { value = "FILE" },
   import = { value = "FILE" },
   ["allow-code"] = {},
+  ["allowed-namespaces"] = { value = "LIST" },
   quiet = {},
   help = { short = "h" },
 }
@@ -147,6 +150,7 @@ local function check_dir(values)
       namespace = import.metadata.namespace,
       uid = import.metadata.uid or sample.import().metadata.uid,
     },
+    site = command.site(values),
   }, generation)
   if not values.quiet then
     report(decisions, findings.arrange(made.findings, { machine = machine,

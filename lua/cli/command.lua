@@ -26,6 +26,16 @@ function M.one_of(values, name, allowed)
     table.concat(allowed, " or "))))
 end
 
+--- command.site(values) -> policy.plan's input.site
+-- Of the options --allow-code and --allowed-namespaces.
+function M.site(values)
+  local namespaces = {}
+  for namespace in (values["allowed-namespaces"] or ""):gmatch("[^,%s]+") do
+    namespaces[#namespaces + 1] = namespace
+  end
+  return { code = values["allow-code"] or false, namespaces = namespaces }
+end
+
 --- command.run(command, args) -> exit code                              [waits]
 -- 2 for a wrong command line; 1 and a line for each problem when the work throws.
 --

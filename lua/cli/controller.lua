@@ -41,6 +41,8 @@ Runs the controller, in a pod or against the cluster of KUBECONFIG.
                                   allow, deny                          (default admitted)
       --scripts DIR               the site's scripts, instead of those in the ConfigMap
                                   vm-import-scripts of our namespace
+      --allowed-namespaces LIST   where scripts may have machines made besides the
+                                  import's namespace: a,b
       --allow-code                take scripts, too, that are code of ours: flows.*,
                                   policy.*, providers.*; whoever may write the ConfigMap
                                   then has all of our rights
@@ -73,6 +75,7 @@ local OPTIONS = {
   ["cross-namespace"] = { value = "MODE" },
   scripts = { value = "DIR" },
   ["allow-code"] = {},
+  ["allowed-namespaces"] = { value = "LIST" },
   ["max-imports"] = { value = "N" },
   ["max-per-source"] = { value = "N" },
   ["idle-timeout"] = { value = "SECONDS", number = true },
@@ -189,6 +192,7 @@ local function run_controller(values)
       cross_namespace = command.one_of(values, "cross-namespace", references.modes),
       max_imports = count(values, "max-imports", 8),
       max_per_source = count(values, "max-per-source", 4),
+      site = command.site(values),
       idle_timeout = values["idle-timeout"] or 60,
       verify = command.one_of(values, "verify", { "report", "require" }),
       give_up_after = duration(values, "give-up-after"),

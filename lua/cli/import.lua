@@ -43,6 +43,8 @@ it goes on where it was.
   -o, --output DIR      where everything goes; made if it is missing
       --serve-url BASE  write VirtualMachineImage manifests too, whose URLs begin so
       --scripts DIR     the site's scripts: *.lua, as in the ConfigMap of a cluster
+      --allowed-namespaces LIST  where scripts may have machines made besides the
+                        import's namespace: a,b
       --allow-code      and of them those that are code of ours: flows.*, policy.*,
                         providers.*; such code may do what this program may
       --sha512          compute the SHA-512 of each raw image
@@ -60,6 +62,7 @@ local OPTIONS = {
   ["serve-url"] = { value = "BASE" },
   scripts = { value = "DIR" },
   ["allow-code"] = {},
+  ["allowed-namespaces"] = { value = "LIST" },
   sha512 = {},
   verify = { value = "MODE" },
   ["idle-timeout"] = { value = "SECONDS", number = true },
@@ -152,8 +155,8 @@ local function environment(values, objects, opened, generation)
     script_generation = generation.hash,
     now = time.now,
     journal = journal.new(LINES),
-    options = { strict_tls = true, verify = command.one_of(values, "verify", VERIFY),
-      retry_first = 2, retry_most = OUTAGE_PAUSE,
+    options = { strict_tls = true, site = command.site(values),
+      verify = command.one_of(values, "verify", VERIFY), retry_first = 2, retry_most = OUTAGE_PAUSE,
       give_up_after = give_up_after(values) },
     is_final = function(err)
       return FINAL[err.kind] or false

@@ -28,6 +28,8 @@ exit code is 1 when something blocks an import.
   -f, --file FILE     the objects; "-" is stdin
       --machine FILE  write the machine there, for `check --machine`; for one import
       --scripts DIR   plan with the site's scripts
+      --allowed-namespaces LIST  where scripts may have machines made besides the
+                      import's namespace: a,b
       --allow-code    and with those that replace code of ours: flows.*, policy.*,
                       providers.*; such code may do what this program may
 ]]
@@ -37,6 +39,7 @@ local OPTIONS = {
   machine = { value = "FILE" },
   scripts = { value = "DIR" },
   ["allow-code"] = {},
+  ["allowed-namespaces"] = { value = "LIST" },
   help = { short = "h" },
 }
 
@@ -59,10 +62,10 @@ local function store_of(found)
 end
 
 -- What preflight gets, and where what it finds is kept: {findings, machine, plan}.
-local function context(opened, generation, seen)
+local function context(opened, generation, seen, site)
   return {
     hook = generation.hook,
-    options = { strict_tls = true },
+    options = { strict_tls = true, site = site },
     open_source = function(ref)
       local source, err = opened:open(ref, { code = generation.code })
       if not source then
@@ -89,14 +92,14 @@ local function context(opened, generation, seen)
   }
 end
 
-local function look(import, opened, generation)
+local function look(import, opened, generation, site)
   local seen = {}
   import.metadata.uid = import.metadata.uid or "00000000-0000-4000-8000-000000000000"
   local ref = import.spec and import.spec.sourceCluster or {}
   ref.namespace = ref.namespace or import.metadata.namespace
   import.spec = import.spec or {}
   local preflight = generation.code:require("flows.import.steps.preflight")
-  local outcome = preflight.run(import, context(opened, generation, seen))
+  local outcome = preflight.run(import, context(opened, generation, seen, site))
   if outcome and outcome.wait then
     error(errors.new("invalid", outcome.message))
   end
@@ -130,7 +133,7 @@ local function plan_all(values)
   })
   local code = 0
   for _, import in ipairs(found.imports) do
-    local seen, blocked = look(import, opened, generation)
+    local seen, blocked = look(import, opened, generation, command.site(values))
     code = blocked and 1 or code
     print_plan(import, seen)
     if values.machine and seen.machine then

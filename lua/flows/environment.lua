@@ -8,7 +8,7 @@
 --                fresh: logged in anew                                        [waits]
 --   now          function () -> seconds since 1970
 --   options      table: poll, parallel_disks, max_retries, retry_first, retry_most,
---                give_up_after, verify, no_scratch
+--                give_up_after, verify, no_scratch, site (policy.plan's input.site)
 --   is_final     function (err) -> boolean: trying again cannot cure it
 --
 -- and, where there is such a thing:

@@ -5,6 +5,7 @@
 
 local json = require "host.json"
 
+local machine_rules = require "policy.site.machine_rules"
 local marks = require "base.marks"
 local name = require "policy.name"
 local quantity = require "base.quantity"
@@ -135,8 +136,9 @@ function M.of_plan(plan)
   return annotations
 end
 
---- metadata.check_annotations(value) -> value | nil, message
-function M.check_annotations(value)
+--- metadata.check_annotations(value, input) -> value | nil, message
+-- None that commands the cluster (machine_rules), unless input.site.code.
+function M.check_annotations(value, input)
   if type(value) ~= "table" then
     return nil, "a table is expected"
   end
@@ -147,6 +149,12 @@ function M.check_annotations(value)
     if type(item) ~= "string" or not utf8.len(item) then
       return nil, ("%s: a text in UTF-8 is expected"):format(key)
     end
+  end
+  local key = not (input.site or {}).code
+    and machine_rules.annotation(value, M.annotations(input))
+  if key then
+    return nil, ("annotation %s is more than a script may set without --allow-code")
+      :format(key)
   end
   return value
 end

@@ -34,6 +34,7 @@ local guest = require "policy.guest"
 local invalid = require "policy.invalid"
 local metadata = require "policy.metadata"
 local name = require "policy.name"
+local namespace = require "policy.site.namespace"
 local network = require "policy.network"
 local power = require "policy.power"
 local spec = require "policy.spec"
@@ -72,7 +73,7 @@ M.decisions = {
   { name = "name", decide = name.decide, check = check_label },
   {
     name = "namespace",
-    check = check_label,
+    check = namespace.check,
     decide = function(input)
       return input.import.namespace
     end,
@@ -122,7 +123,7 @@ M.decisions = {
     check = network.check_mac },
   { name = "cloud_init", decide = cloud_init.decide, check = cloud_init.check },
   { name = "virtual_machine", decide = virtual_machine.build,
-    check = with_plan(virtual_machine.check) },
+    check = virtual_machine.check },
 }
 
 --- plan.findings: the last decision, of the same form; its value is the list of all
@@ -249,6 +250,9 @@ end
 --                   nil: not known, then a mapping row is not checked against them
 --   input.defaults  {storage_class, termination_grace_seconds, max_sockets} of the
 --                   target, optional
+--   input.site      {code, namespaces}, optional: what scripts may do besides: whether
+--                   code of the controller may be replaced, so that nothing is kept from
+--                   them; the namespaces they may lead to
 --   hook            function(name, item_input, builtin, accept) -> value | nil, err
 --                   (may wait)
 --                   called after each decision, once per disk or NIC where it is taken

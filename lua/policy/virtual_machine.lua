@@ -8,6 +8,7 @@ local json = require "host.json"
 local devices = require "policy.devices"
 local firmware = require "policy.firmware"
 local guest = require "policy.guest"
+local machine_rules = require "policy.site.machine_rules"
 local metadata = require "policy.metadata"
 local quantity = require "base.quantity"
 
@@ -134,9 +135,10 @@ local function claim_names(manifest)
   return ok and names or {}
 end
 
---- virtual_machine.check(value, plan) -> value | nil, message
--- The later steps count on kind, name, namespace and a volume per disk.
-function M.check(value, plan)
+--- virtual_machine.check(value, input, plan) -> value | nil, message
+-- The later steps count on kind, name, namespace and a volume per disk; what else may be
+-- in it, machine_rules says, unless input.site.code.
+function M.check(value, input, plan)
   if type(value) ~= "table" or type(value.metadata) ~= "table" then
     return nil, "a VirtualMachine is expected"
   end
@@ -151,6 +153,11 @@ function M.check(value, plan)
     if not names[disk.name] then
       return nil, ("no volume refers to claim %s"):format(disk.name)
     end
+  end
+  local problem = not (input.site or {}).code
+    and machine_rules.problem(value, M.build(input, plan), plan)
+  if problem then
+    return nil, problem .. " without --allow-code"
   end
   return value
 end

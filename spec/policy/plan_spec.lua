@@ -224,14 +224,16 @@ describe("policy.plan hooks:", function()
   local cases = {
     name = { at("name"), right = { "a", "web-02" },
       wrong = { "Not A Name", "", 3, {} } },
-    namespace = { at("namespace"), right = { "team" }, wrong = { "a/b", "a.b", "" } },
+    namespace = { at("namespace"), right = { "team" },
+      wrong = { "a/b", "a.b", "", "kube-system" } },
     os = { at("os"), right = { "windows" }, unset = true, wrong = { "beos", 1 } },
     description = { at("description"), right = { "über" }, unset = true,
       wrong = { 3, "\xff", {} } },
     labels = { at("labels"), right = { { a = "b" }, {} },
       wrong = { { ["a b"] = "x" }, { a = "x y" }, { a = 3 }, { "x" }, "a=b" } },
     annotations = { at("annotations"), right = { { ["e.com/a"] = "any text" }, {} },
-      wrong = { { a = 3 }, { a = "\xff" }, { ["a b"] = "x" }, "a" } },
+      wrong = { { a = 3 }, { a = "\xff" }, { ["a b"] = "x" }, "a",
+        { ["hooks.kubevirt.io/hookSidecars"] = "[]" } } },
     cpu = { at("cpu"), right = { { sockets = 1, cores = 1 } },
       wrong = { { sockets = 0, cores = 1 }, { sockets = 1 }, { sockets = 1.0, cores = 1 },
         8 } },
@@ -267,6 +269,7 @@ describe("policy.plan hooks:", function()
       disks = { sample.disk(0), sample.disk(1) },
       nics = { sample.nic(0), sample.nic(1) },
     }, { storageClass = "slow" })
+    input.site = { namespaces = { "team" } }
     local done = false
     return plan.build(input, only(name, function(_, builtin)
       if done then

@@ -100,7 +100,9 @@ describe("policy.recorded", function()
   }
   for part, change in pairs(changes) do
     it("keeps what a script has made of the machine: " .. part, function()
-      local p = assert(plan.build(input_of(3, 2), function(name, _, builtin)
+      local input = input_of(3, 2)
+      input.site = { code = true }
+      local p = assert(plan.build(input, function(name, _, builtin)
         if name == "virtual_machine" then
           change(builtin)
         end

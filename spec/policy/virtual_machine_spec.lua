@@ -145,9 +145,27 @@ describe("policy.virtual_machine", function()
       function(manifest) manifest.kind = "Pod" end,
       function(manifest) manifest.spec = nil end,
       function(manifest) manifest.spec.template.spec.volumes = {} end,
+      function(manifest)
+        manifest.spec.template.metadata.annotations["hooks.kubevirt.io/hookSidecars"] = "[]"
+      end,
     }) do
       local _, err = hooked(change)
       assert.equal("invalid", err.kind)
     end
+  end)
+
+  it("may be anything where scripts are code of the controller", function()
+    local input = sample.input()
+    input.site = { code = true }
+    local p = assert(plan.build(input, function(name, _, builtin)
+      if name == "virtual_machine" then
+        builtin.spec.template.spec.priorityClassName = "high"
+      elseif name == "annotations" then
+        builtin["hooks.kubevirt.io/hookSidecars"] = "[]"
+      end
+      return builtin
+    end))
+    assert.equal("high", p.virtual_machine.spec.template.spec.priorityClassName)
+    assert.equal("[]", p.annotations["hooks.kubevirt.io/hookSidecars"])
   end)
 end)

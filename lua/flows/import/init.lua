@@ -38,6 +38,7 @@ local marks = require "base.marks"
 local origin = require "base.origin"
 local outage = require "flows.import.outage"
 local outcomes = require "flows.import.outcome"
+local place = require "policy.site.namespace"
 local power_off = require "flows.import.steps.power_off"
 local preflight = require "flows.import.steps.preflight"
 local sanitize = require "flows.import.steps.sanitize"
@@ -124,6 +125,21 @@ local unknown = { run = function(import, ctx)
   return { leave = true }
 end }
 
+-- The plan's namespace was decided by rules that may be others by now.
+local misplaced = { run = function(import, ctx)
+  ctx.writer:stalled("NamespaceNotAllowed", ("status.plan.namespace is %s, which is "
+    .. "neither the import's namespace nor listed in --allowed-namespaces (chart: "
+    .. "allowedNamespaces): nothing is made there; list it, or delete the import"):format(
+    import.status.plan.namespace), {})
+  return { leave = true, after = waits.INVALID }
+end }
+
+local function is_misplaced(import, ctx)
+  local plan = import.status and import.status.plan
+  return plan ~= nil and plan.namespace ~= nil
+    and not place.is_open(plan.namespace, import.metadata, ctx.options.site)
+end
+
 local function is_supported(import, ctx)
   local kind = origin.of(import).kind
   return not kind or not ctx.supports or ctx.supports(kind)
@@ -168,6 +184,9 @@ local function due(import, ctx)
     return due_at_end(import, ctx, state)
   elseif import.spec.cancelled then
     return not is_done(import) and { cancel } or nil
+  end
+  if NEEDS_PLAN[state] and is_misplaced(import, ctx) then
+    return { misplaced }
   end
   local planless = NEEDS_PLAN[state] and not import.status.plan
   if (NEEDS_SOURCE[state] or planless) and not is_supported(import, ctx) then

@@ -738,4 +738,19 @@ describe("flows.import, of an import that is", function()
     reconcile(w)
     assert.equal(1, w:status().observedGeneration)
   end)
+
+  it("makes nothing in a namespace that its plan names and that is not open to it", function()
+    local w = world()
+    flow.reconcile(KEY, w.env)
+    assert(w.store:patch("VirtualMachineImport", KEY.namespace, KEY.name, { status = {
+      importStatus = "disksExported", plan = { namespace = "kube-system" } } },
+      { status = true }))
+    local result = flow.reconcile(KEY, w.env)
+    assert.same({ after = 300 }, result)
+    assert.equal("NamespaceNotAllowed", condition(w, "Stalled").reason)
+    assert.same({}, w.target.machines)
+    w.env.options.site = { namespaces = { "kube-system" } }
+    flow.reconcile(KEY, w.env)
+    assert.not_equal("NamespaceNotAllowed", condition(w, "Stalled").reason)
+  end)
 end)

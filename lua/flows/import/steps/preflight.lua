@@ -111,6 +111,7 @@ local function build_plan(import, ctx, source, machine)
     networks = #(import.spec.networkMapping or {}) > 0 and assert(source:networks())
       or nil,
     defaults = ctx.target.can.run and ctx.target:defaults() or {},
+    site = ctx.options.site,
   }, ctx.hook)
 end
 
