@@ -2,6 +2,7 @@
 
 local plan = require "policy.plan"
 local sandbox = require "site.sandbox"
+local yaml = require "host.yaml"
 
 local function read(path)
   local file <close> = assert(io.open(path))
@@ -18,6 +19,43 @@ describe("docs/security.md", function()
       assert.truthy(io.open(path), path .. " is not there")
     end
     assert.truthy(named >= 15)
+  end)
+
+  -- "all secrets get", and "!" behind it where names are given, of rules in role.yaml.
+  local function granted()
+    local list = {}
+    for _, role in ipairs(assert(yaml.parse(read("deploy/role.yaml")))) do
+      local where = role.kind == "ClusterRole" and "all" or "own"
+      for _, rule in ipairs(role.rules or {}) do
+        for _, resource in ipairs(rule.resources) do
+          local group = rule.apiGroups[1]
+          list[#list + 1] = ("%s %s %s%s"):format(where,
+            resource .. (group ~= "" and "." .. group or ""), table.concat(rule.verbs, " "),
+            rule.resourceNames and " !" or "")
+        end
+      end
+    end
+    table.sort(list)
+    return list
+  end
+
+  it("lists the rights of deploy/role.yaml, and no others", function()
+    local said = {}
+    local row = "\n| (%l%l%l) | ([^|]+) | ([^|]*)| ([^|]+) | [^\n|]+ |"
+    local at = 1
+    while true do
+      local from, last, where, on, named, verbs = text:find(row, at)
+      if not from then
+        break
+      end
+      for resource in on:gmatch("`([^`]+)`") do
+        said[#said + 1] = ("%s %s %s%s"):format(where, resource, verbs,
+          named:find("%S") and " !" or "")
+      end
+      at = last
+    end
+    table.sort(said)
+    assert.same(granted(), said)
   end)
 
   it("says first who is trusted, last what is accepted, and each promise between", function()

@@ -18,7 +18,6 @@ local SHOWN = {
     "needs definitions that a cluster serves" },
   ["controller/manager"] = { "spec/e2e/cluster/import_spec.lua", "wires what others hold" },
   ["controller/replica"] = { "spec/e2e/addon/replicas_spec.lua", "is one of several" },
-  ["controller/secret_watch"] = { "spec/e2e/cluster/user_spec.lua", "watches a cluster" },
   ["flows/init"] = { "spec/flows/import/init_spec.lua", "a list of the flows" },
   ["main"] = { "spec/cli/usage_spec.lua", "the command line" },
   ["policy/devices"] = { "spec/policy/virtual_machine_spec.lua",

@@ -11,7 +11,7 @@ M.IMPORT = "migration.harvesterhci.io/import"
 M.IMPORT_UID = "migration.harvesterhci.io/import-uid"
 
 --- marks.LOOK_AGAIN: annotation of an image: when Harvester was last asked to look at it
--- again.
+-- again; of a source: another value, and we look at it and its Secret at once.
 M.LOOK_AGAIN = "migration.harvesterhci.io/look-again"
 
 --- marks.FINALIZER: on an import that has made something which would have to be removed.

@@ -156,7 +156,8 @@ local function environment(values, objects, opened, generation)
     now = time.now,
     journal = journal.new(LINES),
     options = { strict_tls = true, site = command.site(values),
-      verify = command.one_of(values, "verify", VERIFY), retry_first = 2, retry_most = OUTAGE_PAUSE,
+      verify = command.one_of(values, "verify", VERIFY), retry_first = 2,
+      retry_most = OUTAGE_PAUSE,
       give_up_after = give_up_after(values) },
     is_final = function(err)
       return FINAL[err.kind] or false

@@ -16,7 +16,6 @@ local object_id = require "base.object_id"
 local projections = require "controller.projections"
 local references = require "controller.references"
 local script_watch = require "controller.script_watch"
-local secret_watch = require "controller.secret_watch"
 local secrets = require "controller.secrets"
 local sessions = require "sources.sessions"
 local target = require "targets.harvester"
@@ -76,15 +75,6 @@ local function wake_imports_of(self, kind, key)
   end
 end
 
-local function each_source(self, f)
-  for kind, sources in pairs(self.sources) do
-    for id, value in sources:each() do
-      local namespace, name = object_id.split(id)
-      f({ kind = kind, namespace = namespace, name = name }, value)
-    end
-  end
-end
-
 local function on_source(self, key, value, before)
   if self.observer then
     self.observer:source(key.kind, value, before)
@@ -92,8 +82,8 @@ local function on_source(self, key, value, before)
   if not value then
     self.journal:forget(key)
   end
-  self.secrets:refresh()
   local changed = not value or not before or value.generation ~= before.generation
+    or value.look_again ~= before.look_again
   if changed then
     self.controller:add(key)
   end
@@ -192,7 +182,6 @@ local function say_goodbye(self, group)
   for _, watching in ipairs(group) do
     watching:cancel(0)
   end
-  self.secrets:close()
   self.added:close()
   self.controller:stop()
   self.sessions:close()
@@ -228,20 +217,6 @@ function methods:run()
   end
   group[#group + 1] = task.spawn("gives memory back", trim)
   self.controller:run()
-end
-
--- The Secrets that sources name; what hangs on one that changes is looked at again.
-local function follow_secrets(self)
-  self.secrets = secret_watch.new({
-    client = self.client,
-    each_source = function(f)
-      each_source(self, f)
-    end,
-    changed = function(key)
-      self.controller:add(key)
-      wake_imports_of(self, key.kind, key)
-    end,
-  })
 end
 
 -- The ConfigMap of our namespace, and what changes with the scripts.
@@ -333,7 +308,6 @@ function M.new(opts)
     journal = self.journal,
   })
   check_contracts(self)
-  follow_secrets(self)
   follow_scripts(self, opts)
   self.controller = controller.new({
     observer = opts.observer,

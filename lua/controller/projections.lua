@@ -19,10 +19,6 @@ local function condition(object, type)
   return c and ("%s %s"):format(c.status, c.message or "")
 end
 
-local function set(value)
-  return value ~= "" and value or nil
-end
-
 --- projections.source_id(kind, namespace, name) -> string
 -- The same for an import that names a source and for the source.
 function M.source_id(kind, namespace, name)
@@ -91,17 +87,11 @@ end
 
 --- projections.source(object): of a VmwareSource, OpenstackSource or OvaSource
 function M.source(object)
-  local credentials = object.spec and object.spec.credentials or {}
   return {
     generation = object.metadata.generation,
     state = object.status and object.status.status,
-    secret = set(credentials.name) and ("%s/%s"):format(
-      set(credentials.namespace) or object.metadata.namespace, credentials.name),
+    look_again = (object.metadata.annotations or {})[marks.LOOK_AGAIN],
   }
-end
-
-function M.Secret(object)
-  return { version = object.metadata.resourceVersion }
 end
 
 function M.VirtualMachineImage(object)

@@ -88,3 +88,13 @@ describe("projections.source_id", function()
     end
   end)
 end)
+
+describe("projections.source", function()
+  it("changes when somebody asks for another look", function()
+    local function of(annotations)
+      return projections.source({ metadata = { generation = 1, annotations = annotations } })
+    end
+    assert.same({ generation = 1 }, of(nil))
+    assert.equal("x", of({ ["migration.harvesterhci.io/look-again"] = "x" }).look_again)
+  end)
+end)

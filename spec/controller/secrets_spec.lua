@@ -1,4 +1,5 @@
 local input = require "cli.input"
+local errors = require "host.error"
 local file = require "host.file"
 local secrets = require "controller.secrets"
 
@@ -24,6 +25,20 @@ describe("secrets.text", function()
       assert.equal(meant, secrets.text(written))
     end)
   end
+end)
+
+describe("a Secret that may not be read", function()
+  it("is waited for, and the message says who can change that", function()
+    local read = secrets.reader({ get = function()
+      return nil, errors.new("denied", "secrets is forbidden", { status = 403 })
+    end })
+    local secret, err = read({ name = "s", namespace = "team" }, "default")
+    assert.is_nil(secret)
+    assert.equal("SecretNotReadable", err.waits)
+    assert.equal("SecretNotReadable", err.reason)
+    assert.equal("Secret team/s may not be read (secrets is forbidden); list namespace team "
+      .. "in the chart's secretNamespaces, or grant get on it", err.message)
+  end)
 end)
 
 describe("a Secret with a line's end", function()

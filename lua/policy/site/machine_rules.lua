@@ -15,11 +15,12 @@ local CLOUD_INIT = { userData = ANY, userDataBase64 = ANY, networkData = ANY,
   networkDataBase64 = ANY }
 
 local DEVICES = {
-  disks = { { name = ANY, bootOrder = ANY, serial = ANY, cache = ANY, io = ANY, tag = ANY,
-    blockSize = ANY, dedicatedIOThread = ANY, errorPolicy = ANY, disk = ANY, cdrom = ANY } },
-  interfaces = { { name = ANY, bootOrder = ANY, macAddress = ANY, model = ANY, ports = ANY,
-    pciAddress = ANY, tag = ANY, state = ANY, acpiIndex = ANY, dhcpOptions = ANY,
-    bridge = ANY, masquerade = ANY } },
+  disks = { { name = ANY, bootOrder = ANY, serial = ANY, cache = ANY, io = ANY,
+    tag = ANY, blockSize = ANY, dedicatedIOThread = ANY, errorPolicy = ANY,
+    disk = ANY, cdrom = ANY } },
+  interfaces = { { name = ANY, bootOrder = ANY, macAddress = ANY, model = ANY,
+    ports = ANY, pciAddress = ANY, tag = ANY, state = ANY, acpiIndex = ANY,
+    dhcpOptions = ANY, bridge = ANY, masquerade = ANY } },
   inputs = ANY, tpm = ANY, rng = ANY, watchdog = ANY, sound = ANY, video = ANY,
   autoattachPodInterface = ANY, autoattachGraphicsDevice = ANY,
   autoattachSerialConsole = ANY, autoattachMemBalloon = ANY, autoattachInputDevice = ANY,
@@ -56,8 +57,8 @@ local MACHINE = {
   } },
 }
 
--- Annotations of these are commands to KubeVirt, Harvester, CDI or the cluster; others are
--- the site's own.
+-- Annotations of these are commands to KubeVirt, Harvester, CDI or the cluster; others
+-- are the site's own.
 local COMMANDS = { "k8s%.io", "kubernetes%.io", "kubevirt%.io", "harvesterhci%.io",
   "cattle%.io", "cncf%.io", "longhorn%.io", "istio%.io", "openshift%.io" }
 

@@ -1,5 +1,5 @@
 -- What a source says in a cluster: why it is not ready, whose certificate it takes, and
--- that it looks again when its Secret changes.
+-- that it looks again when it is asked to.
 
 local file = require "host.file"
 local kinds = require "base.kinds"
@@ -98,24 +98,33 @@ describe("a source", function()
     assert_says(wait_reason("NotFound"), '"DCO"', "DC0", "Region/DC1")
   end)
 
+  -- As a user does who has changed its Secret, and does not want to wait.
+  local function look_again(text)
+    site:kubectl({ "-n", namespace, "annotate", "--overwrite", "vmwaresource", "vc",
+      "migration.harvesterhci.io/look-again=" .. text })
+  end
+
   it("says that its Secret is missing, and goes on when it is there", function()
     site:source(namespace, "vc", sim)
     wait_reason("LoggedIn")
     site:kubectl({ "-n", namespace, "delete", "secret", "vc-creds" })
+    look_again("1")
     assert_says(wait_reason("SecretNotFound"), namespace .. "/vc-creds")
     site:source(namespace, "vc", sim)
     wait_reason("LoggedIn")
   end)
 
-  it("looks again at once when its Secret changes", function()
+  it("looks again at once when that is asked for, at its Secret too", function()
     site:source(namespace, "vc", sim)
     local _, status = wait_reason("LoggedIn")
     assert.equal("True", status)
     site:secret(namespace, "vc-creds", { password = "wrong horse" })
+    look_again("1")
     wait_reason("InvalidLogin")
     assert.equal("clusterNotReady", site:status("VmwareSource", namespace, "vc").status)
     local changed = time.monotonic()
     site:secret(namespace, "vc-creds", { password = sim.password })
+    look_again("2")
     wait_reason("LoggedIn")
     assert.truthy(time.monotonic() - changed < 25) -- not the next look, which is in 30 s
   end)

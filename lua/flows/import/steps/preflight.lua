@@ -174,8 +174,8 @@ local function open_source(import, ctx)
   if outage.of(err, asked) then
     error(err)
   end
-  return nil, { wait = err.waits or "SourceNotReady", after = waits.SOURCE, trouble = true,
-    message = err.message }
+  return nil, { wait = err.waits or "SourceNotReady", after = waits.SOURCE,
+    trouble = true, message = err.message }
 end
 
 -- So many of one source are planned at once, and who stands in line for long says so.
