@@ -46,6 +46,44 @@ describe("the chart", function()
     end
   end)
 
+  it("brings the policy of deploy/policy.yaml, where it is asked for and known", function()
+    local KIND = "ValidatingAdmissionPolicy"
+    local rendered, plain = render(), assert(file.read("deploy/policy.yaml"))
+    for _, kind in ipairs { KIND, KIND .. "Binding" } do
+      local ours = object(plain, kind)
+      assert.same(ours.spec, object(rendered, kind).spec)
+      assert.equal(ours.metadata.name, object(rendered, kind).metadata.name)
+    end
+    assert.is_table(object(render("--set", "crossNamespace=deny"), KIND))
+    assert.is_nil(object(render("--set", "crossNamespace=allow"), KIND))
+    assert.is_nil(object(render("--set", "admissionPolicy.create=false"), KIND))
+    assert.is_nil(object(render("--kube-version", "1.29.9"), KIND))
+  end)
+
+  it("gives rights on Secrets in the namespaces it is told, and then nowhere else", function()
+    local function of_secrets(rules)
+      for _, rule in ipairs(rules) do
+        if rule.resources[1] == "secrets" then
+          return rule
+        end
+      end
+    end
+    assert.same({ "get" }, of_secrets(object(render(), "ClusterRole").rules).verbs)
+    local told = render("--set", "secretNamespaces={vcenters,team}")
+    assert.is_nil(of_secrets(object(told, "ClusterRole").rules))
+    assert.equal(#object(render(), "ClusterRole").rules - 1,
+      #object(told, "ClusterRole").rules)
+    local namespaces = {}
+    for _, document in ipairs(assert(yaml.parse(told, { what = "rendered" }))) do
+      if document.kind == "Role" and document.metadata.name:find("secrets$") then
+        namespaces[#namespaces + 1] = document.metadata.namespace
+        assert.same({ { apiGroups = { "" }, resources = { "secrets" }, verbs = { "get" } } },
+          document.rules)
+      end
+    end
+    assert.same({ "vcenters", "team" }, namespaces)
+  end)
+
   it("ships the CustomResourceDefinitions beside the templates, never as one", function()
     local shipped = helm.run({ "show", "crds", helm.chart })
     for _, name in ipairs(lab.files("crds")) do
@@ -106,6 +144,7 @@ describe("the chart", function()
         "'podSelektor' not allowed" },
     ["a misspelt toleration"] = { "tolerations[0].efect=NoExecute", "'efect' not allowed" },
     ["a misspelt affinity"] = { "affinity.nodeAfinity.x=1", "'nodeAfinity' not allowed" },
+    ["a mode that there is not"] = { "crossNamespace=maybe", "crossNamespace" },
     ["no replica by mistake"] = { "replicaCount=-1", "replicaCount" },
   }
   for what, case in pairs(REFUSED) do
