@@ -24,8 +24,29 @@ local OPTIONAL = {
   ["admissionregistration.k8s.io"] = true,
 }
 
--- Rights that nothing here needs, and who does.
+-- Rights that what happens here may not need.
 local ELSEWHERE = {}
+for _, name in ipairs {
+  -- of other kinds of source
+  "get openstacksources.migration.harvesterhci.io",
+  "patch openstacksources/status.migration.harvesterhci.io",
+  "get ovasources.migration.harvesterhci.io",
+  "patch ovasources/status.migration.harvesterhci.io",
+  -- what leads into another namespace
+  "get validatingadmissionpolicies.admissionregistration.k8s.io",
+  "get validatingadmissionpolicybindings.admissionregistration.k8s.io",
+  -- definitions that are missing or older
+  "create customresourcedefinitions.apiextensions.k8s.io",
+  "patch customresourcedefinitions.apiextensions.k8s.io",
+  -- an end between two objects; what happens twice
+  "delete persistentvolumeclaims", "delete virtualmachines.kubevirt.io",
+  "patch events.events.k8s.io",
+  -- by kind of storage
+  "list csistoragecapacities.storage.k8s.io", "get backingimages.longhorn.io",
+  "list nodes.longhorn.io", "list settings.longhorn.io",
+} do
+  ELSEWHERE[name] = true
+end
 
 local MACHINES = {}
 for i = 1, 4 do
