@@ -37,6 +37,22 @@ describe("kube.controller", function()
     until_true(function() return runs == 1 end)
   end)
 
+  it("leaves a key alone for as long as was said", function()
+    local runs = 0
+    local c = controller.new({ reconcile = function()
+      runs = runs + 1
+      return { after = 600 }
+    end })
+    local loop <close> = task.spawn(c.run, c)
+    assert(loop)
+    c:add(key("a"))
+    until_true(function()
+      return runs == 1 and select(2, c:counts()) == 0
+    end)
+    task.sleep(0.03)
+    assert.equal(1, runs)
+  end)
+
   it("calls the task of a key after it", function()
     local names = {}
     local c = controller.new({ reconcile = function()

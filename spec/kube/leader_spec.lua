@@ -221,6 +221,23 @@ describe("kube.leader", function()
       assert.equal(0, lease().spec.leaseTransitions)
     end)
 
+  it("gives a renewal the time there is, not the last moment alone", function()
+    local a <close> = replica("a", { timing = { duration = NEVER, deadline = NEVER / 2,
+      renew = SHORT, look = SHORT } })
+    until_leads(a)
+    local before, renewed = lease().spec.renewTime, false
+    a.leader.client = setmetatable({ patch = function(_, ...)
+      task.sleep(0.6)
+      renewed = true
+      return store:patch(...)
+    end }, { __index = store })
+    assert.is_true(eventually(function()
+      return lease().spec.renewTime ~= before
+    end))
+    assert.is_true(renewed)
+    assert.equal(1, a.terms)
+  end)
+
   it("stops in time though the renewal that it waits for never ends", function()
     local a <close> = replica("a")
     until_leads(a)

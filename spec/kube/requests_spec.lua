@@ -61,6 +61,11 @@ describe("kube.requests", function()
     assert.truthy(text:find("Content-Type: application/merge-patch+json", 1, true))
   end)
 
+  it("takes numbers that others may have written, however large", function()
+    server:on("/a", { web.answer('{"n":18446744073709551615}') })
+    assert.is_true(assert(new():send("GET", "/a", {})).n > 2 ^ 63)
+  end)
+
   it("makes an err of what the server answers", function()
     local cases = {
       [400] = "invalid", [401] = "denied", [403] = "denied", [404] = "notfound",

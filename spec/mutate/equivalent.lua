@@ -170,6 +170,8 @@ local IN = {
   ["kube/controller.lua"] = {
     { like = "^local BURST, BREATH = 32", was = "32",
       reason = "any number of some size lets others run" },
+    { code = "local n = (self.failures[id] or 0) + 1", was = "0",
+      reason = "no spec waits for it by a real clock" },
     { code = "started = started + 1", was = "+", reason = "it is counted either way" },
     { like = "^return math.max%(math.min%(RETRY_FIRST", was = "-",
       reason = "no spec waits for it by a real clock" },
@@ -179,6 +181,16 @@ local IN = {
   ["kube/credentials.lua"] = {
     { like = "^if not credential or again and got_at < asked_at", was = "<",
       reason = "a moment of no length" },
+  },
+  ["kube/ensure.lua"] = {
+    { code = "elseif not there and not err then", reason = "a pause, which specs shorten" },
+  },
+  ["kube/informer.lua"] = {
+    { like = "^local STEADY = ", reason = "no spec waits for it by a real clock" },
+  },
+  ["kube/meter.lua"] = {
+    { like = "^local MINUTE = ", reason = "no spec waits for it by a real clock" },
+    { code = "entry.said = true", reason = "how often a line of the log is written" },
   },
   ["kube/events.lua"] = {
     { code = "if not self.degraded then", reason = "how often a line of the log is written" },

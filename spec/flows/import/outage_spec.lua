@@ -333,3 +333,20 @@ describe("an import during an outage", function()
     assert.equal("Written", conditions.find(import_of().status.conditions, "Ready").reason)
   end)
 end)
+
+describe("outage.wait", function()
+  it("is an Event at the first try of an outage, and at no other", function()
+    local import = { spec = {}, status = {} }
+    local ctx = { options = {}, now = function()
+      return 1.8e9
+    end }
+    local function wait(reason)
+      local outcome = assert(outage.wait(import, ctx, reason, errors.new("connect", "away"), 0))
+      import.status.outage = outcome.fields.outage
+      return outcome
+    end
+    assert.equal("Warning", wait("SourceUnreachable").event)
+    assert.is_nil(wait("SourceUnreachable").event)
+    assert.equal("Warning", wait("HarvesterUnreachable").event)
+  end)
+end)
