@@ -13,7 +13,7 @@ import os
 
 import lab_guest
 from cinder.image import image_utils
-from cinder.volume.drivers import nfs, remotefs
+from cinder.volume.drivers import nfs
 
 
 class Driver(nfs.NfsDriver):
@@ -51,7 +51,10 @@ class Driver(nfs.NfsDriver):
                 return image_service.update(context, image_meta["id"], {}, file)
 
     def _revert_to_snapshot(self, context, volume, snapshot):
-        """As the drivers that share this one's files have it; the stock NFS driver has not."""
+        """The stock driver has none: what was written since the newest snapshot goes."""
         with self._unwritten(snapshot):
-            return remotefs.RemoteFSSnapDriver._revert_to_snapshot(
-                self, context, volume, snapshot)
+            info = self._read_info_file(self._local_path_volume_info(snapshot.volume))
+            path = os.path.join(self._local_volume_dir(snapshot.volume), info[snapshot.id])
+            below = self._qemu_img_info(path, snapshot.volume.name).backing_file
+            os.unlink(path)
+            self._do_create_snapshot(snapshot, below, path)
