@@ -207,12 +207,13 @@ int vic_confine_run(int argc, char **argv)
     vic_powers_drop();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    if (!confine_limit_resources(argv + 2))
-        return confine_failed("limits");
     if (is_with(argv + 2, "landlock") && !confine_files(argv + 2, program))
         return confine_failed("landlock");
     if (is_with(argv + 2, "seccomp") && !vic_confine_calls(program))
         return confine_failed("seccomp");
+    /* Last: what comes before allocates, of which a sanitizer takes terabytes. */
+    if (!confine_limit_resources(argv + 2))
+        _exit(confine_failed("limits"));
     execve(program, own, environ);
     perror(program);
     /* At once: what runs at exit may need the calls that are refused by now. */

@@ -152,8 +152,8 @@ static int allow_some(scmp_filter_ctx filter, const char *program)
                                 SCMP_A0(SCMP_CMP_MASKED_EQ, thread, thread));
     problem |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
                                 SCMP_A0(SCMP_CMP_EQ, self));
-    problem |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
-                                SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
+    problem |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
+                                SCMP_A0(SCMP_CMP_EQ, 0));
     /* Once: the address means nothing in what it becomes. */
     problem |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(execve), 1,
                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)program));
