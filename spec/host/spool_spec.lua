@@ -126,6 +126,28 @@ describe("disk.spool", function()
     check_parts()
   end)
 
+  it("gives nothing of a grain that is shorter than it was, as another one's is", function()
+    source:on("/d", { web.answer(vmdk) })
+    do
+      local spool <close> = open()
+      assert(fetch_whole(spool))
+    end
+    local function entry(number)
+      return 4096 + 8 * number -- bytes of the index
+    end
+    local last = assert(file.read(base .. ".index",
+      { offset = entry((size - 1) // GRAIN), first = 8 }))
+    assert.is_true(size % GRAIN > 0 and last:find("[^\0]") ~= nil)
+    local index <close> = assert(io.open(base .. ".index", "r+b"))
+    index:seek("set", entry(5))
+    index:write(last)
+    index:flush()
+    local spool <close> = open()
+    assert.is_true(spool:is_whole())
+    local _, status = pull()
+    assert.not_equal(0, status)
+  end)
+
   it("is of no use with another size, or a stream that was cut since", function()
     source:on("/d", { web.answer(vmdk) })
     do

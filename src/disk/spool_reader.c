@@ -35,6 +35,7 @@ struct vic_spool_reader {
     unsigned char *packed, *grain; /* buffers of two grains and of one */
     uint32_t grain_size;
     uint64_t in_grain; /* number of the one in the buffer, + 1 */
+    size_t have;       /* bytes of it */
 };
 
 void vic_spool_shared_init(struct vic_spool_shared *s)
@@ -222,7 +223,11 @@ static int give(struct vic_spool_reader *r, unsigned char *buffer, size_t n)
                                        r->grain_size, &size) != LIBDEFLATE_SUCCESS)
             return -1;
         r->in_grain = number + 1;
+        r->have = size;
     }
+    /* What an earlier process left need not be what it has verified. */
+    if (r->at % r->grain_size + n > r->have)
+        return -1;
     memcpy(buffer, r->grain + r->at % r->grain_size, n);
     return 0;
 }
