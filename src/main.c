@@ -14,6 +14,7 @@
 #include "sandbox_child.h"
 #include "task.h"
 #include "task_list.h"
+#include "text.h"
 #include "task_sync.h"
 
 #include <curl/curl.h>
@@ -139,6 +140,16 @@ static lua_State *state_new(const char *dir)
     return L;
 }
 
+/* To stderr, in our name. What is said may be another's. */
+static void say(const char *text)
+{
+    struct vic_text lines = { 0 };
+
+    vic_text_lines(&lines, text, strlen(text));
+    fprintf(stderr, "vm-import-controller: %.*s\n", (int)lines.size, lines.data);
+    vic_text_fini(&lines);
+}
+
 /* The first task: lua/main.lua, called with the arguments. NULL: it does not load. */
 static struct vic_task *main_task(lua_State *L, const char *dir, int argc, char **argv)
 {
@@ -147,7 +158,7 @@ static struct vic_task *main_task(lua_State *L, const char *dir, int argc, char 
 
     snprintf(path, sizeof(path), "%s/main.lua", dir);
     if (luaL_loadfile(L, path) != LUA_OK) {
-        fprintf(stderr, "vm-import-controller: %s\n", lua_tostring(L, -1));
+        say(lua_tostring(L, -1));
         return NULL;
     }
     luaL_checkstack(L, argc, "too many arguments");
@@ -166,9 +177,9 @@ static int exit_code(struct program *p, struct vic_task *task)
     if (p->signal)
         return 128 + p->signal;
     if (vic_task_settled(task)) {
-        fprintf(stderr, "vm-import-controller: %s\n", luaL_tolstring(p->L, -1, NULL));
+        say(luaL_tolstring(p->L, -1, NULL));
         if (lua_getfield(p->L, -2, "traceback") == LUA_TSTRING)
-            fprintf(stderr, "%s\n", lua_tostring(p->L, -1));
+            say(lua_tostring(p->L, -1));
     }
     return 1;
 }

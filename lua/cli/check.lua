@@ -130,7 +130,7 @@ local function report(decisions, found)
   env.stdout(comparison.text(compared) .. "\n")
   local style = terminal.style(1)
   for _, finding in ipairs(found) do
-    env.stdout(terminal.finding(finding, style) .. "\n")
+    env.stdout(terminal.finding(finding, style) .. "\n", true)
   end
 end
 

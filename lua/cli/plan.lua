@@ -112,7 +112,7 @@ local function print_plan(import, seen)
     import.metadata.name))
   local style = terminal.style(1)
   for _, finding in ipairs(seen.findings) do
-    env.stdout(terminal.finding(finding, style, "# ") .. "\n")
+    env.stdout(terminal.finding(finding, style, "# ") .. "\n", true)
   end
   env.stdout(seen.plan and yaml.dump(seen.plan) or "{}\n")
 end

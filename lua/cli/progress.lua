@@ -4,6 +4,7 @@
 -- of it goes to stderr: stdout is for results.
 
 local env = require "host.env"
+local host_text = require "host.text"
 local task = require "host.task"
 local terminal = require "cli.terminal"
 local time = require "host.time"
@@ -188,8 +189,8 @@ end
 function methods:add(label, transfer, capacity)
   local now = self.now()
   self.entries[#self.entries + 1] = {
-    label = label, transfer = transfer, capacity = capacity, since = now, said = now,
-    pause = LINE_FIRST,
+    label = host_text.visible(label), transfer = transfer, capacity = capacity,
+    since = now, said = now, pause = LINE_FIRST,
   }
   self.runner = self.runner or task.spawn("shows progress", run, self)
 end
@@ -210,6 +211,7 @@ end
 -- A line that stays, above the bars; on a terminal as many as it needs.
 function methods:say(line)
   erase(self)
+  line = host_text.visible(line)
   self.write(terminal.wrap(line, self.style.columns and self.style.columns - 1, "  ")
     .. "\n")
 end
@@ -251,7 +253,9 @@ function M.new(opts)
     drawn = 0,
     terminal = draws,
     style = opts.style or terminal.style(2),
-    write = opts.write or env.stderr,
+    write = opts.write or function(lines)
+      env.stderr(lines, true)
+    end,
     now = opts.now or time.monotonic,
     columns = opts.columns or env.columns,
   }, mt)

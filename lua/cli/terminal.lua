@@ -3,6 +3,7 @@
 
 local env = require "host.env"
 local findings = require "flows.import.findings"
+local host_text = require "host.text"
 
 local M = {}
 
@@ -38,13 +39,14 @@ function M.wrap(text, columns, prefix)
 end
 
 --- terminal.finding(finding, style, lead) -> text
--- As findings.line, without a newline at its end.
+-- As findings.line, without a newline at its end; it may hold colours, and is fit for
+-- env.stdout as it is.
 --
 --   style  of terminal.style
 --   lead   before each line, such as "# " (default "")
 function M.finding(finding, style, lead)
   lead = lead or ""
-  local text = lead .. findings.line(finding)
+  local text = lead .. host_text.visible(findings.line(finding))
   text = M.wrap(text, style.columns and style.columns - 1, lead .. "  ")
   local word = finding.severity
   local colour = style.colour and COLOURS[word]

@@ -6,6 +6,8 @@
 
 #include "alloc.h"
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,55 +99,88 @@ void vic_text_time(struct vic_text *text, const struct timespec *when, int digit
 
 /* How the character of `len` bytes at `s` is written; NULL: as it is. `buffer` has
  * room for the answer. */
-typedef const char *escape_fn(const char *s, size_t len, char buffer[8]);
+#define ESCAPED 24
+typedef const char *escape_fn(const char *s, size_t len, char buffer[ESCAPED]);
 
-static const char *json_escape(const char *s, size_t len, char buffer[8])
+static unsigned code_of(const char *s, size_t len)
 {
-    unsigned char c = (unsigned char)*s;
+    const unsigned char *u = (const unsigned char *)s;
+    unsigned code = len == 1 ? u[0] : u[0] & (0xff >> (len + 1));
+    size_t i;
 
-    if (len != 1 || (c >= 0x20 && c != '"' && c != '\\'))
-        return NULL;
-    switch (c) {
-    case '"':
+    for (i = 1; i < len; i++)
+        code = code << 6 | (u[i] & 0x3f);
+    return code;
+}
+
+/* What moves a terminal, turns the direction of writing, or is not seen: controls; the
+ * soft hyphen; marks, embeddings, overrides and isolates of direction; separators of
+ * lines; zero width without being a joiner of letters; annotations; tags. */
+static bool is_hidden(unsigned code)
+{
+    static const struct {
+        unsigned first, last;
+    } HIDDEN[] = {
+        { 0x0000, 0x001f }, { 0x007f, 0x009f }, { 0x00ad, 0x00ad }, { 0x061c, 0x061c },
+        { 0x180e, 0x180e }, { 0x200b, 0x200b }, { 0x200e, 0x200f }, { 0x2028, 0x202e },
+        { 0x2060, 0x206f }, { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xe0000, 0xe007f },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(HIDDEN) / sizeof(HIDDEN[0]); i++)
+        if (code <= HIDDEN[i].last)
+            return code >= HIDDEN[i].first;
+    return false;
+}
+
+/* "\n" and its like, or NULL. */
+static const char *short_escape(unsigned code)
+{
+    return code == '\n' ? "\\n" : code == '\r' ? "\\r" : code == '\t' ? "\\t" : NULL;
+}
+
+static const char *json_escape(const char *s, size_t len, char buffer[ESCAPED])
+{
+    unsigned code = code_of(s, len);
+
+    if (code == '"')
         return "\\\"";
-    case '\\':
+    if (code == '\\')
         return "\\\\";
-    case '\n':
-        return "\\n";
-    case '\r':
-        return "\\r";
-    case '\t':
-        return "\\t";
-    default:
-        snprintf(buffer, 8, "\\u%04x", c);
-        return buffer;
-    }
-}
-
-static const char *visible_escape(const char *s, size_t len, char buffer[8])
-{
-    unsigned char c = (unsigned char)*s;
-
-    if (len == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0) /* U+0080 to U+009F */
-        c = (unsigned char)s[1];
-    else if (len != 1 || (c >= 0x20 && c != 0x7f))
+    if (!is_hidden(code))
         return NULL;
-    switch (c) {
-    case '\n':
-        return "\\n";
-    case '\r':
-        return "\\r";
-    case '\t':
-        return "\\t";
-    default:
-        snprintf(buffer, 8, "\\x%02x", c);
-        return buffer;
-    }
+    if (short_escape(code))
+        return short_escape(code);
+    if (code > 0xffff)
+        snprintf(buffer, ESCAPED, "\\u%04x\\u%04x", 0xd800 + ((code - 0x10000) >> 10),
+                 0xdc00 + ((code - 0x10000) & 0x3ff));
+    else
+        snprintf(buffer, ESCAPED, "\\u%04x", code);
+    return buffer;
 }
 
-static const char *label_escape(const char *s, size_t len, char buffer[8])
+static const char *visible_escape(const char *s, size_t len, char *buffer)
 {
-    (void)len, (void)buffer;
+    unsigned code = code_of(s, len);
+
+    if (!is_hidden(code))
+        return NULL;
+    if (short_escape(code))
+        return short_escape(code);
+    snprintf(buffer, ESCAPED - 1,
+             code > 0xffff ? "\\U%08x"
+             : code > 0xff ? "\\u%04x"
+                           : "\\x%02x",
+             code);
+    return buffer;
+}
+
+/* The format has three escapes of its own; of any other the backslash is escaped. */
+static const char *label_escape(const char *s, size_t len, char buffer[ESCAPED])
+{
+    char escaped[ESCAPED - 1];
+    const char *as;
+
     switch (*s) {
     case '"':
         return "\\\"";
@@ -154,7 +189,10 @@ static const char *label_escape(const char *s, size_t len, char buffer[8])
     case '\n':
         return "\\n";
     default:
-        return NULL;
+        as = visible_escape(s, len, escaped);
+        if (as)
+            snprintf(buffer, ESCAPED, "\\%s", as);
+        return as ? buffer : NULL;
     }
 }
 
@@ -197,7 +235,7 @@ static void add_escaped(struct vic_text *text, const char *s, size_t len, size_t
     size_t start = text->size;
 
     while (s < end) {
-        char buffer[8];
+        char buffer[ESCAPED];
         size_t n = character(s, (size_t)(end - s));
         const char *as = n ? escape(s, n, buffer) : REPLACEMENT;
         size_t size = as ? strlen(as) : n;
@@ -221,6 +259,20 @@ void vic_text_json(struct vic_text *text, const char *s, size_t len, size_t max)
 void vic_text_visible(struct vic_text *text, const char *s, size_t len, size_t max)
 {
     add_escaped(text, s, len, max, visible_escape);
+}
+
+void vic_text_lines(struct vic_text *text, const char *s, size_t len)
+{
+    const char *end = s + len;
+    const char *at = s;
+
+    for (; s < end; s = at) {
+        while (at < end && *at != '\n' && *at != '\t')
+            at++;
+        vic_text_visible(text, s, (size_t)(at - s), SIZE_MAX);
+        for (; at < end && (*at == '\n' || *at == '\t'); at++)
+            vic_text_char(text, *at);
+    }
 }
 
 void vic_text_label(struct vic_text *text, const char *s, size_t len, size_t max)

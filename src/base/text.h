@@ -32,14 +32,19 @@ void vic_text_number(struct vic_text *text, double number);
 void vic_text_time(struct vic_text *text, const struct timespec *when, int digits);
 
 /* A JSON string in quotes of at most `max` bytes (SIZE_MAX: any), ending in an
- * ellipsis if it was cut. What is not UTF-8 becomes U+FFFD. */
+ * ellipsis if it was cut. What is not UTF-8 becomes U+FFFD; what is not seen, or turns
+ * the direction of writing, is escaped. */
 void vic_text_json(struct vic_text *text, const char *s, size_t len, size_t max);
 
-/* As it is, but a terminal cannot be moved by it: control characters are written
- * as in C, what is not UTF-8 as U+FFFD. At most `max` bytes, as above. */
+/* As it is, but it can neither move a terminal nor deceive who reads it: control
+ * characters, and what is not seen or turns the direction of writing, are written as in
+ * C, what is not UTF-8 as U+FFFD. At most `max` bytes, as above. */
 void vic_text_visible(struct vic_text *text, const char *s, size_t len, size_t max);
 
-/* The same in quotes, as the value of a label of Prometheus' text format 0.0.4. */
+/* The same of lines: their ends and tabs stay. */
+void vic_text_lines(struct vic_text *text, const char *s, size_t len);
+
+/* As vic_text_visible() in quotes, as the value of a label of Prometheus' text format 0.0.4. */
 void vic_text_label(struct vic_text *text, const char *s, size_t len, size_t max);
 
 /* How many of the first bytes are whole, valid UTF-8 characters: `len` if all are.

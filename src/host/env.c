@@ -6,6 +6,7 @@
 #include "error.h"
 #include "fail.h"
 #include "host.h"
+#include "text.h"
 
 #include <lauxlib.h>
 #include <malloc.h>
@@ -89,8 +90,16 @@ static int l_write(lua_State *L, int fd, const char *name)
 {
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
-    int number = env_write_all(fd, text, len);
+    struct vic_text lines = { 0 };
     struct vic_error err;
+    int number;
+
+    if (lua_toboolean(L, 2))
+        vic_text_add(&lines, text, len);
+    else
+        vic_text_lines(&lines, text, len);
+    number = env_write_all(fd, lines.data, lines.size);
+    vic_text_fini(&lines);
 
     if (number && number != EPIPE) {
         vic_error_errno(&err, number, "writing to %s", name);
@@ -101,9 +110,12 @@ static int l_write(lua_State *L, int fd, const char *name)
 }
 
 /*
- * env.stdout(text) -> boolean | nil, err
+ * env.stdout(text, as_is?) -> boolean | nil, err
  *
- *   text    string  written whole before the call returns
+ *   text    string  lines, written whole before the call returns; what could move a
+ *                   terminal or deceive who reads it as text.visible has it
+ *   as_is   boolean the text holds escape sequences of ours, and of others only what was
+ *                   made visible before                                 (default false)
  *   result  boolean false: nobody reads any more (as in `| head`), no reason to complain
  *   err     io, nospace ...
  *
@@ -115,7 +127,7 @@ static int l_env_stdout(lua_State *L)
 }
 
 /*
- * env.stderr(text) -> boolean | nil, err
+ * env.stderr(text, as_is?) -> boolean | nil, err
  * As stdout. Events belong into host.log.
  */
 static int l_env_stderr(lua_State *L)

@@ -20,6 +20,7 @@ int vic_open_metrics(lua_State *L);
 int vic_open_process(lua_State *L);
 int vic_open_sandbox(lua_State *L);
 int vic_open_task(lua_State *L);
+int vic_open_text(lua_State *L);
 int vic_open_time(lua_State *L);
 int vic_open_xml(lua_State *L);
 int vic_open_yaml(lua_State *L);
