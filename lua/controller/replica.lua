@@ -7,6 +7,7 @@ local digest = require "host.digest"
 local env = require "host.env"
 local errors = require "host.error"
 local events = require "kube.events"
+local http = require "host.http"
 local kinds = require "base.kinds"
 local leader = require "kube.leader"
 local log = require "host.log"
@@ -134,7 +135,7 @@ function M.run(opts)
     end,
   }))
   self.world = world_of(self, opts, api, election, identity)
-  log.info("starting", { version = env.version(), api = opts.cluster.url,
+  log.info("starting", { version = env.version(), api = http.shown(opts.cluster.url),
     namespace = opts.cluster.namespace,
     images = opts.base_url })
   election:run(function()

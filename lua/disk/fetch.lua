@@ -35,7 +35,7 @@ local function head_at(source)
   end
   local pool <close> = http.pool({ tls = source.tls })
   local answer, err = pool:request({
-    url = source.url, headers = headers, max_body = formats.HEAD_BYTES,
+    url = source.url, headers = headers, max_body = formats.HEAD_BYTES, discreet = true,
   })
   if answer and (answer.status == 206 or answer.status == 200) then
     return answer.body

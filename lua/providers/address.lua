@@ -1,5 +1,7 @@
 --- providers.address: the URL of an API as people write it, and what is there in its
--- stead. Pure.
+-- stead.
+
+local http = require "host.http"
 
 local M = {}
 
@@ -79,8 +81,11 @@ end
 -- Where a redirect leads, without what may be secret in it.
 local function target(response)
   local location = (response.headers or {}).location or ""
-  local shown = location:match("^[^?#]*"):gsub("//[^/]*@", "//"):gsub("[%c%s]", "")
-  return shown ~= "" and shown or "nowhere"
+  if location == "" then
+    return "nowhere"
+  end
+  local path = location:find("^/[^/]") and location:match("^[^?#]*")
+  return path or http.shown(location)
 end
 
 local function is_page(text)

@@ -23,7 +23,7 @@ end
 local function file_stamp(stream)
   local pool <close> = http.pool({ tls = stream.tls })
   local answer, err = pool:request({ url = stream.url, method = "HEAD",
-    headers = stream.headers })
+    headers = stream.headers, discreet = true })
   if not answer then
     return nil, err
   elseif answer.status == 404 or answer.status == 410 then

@@ -4,6 +4,7 @@ local env = require "host.env"
 local file = require "host.file"
 local httpd = require "httpd"
 local json = require "host.json"
+local lab = require "support.lab"
 local process = require "host.process"
 local web = require "support.web"
 
@@ -104,6 +105,35 @@ describe("the log of requests", function()
     local lines, text = ask()
     assert.equal(3, #lines)
     assert.falsy(text:find("SECRET", 1, true), text)
+  end)
+
+  it("has no path of a URL that may be a credential, in its messages neither", function()
+    local lines, text = lines_of(([[
+      local http = require "host.http"
+      for _, port in ipairs { %d, 1 } do
+        local _, err = http.request({ discreet = true, follow = 1,
+          url = ("http://SECRET1:SECRET2@127.0.0.1:%%d/nfc/SECRETc/disk-0.vmdk?SECRET3"):format(
+            port) })
+        require("host.log").debug(err and err.message or "whole")
+      end
+      require("host.log").debug(http.shown("https://SECRET1:SECRET2@cloud:5000/v3?SECRET3#SECRET4"))
+      require("host.log").debug(http.shown("https://SECRET1@"))
+    ]]):format(server:port()))
+    assert.falsy(text:find("SECRET", 1, true), text)
+    assert.equal("/.../disk-0.vmdk", lines[1].path)
+    assert.truthy(lines[4].message:find("^GET http://127.0.0.1:1/.../disk%-0.vmdk: "))
+    assert.equal("https://cloud:5000/v3", lines[5].message)
+    assert.equal("(unreadable URL)", lines[6].message)
+  end)
+
+  it("has none of a disk of which nobody stated the format", function()
+    for _, format in ipairs { "auto", "vmdk", "qcow2" } do
+      local result = lab.run({ "disk", ("http://SECRET1:SECRET2@127.0.0.1:%d/nfc/SECRETc/x?SECRET3")
+        :format(server:port()), "--format", format, "--output", folder .. "/x.raw" },
+        { env = { DEBUG = "true" } })
+      assert.equal(1, result.status)
+      assert.falsy((result.stdout .. result.stderr):find("SECRET", 1, true), result.stderr)
+    end
   end)
 
   it("is written with DEBUG=true alone", function()

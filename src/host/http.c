@@ -7,6 +7,7 @@
 #include "http.h"
 #include "reach.h"
 #include "request.h"
+#include "url.h"
 #include "wait.h"
 
 #include <lauxlib.h>
@@ -87,6 +88,8 @@ static int request(lua_State *L, const struct vic_http_pool *pool, int index)
  *   opts.before         seconds  of time.boottime(): not sent from then on    (default: none)
  *   opts.max_body       bytes    of the answer                           (default 16 MiB)
  *   opts.follow         int      redirects at most                            (default 0)
+ *   opts.discreet       bool     its path, which may be a credential, is not shown: not
+ *                                in messages, not in the log (default false)
  *   opts.once           bool     on a new connection: a request on a kept one is sent
  *                                again if that ends without an answer (default false)
  *   answer.status       int      also 400 and above
@@ -132,6 +135,20 @@ static int l_http_request(lua_State *L)
             return n;
     }
     return request(L, vic_http_check_pool(L, lua_gettop(L)), 1);
+}
+
+/*
+ * http.shown(url) -> text
+ * As messages and logs may have it: no user, no password, no query. Of what is no URL:
+ * "(unreadable URL)".
+ */
+static int l_http_shown(lua_State *L)
+{
+    char shown[1024];
+
+    vic_url_redact(luaL_checkstring(L, 1), shown, sizeof(shown));
+    lua_pushstring(L, shown);
+    return 1;
 }
 
 /* The text at `name` of the table at `index`, or nil: pushed. */
@@ -191,10 +208,8 @@ static int l_http_deny(lua_State *L)
 int vic_open_http(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "deny", l_http_deny },
-        { "pool", l_http_pool },
-        { "request", l_http_request },
-        { NULL, NULL },
+        { "deny", l_http_deny },   { "pool", l_http_pool }, { "request", l_http_request },
+        { "shown", l_http_shown }, { NULL, NULL },
     };
     static const luaL_Reg methods[] = {
         { "request", l_pool_request },

@@ -35,6 +35,7 @@ static const struct vic_option OPTIONS[] = {
     FIELD("max_body", VIC_OPTION_SIZE, request.max_body),
     FIELD("follow", VIC_OPTION_UNSIGNED, request.follow),
     FIELD("once", VIC_OPTION_BOOL, request.once),
+    FIELD("discreet", VIC_OPTION_BOOL, request.discreet),
     { "headers", VIC_OPTION_OTHER, 0 },
     { "pool", VIC_OPTION_OTHER, 0 },
     { NULL, 0, 0 },

@@ -7,6 +7,7 @@
 #include "url.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* How far it came: what curl itself says of that differs from version to version. */
@@ -67,10 +68,16 @@ int vic_failure_error(const struct vic_failure *f, const char *what,
     }
 }
 
-void vic_failure_what(const char *method, const char *url, char *text, size_t size)
+void vic_failure_what(const char *method, const char *url, bool discreet, char *text,
+                      size_t size)
 {
     char shown[400];
+    char *name = NULL;
 
-    vic_url_redact(url, shown, sizeof(shown));
-    snprintf(text, size, "%s %s", method, shown);
+    if (discreet)
+        name = vic_url_name(url);
+    else
+        vic_url_redact(url, shown, sizeof(shown));
+    snprintf(text, size, "%s %s", method, name ? name : shown);
+    free(name);
 }

@@ -24,7 +24,9 @@ struct vic_failure {
 int vic_failure_error(const struct vic_failure *failure, const char *what,
                       struct vic_error *err);
 
-/* "METHOD url" as messages show it: no credentials, no query. */
-void vic_failure_what(const char *method, const char *url, char *text, size_t size);
+/* "METHOD url" as messages show it: no credentials, no query; `discreet`: as
+ * vic_url_name() has it, for a path may be a credential, too. */
+void vic_failure_what(const char *method, const char *url, bool discreet, char *text,
+                      size_t size);
 
 #endif

@@ -54,13 +54,13 @@ static void request_note(struct vic_request *r, const struct vic_error *err)
     if (r->failed)
         return;
     r->failed = true;
-    vic_failure_what(r->ask.method, r->ask.url, what, sizeof(what));
+    vic_failure_what(r->ask.method, r->ask.url, r->opts.discreet, what, sizeof(what));
     vic_error_set(&r->error, err->kind, "%s: %.500s", what, err->message);
 }
 
 void vic_request_what(const struct vic_request *r, char *what, size_t size)
 {
-    vic_failure_what(r->ask.method, r->ask.url, what, size);
+    vic_failure_what(r->ask.method, r->ask.url, r->opts.discreet, what, size);
 }
 
 /* ---- the end ---- */
@@ -101,16 +101,18 @@ static void answer_sign(struct vic_request *r)
 
 static void request_say(const struct vic_request *r)
 {
+    char *name = r->opts.discreet ? vic_url_name(r->ask.url) : NULL;
     struct vic_request_log said = {
         .task = r->task,
         .method = r->ask.method,
-        .url = r->ask.url,
+        .url = name ? name : r->ask.url,
         .status = r->answer.status,
         .began = r->began,
         .problem = r->failed ? r->error.message : NULL,
     };
 
     vic_request_log(&said);
+    free(name);
 }
 
 static void request_end(struct vic_request *r)
@@ -334,11 +336,16 @@ static void redirect(struct vic_request *r)
 static void hop_done(struct vic_multi_entry *entry, CURLcode code)
 {
     struct vic_request *r = (struct vic_request *)entry;
+    struct vic_error err;
     char what[500];
 
     if (code == CURLE_OK && will_redirect(r)) {
         redirect(r);
         return;
+    }
+    if (code == CURLE_OK && !r->answer.complete && !r->failed) {
+        vic_error_set(&err, VIC_CONNECT, "the connection broke within the answer's head");
+        request_note(r, &err);
     }
     if (code != CURLE_OK && !r->failed) {
         struct vic_failure failure = { entry->easy,   code,
@@ -347,7 +354,7 @@ static void hop_done(struct vic_multi_entry *entry, CURLcode code)
                                        &r->reach };
 
         r->failed = true;
-        vic_failure_what(r->ask.method, r->ask.url, what, sizeof(what));
+        vic_failure_what(r->ask.method, r->ask.url, r->opts.discreet, what, sizeof(what));
         vic_failure_error(&failure, what, &r->error);
     }
     request_end(r);

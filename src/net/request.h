@@ -34,6 +34,7 @@ struct vic_request_opts {
     bool stay;              /* none to another origin */
     bool once;              /* sent at most once: on a new connection */
     bool shares;            /* takes net/room for a large body that is kept */
+    bool discreet;          /* its path is not shown: it may be a credential */
     bool anywhere;          /* of the administrator: net/reach refuses nothing */
     bool unlimited;         /* not counted among the multi's transfers */
     double before;          /* CLOCK_BOOTTIME seconds: not sent from then on; 0: never */

@@ -5,6 +5,7 @@
 local answer = require "providers.openstack.answer"
 local bounds = require "providers.bounds"
 local errors = require "host.error"
+local http = require "host.http"
 local json = require "host.json"
 local keystone = require "providers.openstack.keystone"
 local task = require "host.task"
@@ -240,7 +241,7 @@ function methods:call(service, method, path, opts)
     bound = opts.bound or bounds.ANSWER,
   }
   request.url = self.urls[service] .. path
-  local what = ("%s %s"):format(method, request.url:match("^[^?]*"))
+  local what = ("%s %s"):format(method, http.shown(request.url))
   return patiently(self, function(err)
     return not opts.once and M.passing(err)
       and (method ~= "POST" or NOTHING_DONE[err.status])
