@@ -53,24 +53,26 @@ describe("address.parse", function()
     return address.parse(text, "spec.endpoint", "the URL of the API")
   end
 
-  -- Scheme, authority, host and path; with `loopback`, that it is this very machine.
+  -- Scheme, authority, host and path; with `in_clear`, that it is http to another machine.
   for text, wanted in pairs {
     ["vc.example.com"] = { "https", "vc.example.com", "vc.example.com", "" },
     ["\t HTTPS://vc.example.com/ \n"] = { "https", "vc.example.com", "vc.example.com", "" },
-    ["http://h:1//a//b/?x#y"] = { "http", "h:1", "h", "/a/b" },
+    ["http://h:1//a//b/?x#y"] = { "http", "h:1", "h", "/a/b", in_clear = true },
     ["https://h:65535/a?/b"] = { "https", "h:65535", "h", "/a" },
     ["[2001:db8::1]:443#x"] = { "https", "[2001:db8::1]:443", "[2001:db8::1]", "" },
-    ["localhost:80"] = { "https", "localhost:80", "localhost", "", loopback = true },
-    ["http://[::1]/"] = { "http", "[::1]", "[::1]", "", loopback = true },
-    ["http://127.1.2.3/"] = { "http", "127.1.2.3", "127.1.2.3", "", loopback = true },
-    ["http://10.127.0.1/"] = { "http", "10.127.0.1", "10.127.0.1", "" },
-    ["http://[::2]/"] = { "http", "[::2]", "[::2]", "" },
+    ["localhost:80"] = { "https", "localhost:80", "localhost", "" },
+    ["http://[::1]/"] = { "http", "[::1]", "[::1]", "" },
+    ["http://127.1.2.3/"] = { "http", "127.1.2.3", "127.1.2.3", "" },
+    ["http://10.127.0.1/"] = { "http", "10.127.0.1", "10.127.0.1", "", in_clear = true },
+    ["http://127.0.0.1.example"] = { "http", "127.0.0.1.example", "127.0.0.1.example", "",
+      in_clear = true },
+    ["http://[::2]/"] = { "http", "[::2]", "[::2]", "", in_clear = true },
   } do
     it(("reads %q"):format(text), function()
       local got = assert(parse(text))
       assert.same({ wanted[1], wanted[2], wanted[3], wanted[4] },
         { got.scheme, got.authority, got.host, got.path })
-      assert.equal(wanted.loopback or false, got.loopback)
+      assert.equal(wanted.in_clear or false, got.in_clear)
     end)
   end
 
