@@ -41,6 +41,9 @@ static struct vic_imageserver *imageserver_check(lua_State *L)
  *   opts.port             integer  0: any free one                        (default 0)
  *   opts.max_connections  integer  others wait                          (default 256)
  *   opts.idle_timeout     integer  seconds a connection may stand still  (default 60)
+ *   opts.head_time        seconds  a connection may take to send its first request's
+ *                                  head; of those that lack theirs 32 of an address and
+ *                                  128 in all stay, the youngest         (default 10)
  *   opts.wait             seconds  an unknown path waits before ready(), and a GET of a
  *                                  held one                              (default 50)
  *   opts.tick             seconds  between two bytes of an image that has begun, while
@@ -58,6 +61,8 @@ static int l_images_serve(lua_State *L)
           offsetof(struct vic_imageserver_opts, max_connections) },
         { "idle_timeout", VIC_OPTION_UNSIGNED,
           offsetof(struct vic_imageserver_opts, idle_timeout) },
+        { "head_time", VIC_OPTION_SECONDS,
+          offsetof(struct vic_imageserver_opts, head_time) },
         { "wait", VIC_OPTION_SECONDS, offsetof(struct vic_imageserver_opts, wait) },
         { "tick", VIC_OPTION_SECONDS, offsetof(struct vic_imageserver_opts, tick) },
         { "sha512", VIC_OPTION_BOOL, offsetof(struct vic_imageserver_opts, sha512) },

@@ -6,6 +6,7 @@
  */
 #include "alloc.h"
 #include "drip.h"
+#include "heads.h"
 #include "image.h"
 #include "imagebody.h"
 #include "imageserver_state.h"
@@ -154,6 +155,30 @@ static enum MHD_Result exchange_answer(struct vic_imageserver *s, struct exchang
     }
 }
 
+static struct vic_head *exchange_head(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+        ->socket_context;
+}
+
+void vic_exchange_connection(void *cls, struct MHD_Connection *connection, void **state,
+                             enum MHD_ConnectionNotificationCode code)
+{
+    struct vic_imageserver *s = cls;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *state = vic_heads_opened(
+            s->heads,
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+                ->connect_fd,
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+                ->client_addr);
+    } else {
+        vic_heads_closed(s->heads, *state);
+        *state = NULL;
+    }
+}
+
 enum MHD_Result vic_exchange_request(void *cls, struct MHD_Connection *connection,
                                      const char *url, const char *method,
                                      const char *version, const char *upload,
@@ -164,6 +189,8 @@ enum MHD_Result vic_exchange_request(void *cls, struct MHD_Connection *connectio
     bool head = strcmp(method, "HEAD") == 0;
 
     (void)version, (void)upload;
+    if (!x)
+        vic_heads_there(s->heads, exchange_head(connection));
     if (!head && strcmp(method, "GET") != 0) /* before its body, which nobody wants */
         return send_status(s, connection, MHD_HTTP_METHOD_NOT_ALLOWED);
     if (!x) { /* the head is there; a body may follow: answer at the next call */
@@ -210,7 +237,7 @@ void vic_exchange_completed(void *cls, struct MHD_Connection *connection, void *
     struct vic_imageserver *s = cls;
     struct exchange *x = *state;
 
-    (void)connection;
+    vic_heads_again(s->heads, exchange_head(connection));
     if (!x)
         return;
     *state = NULL;

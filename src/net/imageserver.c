@@ -7,6 +7,7 @@
 #include "alloc.h"
 #include "drip.h"
 #include "error.h"
+#include "heads.h"
 #include "image.h"
 #include "imageserver_state.h"
 #include "listen.h"
@@ -21,6 +22,7 @@
 #define THREADS         4 /* more than cores: they wait for the disk, too */
 #define MAX_CONNECTIONS 256
 #define IDLE_TIMEOUT    60 /* seconds */
+#define HEAD_TIME       10 /* seconds */
 /* Seconds. Longhorn's data source waits 60 for the first byte, and for the head as long. */
 #define WAIT 50
 /* Seconds between two bytes while there are none: of the 4 that Longhorn waits up to 1.9.1
@@ -48,6 +50,7 @@ static struct MHD_Daemon *start_daemon(struct vic_imageserver *s,
         MHD_OPTION_THREAD_POOL_SIZE, most < THREADS ? most : (unsigned)THREADS,
         MHD_OPTION_CONNECTION_LIMIT, most, MHD_OPTION_CONNECTION_TIMEOUT, idle,
         MHD_OPTION_NOTIFY_COMPLETED, vic_exchange_completed, s,
+        MHD_OPTION_NOTIFY_CONNECTION, vic_exchange_connection, s,
         MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_END);
 }
 
@@ -89,6 +92,8 @@ struct vic_imageserver *vic_imageserver_start(const struct vic_imageserver_opts 
     s->sha512 = opts->sha512;
     s->drips = vic_drips_new(opts->tick > 0 ? opts->tick : TICK);
     s->readers = vic_open_readers_new();
+    s->heads = vic_heads_new(opts->head_time > 0 ? opts->head_time : HEAD_TIME,
+                             opts->idle_timeout ? opts->idle_timeout : IDLE_TIMEOUT);
     s->routes = vic_routes_new(&routes);
     vic_stand_by_init(&s->stand_by);
     register_metrics(s);
@@ -113,6 +118,7 @@ void vic_imageserver_stop(struct vic_imageserver *s)
     vic_routes_free(s->routes);
     vic_stand_by_fini(&s->stand_by);
     vic_open_readers_free(s->readers);
+    vic_heads_free(s->heads);
     vic_drips_free(s->drips);
     free(s);
 }

@@ -26,6 +26,7 @@ struct vic_imageserver_opts {
     uint16_t port;            /* 0: any free one */
     unsigned max_connections; /* others stand in the kernel's queue; 0: 256 */
     unsigned idle_timeout;    /* seconds a connection may stand still; 0: 60 */
+    double head_time;         /* seconds that a first request's head may take; 0: 10 */
     double wait;              /* seconds an unknown or held path waits; 0: 50 */
     double tick;              /* seconds between two bytes while there are none; 0: 1 */
     bool sha512;              /* compute it of what goes out as a whole */

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 struct vic_drips;
+struct vic_heads;
 struct vic_metric;
 struct vic_open_readers;
 struct vic_routes;
@@ -23,6 +24,7 @@ struct vic_imageserver {
     struct vic_metric *requests_total, *bytes_total;
     bool sha512;
 
+    struct vic_heads *heads;
     struct vic_drips *drips;
     struct vic_open_readers *readers;
 };
@@ -34,6 +36,10 @@ enum MHD_Result vic_exchange_request(void *server, struct MHD_Connection *connec
                                      size_t *upload_size, void **state);
 void vic_exchange_completed(void *server, struct MHD_Connection *connection, void **state,
                             enum MHD_RequestTerminationCode code);
+
+/* A connection has come, or goes; `state` of it is its struct vic_head. */
+void vic_exchange_connection(void *server, struct MHD_Connection *connection,
+                             void **state, enum MHD_ConnectionNotificationCode code);
 
 /* Of the connections that wait for a route or a byte. */
 void vic_exchange_suspend(void *connection);
