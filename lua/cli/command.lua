@@ -4,6 +4,8 @@ local arguments = require "cli.arguments"
 local env = require "host.env"
 local errors = require "host.error"
 
+local LEAST_RATE = 1024 -- bytes a second
+
 local M = {}
 
 --- command.fail(name, code, message) -> code
@@ -34,6 +36,18 @@ function M.site(values)
     namespaces[#namespaces + 1] = namespace
   end
   return { code = values["allow-code"] or false, namespaces = namespaces }
+end
+
+--- command.least_rate(values) -> bytes a second
+-- Of --least-rate.
+function M.least_rate(values)
+  local text = values["least-rate"] or LEAST_RATE
+  local rate = math.tointeger(tonumber(text))
+  if not rate or rate < 0 then
+    error(errors.new("invalid", ("--least-rate %s: must be a whole number of bytes a "
+      .. "second, or 0"):format(text)))
+  end
+  return rate
 end
 
 --- command.run(command, args) -> exit code                              [waits]

@@ -49,6 +49,8 @@ Runs the controller, in a pod or against the cluster of KUBECONFIG.
       --max-imports N             that move disks at once                    (default 8)
       --max-per-source N          of them from one source                    (default 4)
       --idle-timeout SECONDS      a source may send nothing                 (default 60)
+      --least-rate BYTES          a disk must bring in a second, on average over 15
+                                  minutes; 0: as slow as it likes          (default 1024)
       --give-up-after DURATION    a source, or the cluster, that cannot be reached is
                                   waited for; spec.giveUpAfter goes first  (default 24h)
       --verify-images=false       do not compare the SHA-512 of what was sent with that of
@@ -79,6 +81,7 @@ local OPTIONS = {
   ["max-imports"] = { value = "N" },
   ["max-per-source"] = { value = "N" },
   ["idle-timeout"] = { value = "SECONDS", number = true },
+  ["least-rate"] = { value = "BYTES" },
   ["give-up-after"] = { value = "DURATION" },
   ["verify-images"] = { value = "BOOL" },
   verify = { value = "MODE" },
@@ -194,6 +197,7 @@ local function run_controller(values)
       max_per_source = count(values, "max-per-source", 4),
       site = command.site(values),
       idle_timeout = values["idle-timeout"] or 60,
+      least_rate = command.least_rate(values),
       verify = command.one_of(values, "verify", { "report", "require" }),
       give_up_after = duration(values, "give-up-after"),
     },

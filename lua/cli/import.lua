@@ -52,6 +52,8 @@ it goes on where it was.
                         report (it is imported, and a finding says so), or require (it
                         is refused)                                             (report)
       --idle-timeout S  give a download up that brings nothing for S seconds (60)
+      --least-rate N    bytes that a disk must bring in a second, on average over 15
+                        minutes; 0: it may be as slow as it likes (1024)
       --give-up-after T give an import up whose source cannot be reached for so long, such
                         as 90m or 24h (30m); spec.giveUpAfter goes first
 ]]
@@ -66,6 +68,7 @@ local OPTIONS = {
   sha512 = {},
   verify = { value = "MODE" },
   ["idle-timeout"] = { value = "SECONDS", number = true },
+  ["least-rate"] = { value = "BYTES" },
   ["give-up-after"] = { value = "DURATION" },
   help = { short = "h" },
 }
@@ -147,6 +150,7 @@ local function environment(values, objects, opened, generation)
       serve_url = values["serve-url"],
       sha512 = values.sha512,
       idle_timeout = values["idle-timeout"],
+      least_rate = command.least_rate(values),
     }),
     open_source = function(ref, how)
       return opened:open(ref, { code = generation.code, fresh = how and how.fresh })

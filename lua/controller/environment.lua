@@ -58,6 +58,11 @@ local function of_all(self, opts)
     take_place = function(import)
       return take_place(self, import)
     end,
+    leave_place = function(import)
+      if self.places:leave(import.metadata.uid) then
+        opts.wake(self.places:next())
+      end
+    end,
     reserve_name = function(import, plan, take)
       return reserve_name(self, import, plan, take)
     end,
@@ -97,6 +102,7 @@ end
 --
 --   opts.client, .target, .sessions, .events, .options, .observer, .journal
 --                       as the manager's
+--   opts.wake           function (keys): of imports that a place is free for
 --   environment.places  permits.places: to be told what status says of imports
 --   environment.names   controller.names: the same
 --   environment.all     what every flow gets, besides what is of one generation

@@ -31,6 +31,13 @@ local MOST_IN_LINE = 32 -- requests to the API server, before anything new is be
 local methods = {}
 local mt = { __name = "manager", __index = methods }
 
+-- Whoever gets a place now looks for it.
+local function wake(self, keys)
+  for _, key in ipairs(keys) do
+    self.controller:add(key)
+  end
+end
+
 local function import_key(text)
   local namespace, name = object_id.split(text or "")
   return name and { kind = "VirtualMachineImport", namespace = namespace, name = name }
@@ -52,9 +59,7 @@ local function on_import(self, key, value, before)
     self.controller:cancel(key)
   end
   if freed then
-    for _, next_key in ipairs(places:next()) do
-      self.controller:add(next_key)
-    end
+    wake(self, places:next())
   end
   if value and not projections.has_ended(value) then
     self.controller:add(key)
@@ -285,6 +290,7 @@ function M.new(opts)
     base_url = opts.base_url,
     scratch = options.scratch,
     idle_timeout = options.idle_timeout,
+    least_rate = options.least_rate,
   })
   local followed = references.new({ client = opts.client,
     mode = options.cross_namespace })
@@ -299,6 +305,9 @@ function M.new(opts)
     poll = options.poll,
   })
   self.environment = environment.new({
+    wake = function(keys)
+      wake(self, keys)
+    end,
     client = opts.client,
     target = self.target,
     sessions = self.sessions,

@@ -3,7 +3,8 @@
 -- `places`: how many move disks, in all and per source. A place is taken when an import
 -- is admitted and freed when it has ended; what status says counts, so that a restart
 -- finds the places taken that are taken. Who got none waits in line, and is told when it
--- is worth while to ask again.
+-- is worth while to ask again. Who waits for its source leaves its place to others, and
+-- asks anew when it goes on: no source holds places by being slow.
 --
 -- `planning`: how many of one source are planned. When hundreds are new, the requests of
 -- those that move disks must not stand in line behind all of theirs; and who waits for
@@ -50,7 +51,9 @@ end
 --
 --   freed  boolean  a place has become free by it, or who was in line for one has gone
 function methods:see(uid, source, state)
-  if MOVING[state] then
+  if MOVING[state] and self.left[uid] then
+    return false
+  elseif MOVING[state] then
     self.taken[uid], self.unseen[uid] = source, nil
     leave_line(self, uid)
     return false
@@ -58,8 +61,16 @@ function methods:see(uid, source, state)
     return false
   end
   local freed = self.taken[uid] ~= nil
-  self.taken[uid], self.unseen[uid] = nil, nil
+  self.taken[uid], self.unseen[uid], self.left[uid] = nil, nil, nil
   return leave_line(self, uid) or freed
+end
+
+--- places:leave(uid) -> freed
+-- It moves nothing for a while, though its status says that it is under way.
+function methods:leave(uid)
+  local freed = self.taken[uid] ~= nil
+  self.taken[uid], self.unseen[uid], self.left[uid] = nil, nil, true
+  return freed
 end
 
 --- places:take(uid, source, key) -> true | false, why
@@ -74,7 +85,7 @@ function methods:take(uid, source, key)
   local all, of_source = in_use(self)
   local same = of_source[source] or 0
   if all < self.most and same < self.most_per_source then
-    self.taken[uid], self.unseen[uid] = source, true
+    self.taken[uid], self.unseen[uid], self.left[uid] = source, true, nil
     leave_line(self, uid)
     return true
   end
@@ -111,6 +122,7 @@ function M.places(most, most_per_source)
     most_per_source = most_per_source,
     taken = {},  -- uid -> source
     unseen = {}, -- uid -> true: given, and status does not show it yet
+    left = {},   -- uid -> true: it waits for its source, whatever status shows
     line = {},
   }, mt)
 end

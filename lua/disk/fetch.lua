@@ -83,6 +83,7 @@ end
 
 local TRANSFERRED = {
   "source", "size", "digest", "digests", "idle_timeout", "connect_timeout",
+  "least_rate",
 }
 
 local function transfer(opts, image, output)

@@ -96,19 +96,33 @@ function methods:get(kind, namespace, name)
   return self.requests:send("GET", path, { kind = kind })
 end
 
--- All pages, from the first: the version. nil, err: also gone, when it took too long.
-local function list_once(self, kind, path, opts, take)
-  local token, version
-  repeat
+-- The next page, of `limit` objects or, where so many take too much memory, of fewer; and
+-- how many that were.
+local function next_page(self, kind, path, opts, token, limit)
+  while true do
     local page, err = self.requests:send("GET", path .. query_of({
-      limit = opts.page or PAGE,
+      limit = limit,
       continue = token,
       labelSelector = opts.label_selector,
       fieldSelector = opts.field_selector,
     }), { max_body = MAX_PAGE, kind = kind })
-    if not page then
-      return nil, err
+    if page or err.kind ~= "format" or limit == 1 then
+      return page, page and limit or err
     end
+    limit = math.max(limit // 4, 1)
+  end
+end
+
+-- All pages, from the first: the version. nil, err: also gone, when it took too long.
+local function list_once(self, kind, path, opts, take)
+  local token, version
+  local limit = opts.page or PAGE
+  repeat
+    local page, said = next_page(self, kind, path, opts, token, limit)
+    if not page then
+      return nil, said
+    end
+    limit = said
     for _, object in ipairs(page.items or {}) do
       take(typed(self, kind, object))
     end

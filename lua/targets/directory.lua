@@ -94,7 +94,7 @@ end
 --
 --   dir             string   an existing folder
 --   opts.serve_url  string   where `serve` will answer; nil: no images are written
---   opts.sha512, opts.idle_timeout  as targets.raw_files
+--   opts.sha512, opts.idle_timeout, opts.least_rate  as targets.raw_files
 --   target.disks    targets.raw_files
 function M.new(dir, opts)
   return setmetatable({

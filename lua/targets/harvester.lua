@@ -173,7 +173,7 @@ end
 --   stream  as a provider's export:stream() returns it
 --   reads   host.disk's stream: progress(), close()
 function methods:publish_stream(disk, route, stream)
-  local reads, err = disk_image.stream(stream_options(stream, disk, self.idle_timeout))
+  local reads, err = disk_image.stream(stream_options(stream, disk, self))
   if reads then
     self.server:publish(route, { stream = reads })
   end
@@ -289,7 +289,7 @@ end
 --   opts.server    host.images server
 --   opts.base_url  string  where the cluster reaches it: "http://SERVICE:8080"
 --   opts.scratch   string  a folder for disks
---   opts.idle_timeout  as targets.spools
+--   opts.idle_timeout, opts.least_rate  as targets.spools
 --   opts.caches        as kube.ensure
 function M.new(opts)
   return setmetatable({
@@ -300,6 +300,7 @@ function M.new(opts)
     checks = checks.new(opts.client),
     disks = spools.new(opts.scratch, opts),
     idle_timeout = opts.idle_timeout,
+    least_rate = opts.least_rate,
     caches = opts.caches,
   }, mt)
 end

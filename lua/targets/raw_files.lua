@@ -56,7 +56,7 @@ function methods:put(plan, disk, stream)
   if not ok then
     return nil, err
   end
-  local options = stream_options(stream, disk, self.idle_timeout)
+  local options = stream_options(stream, disk, self)
   options.output = self:path(plan, disk)
   options.sha512 = self.sha512
   return fetch.start(options)
@@ -118,11 +118,13 @@ end
 --
 --   opts.sha512        boolean  compute it of each raw result (default false)
 --   opts.idle_timeout  seconds  without a byte (default: host.disk's)
+--   opts.least_rate    bytes    a second, on average (default: any)
 function M.new(dir, opts)
   return setmetatable({
     dir = dir,
     sha512 = opts.sha512 or false,
     idle_timeout = opts.idle_timeout,
+    least_rate = opts.least_rate,
   }, mt)
 end
 

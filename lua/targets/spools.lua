@@ -84,7 +84,7 @@ function methods:put(plan, disk, stream)
   if not ok then
     return nil, err
   end
-  local options = stream_options(stream, disk, self.idle_timeout)
+  local options = stream_options(stream, disk, self)
   options.spool = spool_of(self, plan, disk)
   return disk_image.transfer(options)
 end
@@ -125,10 +125,12 @@ end
 --- spools.new(dir, opts) -> spools
 --
 --   opts.idle_timeout  seconds  without a byte (default: host.disk's)
+--   opts.least_rate    bytes    a second, on average (default: any)
 function M.new(dir, opts)
   return setmetatable({
     raw = raw_files.new(dir, opts),
     idle_timeout = opts.idle_timeout,
+    least_rate = opts.least_rate,
     open = {},
   }, mt)
 end

@@ -1,11 +1,11 @@
 --- targets.stream_options: what host.disk has to know to read a disk at its source.
 
---- stream_options(stream, disk, idle_timeout) -> options of disk.transfer and disk.stream
+--- stream_options(stream, disk, limits) -> options of disk.transfer and disk.stream
 --
 --   stream        as a provider's export:stream() returns it
 --   disk          of the plan
---   idle_timeout  seconds without a byte, or nil: host.disk's
-return function(stream, disk, idle_timeout)
+--   limits        {idle_timeout, least_rate} as disk.transfer has them; nil: its own
+return function(stream, disk, limits)
   return {
     source = {
       url = stream.url,
@@ -20,6 +20,7 @@ return function(stream, disk, idle_timeout)
     digest = stream.digest,
     capacity = disk.capacity_bytes,
     digests = stream.algorithms or {}, -- what the source may say it sent
-    idle_timeout = idle_timeout,
+    idle_timeout = limits.idle_timeout,
+    least_rate = limits.least_rate,
   }
 end

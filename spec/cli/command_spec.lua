@@ -43,4 +43,17 @@ describe("cli.command", function()
       error(errors.new("invalid", "two", { problems = { "one", "other" } }))
     end))
   end)
+
+  it("reads the least rate of a disk: 1024 bytes a second, or what is given, also none",
+    function()
+      assert.equal(1024, command.least_rate({}))
+      assert.equal(0, command.least_rate({ ["least-rate"] = "0" }))
+      assert.equal(65536, command.least_rate({ ["least-rate"] = "65536" }))
+      for _, text in ipairs { "-1", "1.5", "fast" } do
+        local ok, err = pcall(command.least_rate, { ["least-rate"] = text })
+        assert.is_false(ok)
+        assert.equal(("--least-rate %s: must be a whole number of bytes a second, or 0")
+          :format(text), err.message)
+      end
+    end)
 end)

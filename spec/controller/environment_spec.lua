@@ -6,7 +6,7 @@ local journal = require "kube.journal"
 local function with(opts)
   local made = environment.new({ client = cluster.new(), target = {}, sessions = opts.sessions,
     events = opts.events, options = { max_imports = 1, max_per_source = 1 },
-    journal = journal.new(false) })
+    journal = journal.new(false), wake = opts.wake })
   return made:of({ hook = function() end, hash = "0123", code = {
     require = function()
       return { of = function(kind)
@@ -45,5 +45,21 @@ describe("controller.environment", function()
     end
     assert.is_true((env.take_place(import("a"))))
     assert.is_false((env.take_place(import("b"))))
+  end)
+
+  it("wakes who is next when a place is left", function()
+    local woken
+    local env = with({ wake = function(keys)
+      woken = keys
+    end })
+    local function import(name)
+      return { metadata = { namespace = "n", name = name, uid = name },
+        spec = { sourceCluster = { kind = "VmwareSource", name = "vc" } } }
+    end
+    env.take_place(import("a"))
+    env.take_place(import("b"))
+    env.leave_place(import("a"))
+    assert.same({ { kind = "VirtualMachineImport", namespace = "n", name = "b" } }, woken)
+    assert.is_true((env.take_place(import("b"))))
   end)
 end)

@@ -24,7 +24,7 @@ describe("flows.environment.check", function()
   end
 
   for _, name in ipairs { "hook", "event", "boottime", "journal", "observer",
-    "take_place", "reserve_name", "plan_permit", "supports", "repair_definitions",
+    "take_place", "leave_place", "reserve_name", "plan_permit", "supports", "repair_definitions",
     "script_generation" } do
     it("does without " .. name .. ", and takes no other type for it", function()
       local e = env()

@@ -87,6 +87,21 @@ describe("kube.client", function()
       1, true))
   end)
 
+  it("lists fewer objects at a time where so many take too much memory", function()
+    local heavy = web.answer('{"metadata":{"resourceVersion":"5"},"items":['
+      .. ("{},"):rep(800000) .. "{}]}")
+    server:on(THINGS, { heavy }, { heavy }, { page({ "a" }, "5", "t") }, { page({ "b" }, "5") })
+    local objects = assert(api:list("Thing", "n"))
+    assert.equal("a b", names_of(objects))
+    for i, limit in ipairs({ 500, 125, 31, 31 }) do
+      assert.truthy(request_line(i):find("limit=" .. limit .. " ", 1, true))
+    end
+    server:on("/api/v1/namespaces/n/cores", { web.answer("no JSON") })
+    local list, err = api:list("Core", "n")
+    assert.is_nil(list)
+    assert.equal("format", err.kind)
+  end)
+
   it("begins a list anew when the server has forgotten where it was", function()
     server:on(THINGS, { page({ "old" }, "5", "t") }, { status(410, "Expired") },
       { page({ "a" }, "7", "u") }, { page({ "b" }, "7") })

@@ -39,6 +39,7 @@ local origin = require "base.origin"
 local outage = require "flows.import.outage"
 local outcomes = require "flows.import.outcome"
 local place = require "policy.site.namespace"
+local place_step = require "flows.import.steps.place"
 local power_off = require "flows.import.steps.power_off"
 local preflight = require "flows.import.steps.preflight"
 local sanitize = require "flows.import.steps.sanitize"
@@ -53,7 +54,7 @@ local STEPS = {
   [""] = { preflight, sanitize },
   virtualMachineImportInvalid = { preflight, sanitize },
   virtualMachineImportValid = { admit },
-  sourceReady = { power_off, fetch },
+  sourceReady = { place_step, power_off, fetch },
   disksExported = { fetch.refill, images, last_look, create },
   diskImageSubmitted = { fetch.refill, images },
   diskImageFailed = { fetch.refill, images },
@@ -65,9 +66,10 @@ local STEPS = {
 local NAMES = {
   [admit] = "admit", [again] = "again", [cleanup.again] = "cleanup", [create] = "create",
   [fetch] = "fetch", [fetch.refill] = "refill", [images] = "images",
-  [last_look] = "last_look", [power_off] = "power_off", [preflight] = "preflight",
-  [sanitize] = "sanitize", [takeover] = "takeover", [takeover.created] = "takeover",
-  [takeover.failed] = "takeover", [takeover.running] = "takeover",
+  [last_look] = "last_look", [place_step] = "place", [power_off] = "power_off",
+  [preflight] = "preflight", [sanitize] = "sanitize", [takeover] = "takeover",
+  [takeover.created] = "takeover", [takeover.failed] = "takeover",
+  [takeover.running] = "takeover",
 }
 
 -- What a step gets (flows.environment): the environment, and this import's writer.

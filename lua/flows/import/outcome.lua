@@ -5,6 +5,7 @@
 local cleanup = require "flows.import.steps.cleanup"
 local json = require "host.json"
 local outage = require "flows.import.outage"
+local place = require "flows.import.steps.place"
 local power_off = require "flows.import.steps.power_off"
 local retry = require "flows.import.retry"
 local same_error = require "flows.import.same_error"
@@ -60,6 +61,7 @@ local function try_again(import, ctx, err)
     return fail(import, ctx, err)
   end
   local message = ("%s; %s"):format(err.message, attempt.text)
+  place.leave(import, ctx)
   ctx.writer:working(reason_of(err), message, attempt.fields,
     { event = "Warning", traceback = err.traceback })
   return { after = attempt.after }
@@ -143,6 +145,7 @@ function M.catch(import, ctx, err, took)
     return try_again(import, ctx, err)
   end
   local outcome, given_up = outage.wait(import, ctx, reason, err, took)
+  place.leave(import, ctx)
   return outcome and M.settle(import, ctx, outcome) or fail(import, ctx, given_up)
 end
 

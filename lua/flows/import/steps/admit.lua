@@ -1,6 +1,7 @@
 --- flows.import.steps.admit: the source is ready, and there is a place under the limits.
 
 local origin = require "base.origin"
+local place = require "flows.import.steps.place"
 local waits = require "flows.waits"
 
 local M = {}
@@ -51,11 +52,9 @@ function M.run(import, ctx)
   if early then
     return early
   end
-  if ctx.take_place then
-    local ok, message = ctx.take_place(import)
-    if not ok then
-      return { wait = "WaitingForPlace", message = message, after = waits.PLACE }
-    end
+  local full = place.run(import, ctx)
+  if full then
+    return full
   end
   return "sourceReady"
 end
