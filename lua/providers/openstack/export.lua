@@ -162,8 +162,9 @@ function M.open(session, machine, opts)
   if not found then
     return nil, err
   elseif hardware.power_state(found.server) ~= "off" then
-    return nil, errors.new("busy", ("server %s is %s, not SHUTOFF"):format(machine.id,
-      tostring(found.server.status)))
+    local doing = found.server["OS-EXT-STS:task_state"]
+    return nil, errors.new("busy", ("server %s is %s, not off"):format(machine.id,
+      type(doing) == "string" and doing or tostring(found.server.status)))
   end
   local same, differs = state.fits(machine, found)
   if not same then

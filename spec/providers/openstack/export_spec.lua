@@ -428,12 +428,16 @@ describe("openstack export", function()
       end)
   end
 
-  it("is not opened while the server runs", function()
-    local opened, err = export(storage.new(), nil, {
-      ["GET /compute/v2.1/servers/" .. ID] =
-        rest.answer(200, { server = { id = ID, status = "ACTIVE" } }),
-    })
-    assert.is_nil(opened)
-    assert.equal("busy", err.kind)
-  end)
+  for said, server in pairs { ACTIVE = { status = "ACTIVE" },
+    ["powering-on"] = { status = "SHUTOFF", ["OS-EXT-STS:task_state"] = "powering-on" } } do
+    it("is not opened while the server runs, or is about to: " .. said, function()
+      server.id = ID
+      local opened, err = export(storage.new(), nil, {
+        ["GET /compute/v2.1/servers/" .. ID] = rest.answer(200, { server = server }),
+      })
+      assert.is_nil(opened)
+      assert.equal("busy", err.kind)
+      assert.equal(("server %s is %s, not off"):format(ID, said), err.message)
+    end)
+  end
 end)
