@@ -56,10 +56,8 @@ static void reach_unwrap(struct in6_addr *address)
     unsigned char four[4];
 
     memcpy(four, address->s6_addr + 12, 4);
-    if (memcmp(address->s6_addr, nat64, 12) == 0) {
-        of_v4(four, address);
-    } else if (memcmp(address->s6_addr, zeros, 12) == 0 &&
-               (four[0] || four[1] || four[2])) {
+    if (memcmp(address->s6_addr, nat64, 12) == 0 ||
+        (memcmp(address->s6_addr, zeros, 12) == 0 && (four[0] || four[1] || four[2]))) {
         of_v4(four, address);
     } else if (address->s6_addr[0] == 0x20 && address->s6_addr[1] == 0x02) {
         memcpy(four, address->s6_addr + 2, 4);
@@ -266,7 +264,8 @@ static void reach_allow_proxy(const char *url)
                       CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME) &&
         !curl_url_get(parts, CURLUPART_HOST, &host, 0)) {
         curl_url_get(parts, CURLUPART_PORT, &port, 0);
-        range.port = (uint16_t)(port ? atoi(port) : 1080); /* curl's own default */
+        range.port =
+            (uint16_t)(port ? strtol(port, NULL, 10) : 1080); /* curl's own default */
         reach_resolve(host, &known.allowed, &known.allowed_count, &range);
     }
     curl_free(host);
