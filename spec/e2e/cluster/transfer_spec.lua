@@ -216,7 +216,7 @@ local function transfers(TIMES)
     for backend, class in pairs(BACKENDS) do
       it("is chosen by the room in scratch, backend " .. backend, function()
         site:import(namespace, "three", "three", { storageClass = class })
-        local import = site:wait_import(namespace, "three", "virtualMachineRunning", 120)
+        local import = site:wait_import(namespace, "three", "virtualMachineRunning", 480)
         assert.equal(mode, import.status.transfer.mode)
         assert.truthy(import.status.transfer.reason:find("free in scratch", 1, true))
         check(import, { SMALL, MIXED, SPARSE })
