@@ -9,7 +9,6 @@ local SHOWN = {
   ["cli/plan"] = { "spec/e2e/local/plan_spec.lua", "a command, run as one" },
   ["cli/release"] = { "spec/e2e/addon/install_spec.lua", "needs a cluster to leave" },
   ["cli/script"] = { "spec/all.lua", "runs every spec" },
-  ["cli/serve"] = { "spec/e2e/local/serve_spec.lua", "a command, run as one" },
   ["cli/shown"] = { "spec/e2e/local/terminal_spec.lua", "what a terminal shows" },
   ["cli/site"] = { "spec/cli/check_spec.lua", "options that two commands share" },
   ["controller/added_sources"] = { "spec/e2e/cluster/source_spec.lua",

@@ -174,7 +174,8 @@ local function run_controller(values)
     { url = cluster.url, service = env.get("KUBERNETES_SERVICE_HOST") })
   local scratch = values.scratch or "/tmp/vm-import-controller"
   if not values["no-scratch"] then
-    assert(file.mkdir(scratch, { parents = true }))
+    -- Where anybody may make a folder of that name before us.
+    assert(file.mkdir(scratch, { parents = true, private = not values.scratch }))
   end
   local server <close> = assert(images.serve({ host = host, port = port,
     sha512 = boolean(values, "verify-images", true) }))

@@ -4,6 +4,8 @@ local command = require "cli.command"
 local digest = require "host.digest"
 local env = require "host.env"
 local errors = require "host.error"
+local file = require "host.file"
+local formats = require "disk.formats"
 local images = require "host.images"
 local kinds = require "base.kinds"
 local raw_files = require "targets.raw_files"
@@ -31,13 +33,27 @@ local OPTIONS = {
 
 local KIND = "VirtualMachineImport"
 
+-- Whoever can write to DIR can write a manifest that names files elsewhere.
+local function is_in(dir, namespace, name)
+  local function plain(text)
+    return type(text) == "string" and text:find("^[%w][%w.-]*$")
+      and not text:find("..", 1, true)
+  end
+  local folder = plain(namespace) and file.stat(dir .. "/" .. namespace)
+  return plain(name) and folder and folder.kind == "directory"
+end
+
 -- The disks with a route that one import has left.
-local function add_images(import, disks, found)
+local function add_images(dir, import, disks, found)
   local status = import.status or {}
   local plan = { namespace = (status.plan or import.metadata).namespace }
   for _, entry in ipairs(status.diskImportStatus or {}) do
     local disk = { name = entry.diskName, capacity_bytes = entry.diskSize }
-    if entry.diskRoute then
+    if entry.diskRoute and not is_in(dir, plan.namespace, disk.name) then
+      command.fail("serve", 1, ("%s names a disk %s/%s, which is not in %s: it is not "
+        .. "served"):format(import.metadata.name, formats.printable(plan.namespace),
+        formats.printable(disk.name), dir))
+    elseif entry.diskRoute then
       found[#found + 1] = {
         route = entry.diskRoute,
         file = disks:path(plan, disk),
@@ -54,7 +70,7 @@ local function images_of(dir)
   local disks = raw_files.new(dir, {})
   local found, whole = {}, {}
   for _, import in ipairs(assert(objects:list(KIND))) do
-    add_images(import, disks, found)
+    add_images(dir, import, disks, found)
   end
   for _, image in ipairs(found) do
     if image.whole then

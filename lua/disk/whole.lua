@@ -66,17 +66,18 @@ local function qcow2(peek)
 end
 
 -- Source: VMware, Virtual Disk Format 5.0
+local VMDK_KEYS = {
+  createtype = "type", parentcid = "parent", parentfilenamehint = "hint",
+}
 local VMDK_TYPES = { monolithicsparse = true, streamoptimized = true }
 
 local function descriptor_line(line, said)
   local key, value = line:match("^%s*(%w+)%s*=%s*\"?([^\"]-)\"?%s*$")
   key = (key or ""):lower()
-  if key == "createtype" then
-    said.type = value:lower()
-  elseif key == "parentcid" then
-    said.parent = value:lower()
-  elseif key == "parentfilenamehint" then
-    said.hint = value
+  -- Of two lines of one key qemu-img takes another one than we do.
+  if VMDK_KEYS[key] then
+    said.twice = said.twice or said[VMDK_KEYS[key]] and key
+    said[VMDK_KEYS[key]] = value:lower()
   elseif line:find("^%s*[RN][%u]+%s+%d+%s+%u+") then
     said.extents = said.extents + 1
   end
@@ -87,7 +88,9 @@ local function vmdk_descriptor(text)
   for line in text:gmatch("[^\r\n\0]+") do
     descriptor_line(line, said)
   end
-  if said.hint or said.parent and said.parent ~= "ffffffff" then
+  if said.twice then
+    return fail("format", "the descriptor in the VMDK says %s twice", said.twice)
+  elseif said.hint or said.parent and said.parent ~= "ffffffff" then
     return has_parent("it is a delta (parentCID %s%s)", said.parent or "none",
       said.hint and ", with the name of a parent" or "")
   elseif not said.parent then
@@ -114,7 +117,10 @@ local function vmdk(peek)
     return nil, err
   end
   local at, size = string.unpack("<I8I8", head, 29)
-  if at == 0 or size == 0 then
+  if string.unpack("<I8", head, 13) == 0 then
+    -- Then qemu-img believes the descriptor, and opens what that names.
+    return fail("format", "byte 12: a VMDK of no size")
+  elseif at == 0 or size == 0 then
     return fail("unsupported", "the image is not whole: it is one extent of a disk in "
       .. "several files; export the machine as a stream-optimised VMDK")
   elseif at > 1 << 20 or size * SECTOR > MAX_DESCRIPTOR or size >> 32 ~= 0 then

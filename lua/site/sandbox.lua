@@ -53,9 +53,50 @@ local function give_back(self, child)
   end
 end
 
+-- Of a list of an answer, or nil: do all its entries have fields of these types?
+local function is_list_of(list, fields)
+  if list == nil then
+    return true
+  elseif type(list) ~= "table" then
+    return false
+  end
+  for key, entry in pairs(list) do
+    for name, kind in pairs(fields) do
+      local value = type(entry) == "table" and entry[name]
+      if math.type(key) ~= "integer" or (math.type(value) or type(value)) ~= kind then
+        return false
+      end
+    end
+  end
+  return true
+end
+
+-- A child that somebody has taken over answers what it likes.
+local function is_answer(answer, request)
+  return type(answer) == "table"
+    and (answer.error == nil or type(answer.error) == "string")
+    and is_list_of(answer.log, { level = "string", message = "string" })
+    and is_list_of(answer.hooks, { name = "string", line = "integer" })
+    and is_list_of(answer.globals,
+      { name = "string", line = "integer", written = "boolean" })
+    and (answer.error or request.hook or answer.hooks and answer.globals) ~= nil
+end
+
+-- What came back, once it is known to be one: answer | nil, err.
+local function read_answer(child, text, request)
+  local answer, err = json.decode(text)
+  if is_answer(answer, request) then
+    return answer
+  end
+  child:close()
+  return nil, err or errors.new("format", "its process gave an answer that is none")
+end
+
+local LEVELS = { debug = log.debug, info = log.info, warn = log.warn, error = log.error }
+
 local function tell(script, hook, lines)
   for _, line in ipairs(lines or {}) do
-    local say = log[line.level] or log.info
+    local say = LEVELS[line.level] or log.info
     say(line.message, { script = script.name, hook = hook })
   end
 end
@@ -72,12 +113,14 @@ local function call(self, script, request)
   end
   local text
   text, err = child:call(encoded, self.deadline)
-  give_back(self, child)
-  permit:release()
   local answer
   if text then
-    answer, err = json.decode(text)
+    answer, err = read_answer(child, text, request)
   end
+  if answer or not text then
+    give_back(self, child)
+  end
+  permit:release()
   if not answer then
     return nil, errors.wrap(err, script.name)
   end

@@ -135,6 +135,40 @@ describe("host.file", function()
     end)
   end)
 
+  describe("mkdir for us alone", function()
+    local function private(path)
+      return file.mkdir(path, { parents = true, private = true })
+    end
+
+    it("makes what nobody else may look into", function()
+      assert(private(dir .. "/a/b"))
+      assert.equal(7 * 64, file.stat(dir .. "/a/b").mode)
+    end)
+
+    it("takes ours, and the rights of others from it", function()
+      assert(file.mkdir(dir .. "/a"))
+      os.execute(("chmod 2775 '%s/a'"):format(dir)) -- as a volume's fsGroup leaves it
+      assert(private(dir .. "/a"))
+      assert.equal(7 * 64, file.stat(dir .. "/a").mode)
+    end)
+
+    it("refuses a link, a file, what all may write, and what is another's", function()
+      local made = { link = "ln -s /var/tmp '%s'", file = "touch '%s'",
+        all = "mkdir -m 777 '%s'", other = "mkdir -m 700 '%s' && chown 12345 '%s'" }
+      local said = { link = "is a link or a file", file = "", all = "everybody may write",
+        other = "belongs to user 12345, not to us" }
+      for name, command in pairs(made) do
+        local path = dir .. "/" .. name
+        if os.execute(command:format(path, path)) then -- no chown without root
+          local ok, err = private(path)
+          assert.is_nil(ok, name)
+          assert.truthy(err.message:find(said[name], 1, true), err.message)
+          assert.truthy(err.message:find(path, 1, true), err.message)
+        end
+      end
+    end)
+  end)
+
   describe("remove", function()
     it("removes a file, an empty folder, and a link but not its target", function()
       assert(file.write(dir .. "/a", "kept"))

@@ -343,6 +343,59 @@ describe("sandbox", function()
   end)
 end)
 
+describe("sandbox, whose process somebody has taken over", function()
+  local NONE = {
+    "", "nothing", "null", "[]", "1", '"text"', "true", '{"error":{}}', '{"error":1}',
+    '{"error":true}', "{}", '{"hooks":[]}', '{"globals":[]}', '{"hooks":1,"globals":[]}',
+    '{"hooks":[],"globals":"x"}', '{"hooks":[1],"globals":[]}', '{"hooks":[{}],"globals":[]}',
+    '{"hooks":[{"name":1,"line":1}],"globals":[]}',
+    '{"hooks":[{"name":"name","line":"1"}],"globals":[]}',
+    '{"hooks":[{"name":"name","line":1.5}],"globals":[]}',
+    '{"hooks":{"name":{"name":"name","line":1}},"globals":[]}',
+    '{"hooks":[],"globals":[{"name":"x"}]}',
+    '{"hooks":[],"globals":[{"name":"x","line":1,"written":"x"}]}',
+    '{"hooks":[],"globals":[],"log":1}', '{"hooks":[],"globals":[],"log":[1]}',
+    '{"hooks":[],"globals":[],"log":[{"level":"info"}]}',
+    '{"hooks":[],"globals":[],"log":[{"level":{},"message":"x"}]}',
+    '{"hooks":[],"globals":[],"log":[[]]}', '{"hooks":[],"globals":null}',
+    '{"hooks":null,"globals":[]}',
+  }
+  local start, closed
+
+  before_each(function()
+    start, closed = hosts.start, 0
+  end)
+  after_each(function()
+    hosts.start = start
+  end)
+
+  local function answering(text)
+    hosts.start = function()
+      return {
+        call = function() return text end,
+        usable = function() return true end,
+        close = function() closed = closed + 1 end,
+      }
+    end
+    local box <close> = sandbox.new({ deadline = FAR })
+    return box:load({ ["a.lua"] = "return {}" }, plan)
+  end
+
+  it("takes no answer of a wrong shape, and ends the process", function()
+    assert.is_true(#NONE >= 30)
+    for _, text in ipairs(NONE) do
+      local set, err = answering(text)
+      assert.is_nil(set, text)
+      assert.truthy(err.message:find("^a.lua: "), err.message)
+    end
+    assert.equal(#NONE, closed)
+  end)
+
+  it("logs at the levels that there are", function()
+    assert(answering('{"hooks":[],"globals":[],"log":[{"level":"level","message":"x"}]}'))
+  end)
+end)
+
 describe("host.sandbox", function()
   local function read(path)
     local result = assert(process.run({ argv = { "cat", path } }))

@@ -138,6 +138,47 @@ int vic_folder_make(const char *path, unsigned mode, bool parents, struct vic_er
     return result;
 }
 
+/* Of a group that can be nobody but us: a volume's fsGroup gives it rights at each mount. */
+static int private_check(const char *path, int fd, struct vic_error *err)
+{
+    struct stat st;
+
+    if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+        return vic_error_set(err, VIC_DENIED,
+                             "%s is a link or a file, not a folder: remove it, or name "
+                             "another one",
+                             path);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return vic_error_errno(err, errno, "opening the folder %s", path);
+    if (st.st_uid != geteuid())
+        return vic_error_set(err, VIC_DENIED,
+                             "the folder %s belongs to user %u, not to us (user %u): "
+                             "remove it, or name another one",
+                             path, (unsigned)st.st_uid, (unsigned)geteuid());
+    if (st.st_mode & S_IWOTH)
+        return vic_error_set(err, VIC_DENIED,
+                             "everybody may write to the folder %s (mode %04o): empty it "
+                             "and chmod it to 0700, or name another one",
+                             path, (unsigned)st.st_mode & 07777);
+    if ((st.st_mode & 07777) != 0700 && fchmod(fd, 0700) < 0)
+        return vic_error_errno(err, errno, "taking others' rights from the folder %s",
+                               path);
+    return 0;
+}
+
+int vic_folder_make_private(const char *path, struct vic_error *err)
+{
+    int fd, result;
+
+    if (vic_folder_make(path, 0700, true, err) < 0)
+        return -1;
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    result = private_check(path, fd, err);
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
 /* ---- look ---- */
 
 static int by_bytes(const void *a, const void *b)

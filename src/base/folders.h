@@ -28,6 +28,10 @@ int vic_file_remove(const char *path, bool missing_ok, bool recursive,
 /* A folder that is there already is fine. `parents`: makes them too. */
 int vic_folder_make(const char *path, unsigned mode, bool parents, struct vic_error *err);
 
+/* As vic_folder_make() with parents, for us alone: it must be no link, ours, and not for all
+ * to write; what is left of others' rights goes. */
+int vic_folder_make_private(const char *path, struct vic_error *err);
+
 /* The names in it in byte order, ended by NULL. free() each, then the list. */
 int vic_folder_list(const char *path, char ***names, struct vic_error *err);
 

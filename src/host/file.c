@@ -95,6 +95,8 @@ static int run_mkdir(struct vic_job *job)
 {
     struct vic_file_job *file = (struct vic_file_job *)job;
 
+    if (file->opts.is_private)
+        return vic_folder_make_private(file->path, &job->err);
     return vic_folder_make(file->path, file->opts.mode, file->opts.parents, &job->err);
 }
 
@@ -103,6 +105,8 @@ static int run_mkdir(struct vic_job *job)
  *
  *   opts.mode     int   permission bits, less the umask             (default 0777)
  *   opts.parents  bool  make what is missing above it, too         (default false)
+ *   opts.private  bool  with parents, of mode 0700; one that is there must be ours, no
+ *                       link, and not for all to write, else denied (default false)
  *   err           notfound, denied, nospace, io (also: it is there and is no folder)
  */
 static int l_file_mkdir(lua_State *L)

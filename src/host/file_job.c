@@ -54,6 +54,7 @@ void vic_file_read_opts(lua_State *L, int index, struct vic_file_opts *opts)
         { "offset", VIC_OPTION_SIZE, FIELD(offset) },
         { "mode", VIC_OPTION_UNSIGNED, FIELD(mode) },
         { "parents", VIC_OPTION_BOOL, FIELD(parents) },
+        { "private", VIC_OPTION_BOOL, FIELD(is_private) },
         { "missing_ok", VIC_OPTION_BOOL, FIELD(missing_ok) },
         { "recursive", VIC_OPTION_BOOL, FIELD(recursive) },
         { "follow", VIC_OPTION_BOOL, FIELD(follow) },

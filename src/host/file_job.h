@@ -19,6 +19,7 @@ struct vic_file_opts {
     size_t offset;
     unsigned mode;
     bool parents;
+    bool is_private;
     bool missing_ok;
     bool recursive;
     bool follow;
