@@ -15,6 +15,7 @@ local M = {}
 
 local FIRST_LASTS = 30 -- seconds that an import is thought to take before one has ended
 local RUN = 600        -- seconds that an import may take
+local LOOK = 0.05      -- seconds between two looks for a whole disk
 local OTHER = 120      -- seconds that what happens meanwhile may take
 local CHANGES = { "on", "on", "off", "write", "grow", "remove", "add", "snapshot", "revert" }
 
@@ -77,6 +78,29 @@ function M.new(cloud, name, has_root)
     assert(server:guest("begin"))
   end
 
+  local function has_whole_disk()
+    for _, entry in ipairs(file.list(out .. "/default") or {}) do
+      if entry:find("%.raw$") then
+        return true
+      end
+    end
+  end
+
+  -- Half of the interruptions come when a first disk is whole: what becomes of it, when the
+  -- server is on before the next run, is what they are for.
+  local function wait_to_interrupt(running)
+    local early = self.random() < 0.5
+    local spare = self.random()
+    if early then
+      task.sleep(spare * self.lasts)
+      return
+    end
+    while not running:done() and not has_whole_disk() do
+      task.sleep(LOOK)
+    end
+    task.sleep(spare)
+  end
+
   local function meanwhile()
     task.sleep(self.random() * self.lasts)
     history.one_of(self.random, self.operations)[2]()
@@ -91,7 +115,7 @@ function M.new(cloud, name, has_root)
     local running <close> = program.start(home.path, args)
     local other = self.random(3) == 1 and task.spawn(meanwhile) or nil
     if how == "INT" or how == "KILL" then
-      task.sleep(self.random() * self.lasts)
+      wait_to_interrupt(running)
       if not running:done() then
         running:signal(how)
       end
