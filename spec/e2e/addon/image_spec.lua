@@ -34,6 +34,24 @@ describe("the image", function()
     assert(size < 100, size .. " MiB")
   end)
 
+  it("has a bill of materials: each package and the program, with their versions", function()
+    local bill = json.decode(assert(file.read(
+      (ARCHIVE:gsub("oci%.tar$", "spdx.json")))))
+    assert.equal("SPDX-2.3", bill.spdxVersion)
+    local listed, names = {}, {}
+    for _, package in ipairs(bill.packages) do
+      listed[package.name] = package.versionInfo
+    end
+    for name, version in assert(file.read(pod.root
+      .. "/usr/share/vm-import-controller/packages")):gmatch("(%S+) (%S+) %S+\n") do
+      names[name] = version
+    end
+    names["vm-import-controller"] = "v" .. output("sed", "-n",
+      "s/^project(.* VERSION \\([0-9.]*\\).*/\\1/p", "CMakeLists.txt"):match("%S+")
+    assert.same(names, listed)
+    assert.equal(#bill.packages, #bill.relationships)
+  end)
+
   it("has no file that gives rights, or that all may write", function()
     assert.equal("", output("find", pod.root, "-xdev", "-perm", "/6000"))
     assert.equal("", output("find", pod.root, "-xdev", "-perm", "-0002", "!", "-type", "l"))
