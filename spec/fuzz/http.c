@@ -104,7 +104,7 @@ static void try_values(const struct vic_answer *answer)
         const struct vic_header *header = &answer->headers.list[i];
 
         try_range(header->value, 1 << 20);
-        try_range(header->value, answer->head_size % 3);
+        try_range(header->value, answer->head.bytes % 3);
         try_url(header->value);
         try_redirect(header->value, 301 + (int)(i % 8));
         try_header(header->name, header->value);

@@ -53,6 +53,27 @@ vmdk_seed("head-order", (vmdk.head_style(with({
   grains = { grains[3], grains[1], grains[2] }, tail = ("\0"):rep(1024),
 }))))
 
+-- A whole spool of two grains of 4 KiB, the second after a hole; the target's own two bytes
+-- say how long its index is.
+local function spool_seed(name, grains_of)
+  local stream, entries = ("\0"):rep(512), {}
+  for i, grain in ipairs(grains_of) do
+    entries[i] = 0
+    if grain ~= "" then
+      entries[i] = #stream // 512 << 24 | #grain
+      stream = stream .. string.pack("<I8I4", (i - 1) * 8, #grain) .. grain
+      stream = stream .. ("\0"):rep(-#stream % 512)
+    end
+  end
+  local index = string.pack("<c8I8I8I4I4", "VICGRAIN", #entries * 4096, #stream, 4096, 1)
+  index = index .. ("\0"):rep(4096 - #index)
+    .. string.pack("<" .. ("I8"):rep(#entries), table.unpack(entries))
+  write("spool", name, string.pack("<I2", #index) .. index .. stream)
+end
+
+spool_seed("whole", { zlib.run(1, 4096), "", zlib.run(2, 4096) })
+spool_seed("short", { zlib.run(1, 4096), zlib.run(3, 2048) })
+
 local function http_seed(name, lines)
   write("http", name, "\7" .. table.concat(lines, "\r\n") .. "\r\n\r\n")
 end

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+#define IS(value)   SCMP_A0(SCMP_CMP_EQ, value, 0) /* a first argument; the 0 is unused */
 
 static const int ALLOWED[] = {
     /* files */
@@ -147,16 +148,14 @@ static int allow_some(scmp_filter_ctx filter, const char *program)
                                     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, REQUESTS[i]));
     for (i = 0; i < COUNT(SETTINGS); i++)
         problem |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-                                    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)SETTINGS[i]));
+                                    IS((scmp_datum_t)SETTINGS[i]));
     problem |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
                                 SCMP_A0(SCMP_CMP_MASKED_EQ, thread, thread));
-    problem |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                                SCMP_A0(SCMP_CMP_EQ, self));
-    problem |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
-                                SCMP_A0(SCMP_CMP_EQ, 0));
+    problem |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, IS(self));
+    problem |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, IS(0));
     /* Once: the address means nothing in what it becomes. */
     problem |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(execve), 1,
-                                SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)program));
+                                IS((scmp_datum_t)program));
     return problem;
 }
 
