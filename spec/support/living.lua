@@ -138,6 +138,11 @@ function operations.off(self)
   return self:off()
 end
 
+-- It worked for a while between two looks: nothing but its actions tells.
+function operations.work(self)
+  return self:power("os-start") and self:off()
+end
+
 function operations.write(self)
   return self:guest("write", tostring(self.random(0, 2))) and true
 end

@@ -17,7 +17,8 @@ local FIRST_LASTS = 30 -- seconds that an import is thought to take before one h
 local RUN = 600        -- seconds that an import may take
 local LOOK = 0.05      -- seconds between two looks for a whole disk
 local OTHER = 120      -- seconds that what happens meanwhile may take
-local CHANGES = { "on", "on", "off", "write", "grow", "remove", "add", "snapshot", "revert" }
+local CHANGES = { "on", "work", "work", "work", "off", "write", "grow", "remove", "add",
+  "snapshot", "revert" }
 
 -- What goes wrong at the proxy of an import that is to meet a failure: a download that
 -- breaks off, a refusal, an outage that passes, an answer that is lost.
