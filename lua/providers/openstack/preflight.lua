@@ -6,6 +6,7 @@ local compute = require "providers.openstack.compute"
 local errors = require "host.error"
 local finding = require "base.finding"
 local hardware = require "providers.openstack.hardware"
+local process = require "host.process"
 local remote = require "providers.openstack.remote"
 
 local M = {}
@@ -94,6 +95,21 @@ function M.check_quota(disks, limits, say)
   end
 end
 
+--- preflight.check_root(disks, problem, say)
+-- A root disk that is no volume comes as an image in a format that Nova chooses; but for
+-- raw ones qemu-img reads it, which may not be possible here. Pure.
+--
+--   problem  err | nil  why qemu-img is not started
+function M.check_root(disks, problem, say)
+  for _, disk in ipairs(disks) do
+    if problem and disk.id == hardware.ROOT then
+      say("ConverterNotConfined", "Blocks", "disk " .. disk.id, "Nova may give the root "
+        .. "disk in a format that only qemu-img reads, and " .. problem.message,
+        "do what it says, or set spec.skipPreflightChecks where Nova's images are raw")
+    end
+  end
+end
+
 local function volume_disks(machine)
   local list = {}
   for _, disk in ipairs(machine.disks) do
@@ -127,6 +143,7 @@ function M.findings(session, machine, version)
     return nil, err
   end
   M.check_server(server, say)
+  M.check_root(machine.disks, select(2, process.can_confine("qemu-img")), say)
   local disks = volume_disks(machine)
   local ok
   ok, err = check_volumes(session, disks, say)

@@ -51,6 +51,22 @@ describe("providers.openstack.preflight.check_server", function()
   end)
 end)
 
+describe("providers.openstack.preflight.check_root", function()
+  local problem = errors.new("unsupported", "qemu-img is not started: no Landlock")
+
+  it("blocks a root disk that qemu-img may have to read, where it is not started", function()
+    assert.same({ "ConverterNotConfined Blocks disk root: Nova may give the root disk in a format "
+      .. "that only qemu-img reads, and qemu-img is not started: no Landlock (do what it says, "
+      .. "or set spec.skipPreflightChecks where Nova's images are raw)" },
+      said(preflight.check_root, { { id = "root" }, { id = "v" } }, problem))
+  end)
+
+  it("says nothing of volumes, nor where it is started", function()
+    assert.same({}, said(preflight.check_root, { { id = "v" } }, problem))
+    assert.same({}, said(preflight.check_root, { { id = "root" } }, nil))
+  end)
+end)
+
 describe("providers.openstack.preflight.check_volume", function()
   it("blocks one of which no snapshot can be made", function()
     for _, status in ipairs { "in-use", "available" } do
