@@ -21,6 +21,15 @@ void vic_answer_clear(struct vic_answer *answer)
     memset(answer, 0, sizeof(*answer));
 }
 
+/* Versions of curl differ in what they pass on. */
+static bool is_one_line(const char *line, size_t size)
+{
+    while (size && (line[size - 1] == '\n' || line[size - 1] == '\r'))
+        size--;
+    return !memchr(line, '\r', size) && !memchr(line, '\n', size) &&
+           !memchr(line, '\0', size);
+}
+
 /* Of "HTTP/1.1 200 OK"; 0 if it is none. */
 static int status_of(const char *line, size_t size)
 {
@@ -33,6 +42,8 @@ static int status_of(const char *line, size_t size)
             return 0;
         status = 10 * status + *at - '0';
     }
+    if (at < line + size && isdigit((unsigned char)*at))
+        return 0;
     return digits == 3 ? status : 0;
 }
 
@@ -56,10 +67,14 @@ int vic_answer_line(struct vic_answer *answer, const char *line, size_t size,
         vic_headers_clear(&answer->headers);
         answer->complete = false;
         answer->status = status_of(line, size);
-        return 0;
+        return answer->status ? 0
+                              : vic_error_set(err, VIC_HTTP,
+                                              "the answer has no status of three digits");
     }
     if (answer->complete)
         return 0; /* a trailer behind a chunked body: nobody asked for it */
+    if (!is_one_line(line, size))
+        return vic_error_set(err, VIC_HTTP, "a header of the answer is not one line");
     if (size > 2)
         return vic_headers_parse(&answer->headers, line, size, err);
     answer->complete = answer->status >= 200 || answer->status == 101;
