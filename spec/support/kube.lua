@@ -48,13 +48,27 @@ function methods:down(how, name)
   script("down", { self.folder, "--" .. how, name })
 end
 
+local function is_stopped(pid)
+  for _, thread in ipairs(file.list(("/proc/%s/task"):format(pid)) or {}) do
+    local stat = file.read(("/proc/%s/task/%s/stat"):format(pid, thread))
+    if stat and not stat:find("%) [Tt] ") then
+      return false
+    end
+  end
+  return true
+end
+
 --- cluster:signal(name, signal)                                         [waits]
+-- Until it stands still, if that is what it is to do: threads go on for a moment.
 --
 --   signal  "STOP", "CONT", "TERM"
 function methods:signal(name, signal)
   local pid = assert(file.read(("%s/%s.pid"):format(self.folder, name))):match("%d+")
   local result = assert(process.run({ argv = { "kill", "-" .. signal, pid } }))
   assert(result.status == 0, result.stderr)
+  while signal == "STOP" and not is_stopped(pid) do
+    task.sleep(0.001)
+  end
 end
 
 --- cluster:run(args, opts) -> {status, stdout, stderr}                  [waits]
