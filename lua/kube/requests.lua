@@ -220,9 +220,11 @@ local function try(self, call)
   return json.decode(answer.body, { big = true })
 end
 
+-- An answer that was refused as it came, for its size or shape, has no status, and would
+-- be sent again.
 local function is_unclear(err)
   return err.kind == "connect" or err.kind == "timeout"
-    or err.kind == "http" and (err.status or 500) >= 500
+    or err.kind == "http" and (err.status or 0) >= 500
 end
 
 local function pause_before(self, err, pause)

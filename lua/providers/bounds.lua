@@ -33,6 +33,13 @@ M.PAGE = { max_body = 4 * MIB, max_memory = 16 * MIB }
 --- bounds.SECONDS: in which an answer must be here whole, its turn in the pool included.
 M.SECONDS = 180
 
+--- bounds.is_refused(err) -> boolean
+-- Whether an answer was refused as it came, for its size or shape: whoever asks again at
+-- once is told the same again.
+function M.is_refused(err)
+  return err.kind == "http" and err.status == nil
+end
+
 -- Collects what others may have forgotten, and takes the turn when it is free.
 local function take_turn(list)
   local deadline = time.monotonic() + LONGEST

@@ -206,6 +206,15 @@ describe("kube.requests", function()
       assert.equal(200, err.after)
     end)
 
+    it("never for an answer that was refused as it came", function()
+      for path, answer in pairs { ["/garbage"] = "SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        ["/large"] = web.answer(("x"):rep(2000)) } do
+        server:on(path, { answer, "<close>" })
+        web.refused("http", path, new():send("GET", path, { max_body = 1000 }))
+      end
+      assert.equal(2, #server:requests())
+    end)
+
     it("not for long while a webhook is down: that is waited for by who asks", function()
       local down = 'Internal error occurred: failed calling webhook "w"'
       server:on("/", { status(500, "InternalError", (down:gsub('"', '\\"'))) })

@@ -1,8 +1,11 @@
 local bounds = require "providers.bounds"
+local hostile = require "support.hostile"
 local pace = require "support.pace"
+local providers = require "providers"
 local task = require "host.task"
 
 local MIB = 1 << 20
+local SECRET = { username = "u", password = "p", project_name = "p", domain_name = "default" }
 
 describe("providers.bounds:", function()
   it("an answer may be small, a page larger, all of a source's at once a few MiB", function()
@@ -51,4 +54,19 @@ describe("providers.bounds:", function()
     end))
     assert.is_true(select(2, second:join()))
   end)
+
+  for _, case in ipairs(hostile.cases(false)) do
+    if case.kind and #case.steps == 1 and not case.says:find("broke") then
+      it("what is refused as it came is not asked for again: " .. case.name, function()
+        local server = hostile.serve(case)
+        local closing <close> = setmetatable({}, { __close = server.close })
+        assert(closing)
+        local source, err = providers.open(case.kind,
+          { endpoint = server.url, dc = "DC0", region = "R" }, SECRET, { name = "bad" })
+        assert.is_nil(source)
+        assert.matches(case.says, err.message)
+        assert.equal(1, server.asked())
+      end)
+    end
+  end
 end)

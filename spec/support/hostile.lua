@@ -221,12 +221,22 @@ end
 
 local AT = { VmwareSource = "/sdk", OpenstackSource = "/identity" }
 
---- hostile.serve(case) -> server with `url`, to be closed
+--- hostile.serve(case) -> server, to be closed
+--
+--   server.url
+--   server:asked()  how often it was asked what it answers with harm
 function M.serve(case)
   local server = httpd.new()
   server:on(case.path, table.unpack(case.steps))
   return {
     url = ("http://127.0.0.1:%d%s"):format(server:port(), AT[case.kind] or case.path),
+    asked = function()
+      local n = 0
+      for _, text in ipairs(server:requests()) do
+        n = n + (text:match("^%u+ (%S+)") == case.path and 1 or 0)
+      end
+      return n
+    end,
     close = function()
       server:close()
     end,

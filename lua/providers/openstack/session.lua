@@ -226,6 +226,7 @@ local NOTHING_DONE = { [413] = true, [429] = true, [503] = true }
 --- session:call(service, method, path, opts) -> document, response | nil, err  [waits]
 -- GET and DELETE are tried again while a failure may pass; a POST only when the service
 -- said that it did nothing (413, 429, 503): whoever creates looks by name afterwards.
+-- What was refused for its size or shape is not asked for again.
 --
 --   service       "compute" | "volume" | "image" | "network"
 --   path          string  below the service's URL
@@ -243,7 +244,7 @@ function methods:call(service, method, path, opts)
   request.url = self.urls[service] .. path
   local what = ("%s %s"):format(method, http.shown(request.url))
   return patiently(self, function(err)
-    return not opts.once and M.passing(err)
+    return not opts.once and M.passing(err) and not bounds.is_refused(err)
       and (method ~= "POST" or NOTHING_DONE[err.status])
   end, function()
     return try(self, request, what)

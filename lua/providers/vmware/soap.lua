@@ -228,7 +228,8 @@ function M.passing(err)
 end
 
 --- soap:call(method, args, opts) -> reply | nil, err                    [waits]
--- Calls `method`; one that may be repeated is, 3 times, when the transport fails.
+-- Calls `method`; one that may be repeated is, 3 times, when the transport fails; not
+-- what was refused for its size or shape.
 --
 --   args   table  as soap.envelope's
 --   opts   table  timeout  seconds  of silence                  (default 60)
@@ -247,7 +248,7 @@ function methods:call(method, args, opts)
   local reply, err = exchange(self, method, text, opts)
   if REPEATABLE[method] and not opts.once then
     for _, pause in ipairs(self.backoff) do
-      if reply or not M.passing(err) then
+      if reply or not M.passing(err) or bounds.is_refused(err) then
         break
       end
       task.sleep(pause)
