@@ -1,7 +1,7 @@
 -- Which folder's files may require which, of those in lua/; all may require host.*, but
 -- for policy, which is pure.
 local MAY = {
-  base = "base host.text", -- what anybody may require
+  base = "base host.json host.text", -- what anybody may require
   kube = "base host kube",
   disk = "base disk host",
   policy = "base policy host.json", -- json.array alone

@@ -3,7 +3,7 @@
 --
 -- Source: the schemas in crds/; a spec compares them.
 
-local json = require "host.json"
+local base = require "base.shape"
 
 local M = {}
 
@@ -49,41 +49,7 @@ M.SPECS = {
   },
 }
 
-local function type_of(value)
-  if type(value) == "table" then
-    return json.is_array(value) and "array" or "object"
-  end
-  return math.type(value) == "integer" and "integer" or type(value)
-end
-
--- What is wrong with a value that should be of this type, or nil.
-local function mismatch(value, should, path)
-  local is = type_of(value)
-  if is == should or (type(value) == "table" and next(value) == nil) then
-    return nil
-  end
-  return ("%s: must be of type %s, and is of type %s%s"):format(path, should, is,
-    should == "string" and type(value) ~= "table" and ": put it into quotes" or "")
-end
-
-local function check(value, wanted, path)
-  if type(wanted) == "string" or value == nil then
-    return value ~= nil and mismatch(value, wanted, path) or nil
-  end
-  local problem = mismatch(value, "object", path)
-  for field, inner in pairs(problem and {} or wanted) do
-    problem = problem or check(value[field], inner, path .. "." .. field)
-  end
-  return problem
-end
-
-local function check_strings(map, path)
-  local problem = check(map, {}, path)
-  for key, value in pairs(not problem and map or {}) do
-    problem = problem or mismatch(value, "string", path .. "." .. tostring(key))
-  end
-  return problem
-end
+local STRINGS = { [base.EACH] = "string" }
 
 --- shape.problem(object) -> text | nil
 -- A field whose type is wrong: "spec.folder: must be of type string, ...".
@@ -91,14 +57,16 @@ end
 --   object  table  with kind and metadata
 function M.problem(object)
   local metadata = object.metadata
-  return check(metadata, REFERENCE, "metadata")
-    or check_strings(metadata.labels, "metadata.labels")
-    or check_strings(metadata.annotations, "metadata.annotations")
-    or check(object.spec, M.SPECS[object.kind] or {}, "spec")
+  return base.problem(metadata, REFERENCE, "metadata")
+    or M.strings_problem(metadata.labels, "metadata.labels")
+    or M.strings_problem(metadata.annotations, "metadata.annotations")
+    or base.problem(object.spec, M.SPECS[object.kind] or {}, "spec")
 end
 
 --- shape.strings_problem(map, path) -> text | nil
 -- The same of a map whose values are all strings.
-M.strings_problem = check_strings
+function M.strings_problem(map, path)
+  return base.problem(map, STRINGS, path)
+end
 
 return M

@@ -8,11 +8,25 @@ local credentials = require "kube.credentials"
 local env = require "host.env"
 local errors = require "host.error"
 local file = require "host.file"
+local shape = require "base.shape"
 local yaml = require "host.yaml"
 
 local M = {}
 
 local ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+local FILE = {
+  ["current-context"] = "string",
+  clusters = { { name = "string", cluster = {
+    server = "string",
+    ["certificate-authority"] = "string",
+    ["certificate-authority-data"] = "string",
+  } } },
+  contexts = { { name = "string", context = {
+    cluster = "string", user = "string", namespace = "string",
+  } } },
+  users = { { name = "string", user = credentials.USER } },
+}
 
 local function invalid(fmt, ...)
   return errors.new("invalid", fmt:format(...))
@@ -28,13 +42,20 @@ local function by_name(merged, what, name, path)
   error(invalid("kubeconfig %s: no %s is called %q", path, what, tostring(name)))
 end
 
+-- One file's document; where it is not what a kubeconfig is, an err says in which field.
+local function document(text, path)
+  local config = assert(yaml.parse(text, { what = path }))[1] or {}
+  local problem = shape.problem(config, FILE, "kubeconfig " .. path)
+  return problem and error(invalid("%s", problem)) or config
+end
+
 -- All files of a KUBECONFIG list as one: the first that names something wins.
 local function read_files(list)
   local merged, first = { clusters = {}, users = {}, contexts = {} }, nil
   for path in list:gmatch("[^:]+") do
     local text, err = file.read(path)
     if text then
-      local config = assert(yaml.parse(text, { what = path }))[1] or {}
+      local config = document(text, path)
       first = first or path
       merged["current-context"] = merged["current-context"] or config["current-context"]
       for _, what in ipairs { "clusters", "users", "contexts" } do

@@ -8,6 +8,7 @@ local errors = require "host.error"
 local file = require "host.file"
 local json = require "host.json"
 local process = require "host.process"
+local shape = require "base.shape"
 local task = require "host.task"
 local time = require "host.time"
 
@@ -16,6 +17,26 @@ local M = {}
 local TOKEN_FOR = 60     -- seconds until a token file is read again
 local PLUGIN_WITHIN = 60 -- seconds
 local EARLY = 10         -- seconds before its end that a plugin's credential is renewed
+
+--- credentials.USER: the type of a user of a kubeconfig, as base.shape has it.
+M.USER = {
+  ["client-certificate"] = "string", ["client-certificate-data"] = "string",
+  ["client-key"] = "string", ["client-key-data"] = "string",
+  token = "string", tokenFile = "string", username = "string", password = "string",
+  as = "string",
+  exec = {
+    [shape.NEEDED] = { "command" },
+    apiVersion = "string", command = "string", args = { "string" },
+    env = { { [shape.NEEDED] = { "name", "value" }, name = "string", value = "string" } },
+    installHint = "string", interactiveMode = "string", provideClusterInfo = "boolean",
+  },
+}
+
+-- What a plugin prints.
+local ANSWER = { status = {
+  token = "string", expirationTimestamp = "string",
+  clientCertificateData = "string", clientKeyData = "string",
+} }
 
 --- credentials.text(entry, name, folder) -> PEM | nil                   [waits]
 -- Of NAME-data (base64), or of the file that NAME names. Throws an err.
@@ -102,10 +123,12 @@ local function run_plugin(exec, opts)
     error(plugin_failed(exec, result))
   end
   local said = json.decode(result.stdout)
-  local status = type(said) == "table" and said.kind == "ExecCredential" and said.status
-  if type(status) ~= "table" or not (status.token or status.clientCertificateData) then
+  local problem = shape.problem(said, ANSWER, "its answer")
+  local status = not problem and said and said.kind == "ExecCredential" and said.status
+  if not status or not (status.token or status.clientCertificateData) then
     error(errors.new("denied", ("credential plugin %s: it printed no ExecCredential with "
-      .. "a token or a certificate"):format(exec.command)))
+      .. "a token or a certificate%s"):format(exec.command, problem and ": " .. problem
+      or "")))
   end
   return status
 end

@@ -83,6 +83,19 @@ describe("kube.config", function()
       load({ KUBECONFIG = with_user({ ["client-certificate"] = "none.pem" }) }))
     refused("invalid", "is not base64",
       load({ KUBECONFIG = with_user({ ["client-certificate-data"] = "%%%" }) }))
+    for text, changes in pairs {
+      ["clusters: must be of type array"] = { clusters = "x" },
+      ["users[0]: must be of type object"] = { users = { 7 } },
+      ["users[0].user.token: must be of type string, and is of type integer"] = {
+        users = { { name = "u", user = { token = 12345 } } } },
+      ["clusters[0].cluster.server: must be of type string"] = {
+        clusters = { { name = "k", cluster = { server = { "a" } } } } },
+      ["users[0].user.exec.command: is missing"] = {
+        users = { { name = "u", user = { exec = { apiVersion = "v1" } } } } },
+      ["current-context: must be of type string"] = { ["current-context"] = 7 },
+    } do
+      refused("invalid", text, load({ KUBECONFIG = kubeconfig(changes) }))
+    end
     refused("format", "config:", load({ KUBECONFIG = write("config", "a: [") }))
   end)
 
@@ -143,6 +156,8 @@ describe("kube.config", function()
         plugin("echo no >&2; echo log in first >&2; exit 3",
           { installHint = "get it from the shop" }))
       refused("denied", "printed no ExecCredential", plugin("echo hello"))
+      refused("denied", "its answer.status.token: must be of type string",
+        plugin("echo '{\"kind\":\"ExecCredential\",\"status\":{\"token\":7}}'"))
       refused("denied", "printed no ExecCredential",
         plugin([[echo '{"kind":"ExecCredential","status":{}}']]))
       refused("invalid", "nobody is here to answer",
