@@ -8,7 +8,9 @@
 local json = require "host.json"
 
 local devices = require "policy.devices"
+local invalid = require "policy.invalid"
 local metadata = require "policy.metadata"
+local shape = require "base.shape"
 local values = require "base.values"
 
 local M = {}
@@ -34,6 +36,52 @@ local PARTS = {
   { name = "volumes", at = TEMPLATE, fields = function(plan)
     return { volumes = devices.volumes(plan) }
   end },
+}
+
+local TEXTS = { [shape.EACH] = "string" }
+
+local MACHINE = {
+  [shape.NEEDED] = { "metadata", "spec" },
+  apiVersion = "string",
+  kind = "string",
+  metadata = {
+    name = "string", namespace = "string", labels = TEXTS, annotations = TEXTS,
+  },
+  spec = { [shape.NEEDED] = { "template" }, template = { [shape.NEEDED] = { "spec" },
+    spec = { domain = { devices = "object" } } } },
+}
+
+-- What later steps, and the parts that were left out, make of a plan.
+local PLAN = {
+  [shape.NEEDED] = { "name", "namespace", "disks" },
+  name = "string",
+  namespace = "string",
+  description = "string",
+  annotations = TEXTS,
+  power_state = "string",
+  cloud_init = { user_data = "string", network_data = "string" },
+  disks = { {
+    [shape.NEEDED] = { "id", "name", "capacity_bytes" },
+    id = "string", name = "string", display_name = "string",
+    capacity_bytes = "integer", bus = "string", boot_order = "integer", serial = "string",
+    storage_class = "string",
+  } },
+  nics = { {
+    id = "string", name = "string", network = "string", binding = "string",
+    model = "string", mac = "string",
+  } },
+  manifest = {
+    [shape.NEEDED] = { "object", "left_out" },
+    object = MACHINE,
+    left_out = { "string" },
+  },
+  virtual_machine = MACHINE,
+}
+
+-- Where parts were left out.
+local REBUILT = {
+  [shape.NEEDED] = { "nics", "annotations" },
+  nics = { { [shape.NEEDED] = { "name", "binding" } } },
 }
 
 -- The table at `path`, or nil; `make`: those on the way are made.
@@ -88,11 +136,42 @@ local function put_in(machine, part, plan)
   end
 end
 
---- recorded.virtual_machine(plan) -> the KubeVirt VirtualMachine, the caller's own
--- `plan` as it was recorded: by recorded.of, or whole, by an earlier version.
-function M.virtual_machine(plan)
+local function is_part(name)
+  for _, part in ipairs(PARTS) do
+    if part.name == name then
+      return true
+    end
+  end
+  return false
+end
+
+--- recorded.problem(plan) -> text | nil
+-- Why a plan cannot be carried out: it is not of the form that was recorded.
+function M.problem(plan)
+  local problem = shape.problem(plan, PLAN, "status.plan")
   local manifest = plan.manifest
-  if not manifest then
+  if problem then
+    return problem
+  elseif not manifest then
+    return not plan.virtual_machine and "status.plan.manifest: is missing" or nil
+  end
+  for _, name in ipairs(manifest.left_out) do
+    if not is_part(name) then
+      return ("status.plan leaves out %s, which this version does not know: a newer one "
+        .. "has made it"):format(name)
+    end
+  end
+  return #manifest.left_out > 0 and shape.problem(plan, REBUILT, "status.plan") or nil
+end
+
+--- recorded.virtual_machine(plan) -> the KubeVirt VirtualMachine, the caller's own
+-- `plan` as it was recorded: by recorded.of, or whole, by an earlier version. Throws an
+-- err (invalid) where recorded.problem() says why.
+function M.virtual_machine(plan)
+  local problem, manifest = M.problem(plan), plan.manifest
+  if problem then
+    error(invalid("%s", problem))
+  elseif not manifest then
     return values.copy(plan.virtual_machine)
   end
   local machine, left_out = values.copy(manifest.object), {}
@@ -102,13 +181,7 @@ function M.virtual_machine(plan)
   for _, part in ipairs(PARTS) do
     if left_out[part.name] then
       put_in(machine, part, plan)
-      left_out[part.name] = nil
     end
-  end
-  local unknown = next(left_out)
-  if unknown then
-    error(("the plan leaves out %s, which this version does not know: a newer one has "
-      .. "made it"):format(unknown))
   end
   return machine
 end

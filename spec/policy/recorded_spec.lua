@@ -130,6 +130,29 @@ describe("policy.recorded", function()
     assert.matches("leaves out efi", tostring(err), 1, true)
   end)
 
+  it("says in which field a plan is none, and makes no machine of it", function()
+    for _, case in ipairs {
+      { "status.plan.disks: must be of type array", function(kept) kept.disks = "x" end },
+      { "status.plan.disks[0].capacity_bytes: must be of type integer",
+        function(kept) kept.disks[1].capacity_bytes = "1" end },
+      { "status.plan.nics[0].binding: is missing",
+        function(kept) kept.nics[1].binding = nil end },
+      { "status.plan.name: is missing", function(kept) kept.name = nil end },
+      { "status.plan.manifest: is missing", function(kept) kept.manifest = nil end },
+      { "status.plan.manifest.object.spec.template: must be of type object",
+        function(kept) kept.manifest.object.spec.template = "x" end },
+      { "status.plan.annotations: is missing", function(kept) kept.annotations = nil end },
+    } do
+      local kept = read_back(assert(plan.build(input_of(1, 1))))
+      assert.is_nil(recorded.problem(kept))
+      case[2](kept)
+      assert.matches(case[1], recorded.problem(kept), 1, true)
+      local ok, err = pcall(recorded.virtual_machine, kept)
+      assert.is_false(ok)
+      assert.equal("invalid", err.kind)
+    end
+  end)
+
   it("takes some 300 bytes per disk and NIC, and little else", function()
     local function size(disks, nics)
       return #json.encode(read_back(assert(plan.build(input_of(disks, nics)))))

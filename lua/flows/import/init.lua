@@ -42,6 +42,7 @@ local place = require "policy.site.namespace"
 local place_step = require "flows.import.steps.place"
 local power_off = require "flows.import.steps.power_off"
 local preflight = require "flows.import.steps.preflight"
+local recorded = require "policy.recorded"
 local sanitize = require "flows.import.steps.sanitize"
 local status = require "flows.import.status"
 local takeover = require "flows.import.steps.takeover"
@@ -142,6 +143,18 @@ local function is_misplaced(import, ctx)
     and not place.is_open(plan.namespace, import.metadata, ctx.options.site)
 end
 
+-- Somebody has written a plan that is none: nothing of it is carried out.
+local unusable = { run = function(import, ctx)
+  ctx.writer:stalled("PlanNotUsable", ("%s; nothing is done: set status.importStatus to "
+    .. '"" to plan anew'):format(recorded.problem(import.status.plan)), {})
+  return { leave = true }
+end }
+
+local function is_unusable(import)
+  local plan = import.status and import.status.plan
+  return plan ~= nil and recorded.problem(plan) ~= nil
+end
+
 local function is_supported(import, ctx)
   local kind = origin.of(import).kind
   return not kind or not ctx.supports or ctx.supports(kind)
@@ -193,6 +206,8 @@ local function due(import, ctx)
   local planless = NEEDS_PLAN[state] and not import.status.plan
   if (NEEDS_SOURCE[state] or planless) and not is_supported(import, ctx) then
     return { unsupported }
+  elseif NEEDS_PLAN[state] and is_unusable(import) then
+    return { unusable }
   end
   local steps = due_taken_over(import, state)
   if steps then

@@ -753,4 +753,16 @@ describe("flows.import, of an import that is", function()
     flow.reconcile(KEY, w.env)
     assert.not_equal("NamespaceNotAllowed", condition(w, "Stalled").reason)
   end)
+
+  it("carries out nothing of a plan that is none", function()
+    local w = world()
+    flow.reconcile(KEY, w.env)
+    assert(w.store:patch("VirtualMachineImport", KEY.namespace, KEY.name, { status = {
+      importStatus = "disksExported", plan = { disks = json.array({ 7 }) } } },
+      { status = true }))
+    flow.reconcile(KEY, w.env)
+    assert.equal("PlanNotUsable", condition(w, "Stalled").reason)
+    assert.matches("status.plan.disks[0]", condition(w, "Stalled").message, 1, true)
+    assert.same({}, w.target.machines)
+  end)
 end)
