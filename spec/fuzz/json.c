@@ -1,9 +1,9 @@
 /*
- * Fuzz target: JSON from outside (text.h).
+ * Fuzz target: JSON from outside (text.lua).
  */
-#include "text.h"
+#include "lua_host.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    return text_run("json", data, size);
+    return lua_host_run("text", "json", data, size);
 }

@@ -8,7 +8,13 @@ package.path = "spec/?.lua;" .. package.path
 
 local disks = require("support.disks")
 local file = require("host.file")
+local json = require("host.json")
+local plan = require("policy.plan")
+local recorded = require("policy.recorded")
+local sample = require("support.sample")
+local sandbox = require("site.sandbox")
 local vmdk = require("support.vmdk")
+local yaml = require("host.yaml")
 local zlib = require("support.zlib")
 
 local root = assert((...), "seeds: a folder is needed")
@@ -89,6 +95,69 @@ http_seed("ranges", {
   "GET / HTTP/1.1", "A: bytes=0-65535", "B: bytes=-5", "C: bytes=18446744073709551615-",
   "D: bytes=5-4",
 })
+
+-- The target knows these paths.
+local KNOWN, HELD = "/0123456789abcdef/disk.raw", "/fedcba9876543210/disk.raw"
+
+local function routes_seed(name, lines)
+  write("routes", name, table.concat(lines, "\r\n") .. "\r\n\r\n")
+end
+
+routes_seed("whole", { "GET " .. KNOWN .. " HTTP/1.1", "Host: a" })
+routes_seed("head", { "HEAD " .. KNOWN .. " HTTP/1.1", "Host: a", "Connection: close" })
+routes_seed("part", { "GET " .. KNOWN .. " HTTP/1.1", "Host: a", "Range: bytes=5-9",
+  "If-Range: \"x\"" })
+routes_seed("suffix", { "GET " .. KNOWN .. " HTTP/1.0", "Range: bytes=-7" })
+routes_seed("held", { "GET " .. HELD .. "?q=1#f HTTP/1.1", "Host: a", "Expect: 100-continue" })
+routes_seed("two", { "POST /x HTTP/1.1", "Host: a", "Transfer-Encoding: chunked", "",
+  "3", "abc", "0", "", "GET /%2e%2e" .. KNOWN .. " HTTP/1.1", "Host: a" })
+
+local kubeconfig = {
+  ["current-context"] = "c",
+  contexts = { { name = "c", context = { cluster = "k", user = "u", namespace = "n" } } },
+  clusters = { { name = "k", cluster = { server = "https://k:6443/",
+    ["certificate-authority-data"] = "Y2E=" } } },
+}
+local USERS = {
+  token = { token = "t", as = "a" },
+  basic = { username = "u", password = "p" },
+  files = { tokenFile = "t", ["client-certificate"] = "c", ["client-key-data"] = "a2V5" },
+  plugin = { exec = { apiVersion = "client.authentication.k8s.io/v1", command = "bin/x",
+    args = { "a" }, env = { { name = "A", value = "b" } }, installHint = "get it",
+    interactiveMode = "Never", provideClusterInfo = true } },
+}
+for name, user in pairs(USERS) do
+  kubeconfig.users = { { name = "u", user = user } }
+  write("kubeconfig", name, yaml.dump(kubeconfig) .. "\0" .. json.encode({
+    kind = "ExecCredential", status = { token = "t", clientCertificateData = "c",
+      clientKeyData = "k", expirationTimestamp = "2030-01-01T00:00:00Z" } }))
+end
+
+local planned = assert(plan.build(sample.input({ guest = { family = "windows" } })))
+planned.findings = nil
+write("status", "plan", "\0" .. json.encode(recorded.of(planned)))
+write("status", "whole", "\0" .. json.encode(planned))
+write("status", "texts", "\1" .. json.encode({ Imported = "importing", ImportedStatus = "True",
+  Bound = "waits", Ready = "no", time = "2026-01-01T00:00:00Z", again = "2026-01-01T00:00:00Z",
+  progress = "10%", phase = "ImportInProgress", file = "ready", claim = "disk-0", state = "Running",
+  disk = "a.img", backend = "cdi", run = "Halted", import = "b/a", uid = "u", checksum = "00" }))
+
+-- The first byte of a script's answer: which hook, 0: none, the script is looked at.
+write("script", "look", "\0" .. json.encode({ hooks = json.array({ { name = "name", line = 1 } }),
+  globals = json.array({ { name = "x", line = 2, written = true } }),
+  log = json.array({ { level = "warn", message = "m" } }) }))
+write("script", "error", "\1" .. json.encode({ error = "a.lua:1: no" }))
+local builtin, count = {}, 0
+assert(plan.build(sample.input(), function(name, _, value)
+  builtin[name] = value
+end))
+for i, name in ipairs(sandbox.hooks(plan)) do
+  if builtin[name] ~= nil then
+    count = count + 1
+    write("script", name, string.char(i) .. json.encode({ value = builtin[name] }))
+  end
+end
+assert(count > 10)
 
 local TEXTS = {
   json = '{"a":[1,-2.5e3,true,null,"\\u00e9\\ud83d\\ude00"],"b":{"c":9007199254740993}}',

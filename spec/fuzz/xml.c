@@ -1,9 +1,9 @@
 /*
- * Fuzz target: XML from outside (text.h).
+ * Fuzz target: XML from outside (text.lua).
  */
-#include "text.h"
+#include "lua_host.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    return text_run("xml", data, size);
+    return lua_host_run("text", "xml", data, size);
 }
