@@ -64,6 +64,8 @@ local SEVERITY = '"%s*,%s*"[BWI]%l+s"' -- "Code", "Blocks"
 local function is_code(name, path, line)
   if line:find('"' .. name .. SEVERITY) then
     return true
+  elseif path:find("providers/ova/ovf", 1, true) then
+    return name:find("^Ovf") ~= nil
   elseif is_vsphere(path) then
     return line:find('code = "' .. name .. '"', 1, true) ~= nil
   elseif not name:find("%l%l") then
