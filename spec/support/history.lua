@@ -11,6 +11,8 @@
 --   subject.moments()   list of {off = boolean, disks = function () -> {text, ...}}, the
 --                       last one first: what the disks held; equal texts, equal contents
 --   subject.handed()    list of texts: what the disks hold that were handed over
+--   subject.reasons     list of {name, pattern}: what it may be refused with; any other word
+--                       is a failure. nil: whatever it says
 --   subject.random      set here: as math.random, of the one history
 
 local assert = require "luassert"
@@ -70,26 +72,37 @@ function M.check(moments, handed)
     table.concat(handed, " "))
 end
 
+-- The name of what it was refused with; throws where it is none of those.
+local function reason_of(subject, why)
+  for _, reason in ipairs(subject.reasons or { { "unnamed", "" } }) do
+    if why:find(reason[2]) then
+      return reason[1]
+    end
+  end
+  error("refused with a reason that no history gives: " .. why, 0)
+end
+
 -- How a run that was not interrupted has ended: text; throws where it must not end so.
 local function judge(subject, result)
   if result.status ~= 0 then
     local why = result.stderr:match("([^\n]+)%s*$")
     assert.truthy(why, "it failed without a word")
-    return "refused", why
+    return "refused", why, reason_of(subject, why)
   end
   local handed = subject.handed()
   assert(M.check(subject.moments(), handed))
   return "imported"
 end
 
---- history.play(subject, seed) -> outcome, text                         [waits]
+--- history.play(subject, seed) -> outcome, text, reason                 [waits]
 -- One random history: interrupted runs with changes between them, then one to its end,
 -- and sometimes again. `text` tells it.
 --
 --   outcome  "imported" or "refused"
+--   reason   the name of what it was refused with, or nil
 function M.play(subject, seed)
   subject.random = M.generator(seed)
-  local told, outcome = {}, nil
+  local told, outcome, reason = {}, nil, nil
   local function tell(text)
     told[#told + 1] = text ~= "" and text or nil
   end
@@ -107,7 +120,7 @@ function M.play(subject, seed)
     for _ = 1, subject.random(2) do
       tell(live(subject))
       local why
-      outcome, why = judge(subject, subject.run())
+      outcome, why, reason = judge(subject, subject.run())
       told[#told + 1] = why and "(" .. why .. ")" or "(run)"
     end
   end, function(err)
@@ -116,7 +129,7 @@ function M.play(subject, seed)
   if not ok then
     error(("%s\nin the history: %s"):format(problem, table.concat(told, " ")), 0)
   end
-  return outcome, table.concat(told, " ")
+  return outcome, table.concat(told, " "), reason
 end
 
 return M

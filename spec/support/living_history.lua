@@ -20,6 +20,21 @@ local OTHER = 120      -- seconds that what happens meanwhile may take
 local CHANGES = { "on", "work", "work", "work", "off", "write", "grow", "remove", "add",
   "snapshot", "revert" }
 
+-- Why an import may hand nothing over: what happened to the server meanwhile, or what the
+-- proxy did. Any other word is the lab's fault, or the program's.
+local HURT = "hurt by a history"
+local REASONS = {
+  { "has run since", "was on, or its disks have changed, since they were fetched" },
+  { "is on", "is on at its source, and was off when" },
+  { "has run meanwhile", "they are not of one moment" },
+  { "has run meanwhile", "while they were fetched: all of its disks are fetched again" },
+  { "has other volumes", "has other volumes than when it was inspected" },
+  { "is not off", "server %S+ is [%w-]+, not off" },
+  { "a volume is busy", "current status is: %l+ing" },
+  { "a volume is busy", "the volume is %l+ing, so no snapshot can be made" },
+  { "refused by the proxy", HURT },
+}
+
 -- What goes wrong at the proxy of an import that is to meet a failure: a download that
 -- breaks off, a refusal, an outage that passes, an answer that is lost.
 local FAULTS = {
@@ -60,7 +75,7 @@ end
 function M.new(cloud, name, has_root)
   local server = living.new(cloud, name, has_root)
   local home = lab.folder()
-  local self = { operations = {}, lasts = FIRST_LASTS }
+  local self = { operations = {}, reasons = REASONS, lasts = FIRST_LASTS }
   local out = home.path .. "/out"
   local args = cloud:args(home.path, { machine = server.id, spec = { maxRetries = 0 } })
   for i, what in ipairs(CHANGES) do
@@ -109,7 +124,9 @@ function M.new(cloud, name, has_root)
 
   function self.run(how)
     if how == "fault" then
-      cloud:fault(history.one_of(self.random, FAULTS)(self.random))
+      local fault = history.one_of(self.random, FAULTS)(self.random)
+      fault.name, fault.body = name, json.encode { message = HURT }
+      cloud:fault(fault)
     end
     self.ended = false
     local began = time.monotonic()
@@ -122,6 +139,7 @@ function M.new(cloud, name, has_root)
       end
     end
     local result = running:wait(RUN)
+    cloud:calm(name)
     self.ended = not how
     if result.status == 0 and not how then
       self.lasts = (self.lasts + time.monotonic() - began) / 2

@@ -87,10 +87,14 @@ function methods:start(server)
   end
 end
 
---- cloud:fault(fault), cloud:reset(), cloud:seen() -> state        [waits]
+--- cloud:fault(fault), cloud:calm(name), cloud:reset(), cloud:seen() -> state   [waits]
 -- The proxy's control port (spec/labs/openstack/services/proxy.py).
 function methods:fault(fault)
   exchange("POST", self.control .. "/faults", fault)
+end
+
+function methods:calm(name)
+  exchange("POST", self.control .. "/calm/" .. name)
 end
 
 function methods:reset()

@@ -21,7 +21,7 @@ local AT_ONCE = 4 -- servers; most of the time is waiting
 describe("a random history of a server", function()
   local cloud
   local servers, players, results = {}, {}, {}
-  local seen = { imported = 0, refused = 0 }
+  local seen, reasons = { imported = 0, refused = 0 }, {}
   local next_one = 1
 
   -- Plays what nobody has played yet, with a server of its own.
@@ -32,8 +32,8 @@ describe("a random history of a server", function()
       local i = next_one
       next_one = next_one + 1
       local seed = SEED + i - 1
-      local ok, outcome, told = pcall(history.play, server, seed)
-      results[i] = { ok = ok, outcome = outcome }
+      local ok, outcome, told, reason = pcall(history.play, server, seed)
+      results[i] = { ok = ok, outcome = outcome, reason = reason }
       if not ok or VERBOSE then
         print(("openstack/histories_spec: VIC_HISTORIES=1 VIC_HISTORY_SEED=%d: %s %s")
           :format(seed, tostring(outcome), told or ""))
@@ -73,12 +73,17 @@ describe("a random history of a server", function()
         task.sleep(0.05)
       end
       assert(results[i].ok, results[i].outcome)
-      seen[results[i].outcome] = seen[results[i].outcome] + 1
+      local outcome, reason = results[i].outcome, results[i].reason
+      seen[outcome] = seen[outcome] + 1
+      if reason then
+        reasons[reason] = (reasons[reason] or 0) + 1
+      end
     end)
   end
 
   it("is one that is imported, mostly", function()
-    print(("openstack/histories_spec: %s"):format(json.encode(seen)))
+    print(("openstack/histories_spec: %s; refused by reason: %s"):format(
+      json.encode(seen), json.encode(reasons)))
     assert.truthy(ROUNDS < 30 or seen.imported >= ROUNDS / 4) -- of a few, none may be
   end)
 end)

@@ -5,7 +5,8 @@ that name. What is asked of it is counted, and can be hurt, by way of http://127
 
   POST /faults  {"match": "GET /image/v2/.*file", "status": 503, "times": 2, "skip": 1,
                  "headers": {}, "body": "...", "cut": BYTES, "hold": SECONDS, "rate": BYTES,
-                 "lost": true, "gate": "NAME", "flip": BYTE, "change": {"FIELD": VALUE}}
+                 "lost": true, "gate": "NAME", "flip": BYTE, "change": {"FIELD": VALUE},
+                 "name": "NAME"}
                 match is a regular expression over "METHOD PATH"; status answers in the
                 service's place; cut closes the connection after so many bytes of the body;
                 hold waits before it is passed on; rate limits bytes a second of the body;
@@ -13,6 +14,7 @@ that name. What is asked of it is counted, and can be hurt, by way of http://127
                 passes it on when that gate is opened; flip changes that byte of the body; change
                 puts such fields into a JSON object, without those whose value is null.
                 `times` 0: until /reset
+  POST /calm/NAME  no fault of that name any more
   POST /open/NAME  that gate, for all who wait and who come
   POST /reset   no faults, no counts; gates are open for who waits, and then closed
   GET  /state   {"requests": ["METHOD PATH", ...], "refused": those answered 401 by a service,
@@ -180,6 +182,9 @@ class Control(Quiet):
         with lock:
             if self.path == "/faults":
                 faults.append(json.loads(body))
+            elif self.path.startswith("/calm/"):
+                name = self.path.removeprefix("/calm/")
+                faults[:] = [fault for fault in faults if fault.get("name") != name]
             elif self.path.startswith("/open/"):
                 gate_of(self.path.removeprefix("/open/")).set()
             else:
