@@ -26,6 +26,7 @@ local HURT = "hurt by a history"
 local REASONS = {
   { "has run since", "was on, or its disks have changed, since they were fetched" },
   { "is on", "is on at its source, and was off when" },
+  { "is on", "is running again at its source" },
   { "has run meanwhile", "they are not of one moment" },
   { "has run meanwhile", "while they were fetched: all of its disks are fetched again" },
   { "has other volumes", "has other volumes than when it was inspected" },

@@ -17,10 +17,20 @@ function M.data(name)
   return assert(json.decode(M.text(name)))
 end
 
+-- {servers = {}} has no servers: what is empty in a document is a list.
+local function listed(document)
+  for name, item in pairs(document) do
+    if type(item) == "table" and next(item) == nil then
+      document[name] = json.array({})
+    end
+  end
+  return document
+end
+
 --- rest.answer(status, document, headers) -> answer
 function M.answer(status, document, headers)
   return { status = status, headers = headers or {},
-    body = type(document) == "table" and json.encode(document) or document or "" }
+    body = type(document) == "table" and json.encode(listed(document)) or document or "" }
 end
 
 --- rest.token(more) -> answer

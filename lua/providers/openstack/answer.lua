@@ -87,19 +87,30 @@ function M.failure(response, what)
   })
 end
 
---- answer.document(response, what, bound?) -> table | nil, err
+--- answer.document(response, what, shape?, bound?) -> table | nil, err
 -- The JSON of a good answer; {} where there is no body.
 --
+--   shape  of providers.shape: what it must be like; without one nobody looks at it: {}
 --   bound  of providers.bounds (default: ANSWER)
-function M.document(response, what, bound)
-  if not response.body or response.body == "" then
+--   err    format  it is no JSON, or not of that shape: the first field that is wrong
+function M.document(response, what, shape, bound)
+  local document = {}
+  if response.body and response.body ~= "" then
+    local err
+    document, err = json.decode(response.body,
+      { max_memory = (bound or bounds.ANSWER).max_memory })
+    if type(document) ~= "table" then
+      return nil, errors.new("format", ("%s: not the JSON of an OpenStack service (%s)")
+        :format(what, err and err.message or "no object"))
+    end
+  end
+  if not shape then
     return {}
   end
-  local document, err = json.decode(response.body,
-    { max_memory = (bound or bounds.ANSWER).max_memory })
-  if type(document) ~= "table" then
-    return nil, errors.new("format", ("%s: not the JSON of an OpenStack service (%s)")
-      :format(what, err and err.message or "no object"))
+  local wrong = shape(document, "")
+  if wrong then
+    return nil, errors.new("format", ("%s: not the answer of an OpenStack service: %s")
+      :format(what, wrong))
   end
   return document
 end

@@ -5,6 +5,7 @@ local hardware = require "providers.openstack.hardware"
 local json = require "host.json"
 local pace = require "providers.openstack.pace"
 local session_of = require "providers.openstack.session"
+local shapes = require "providers.openstack.shapes"
 local time = require "host.time"
 
 local M = {}
@@ -27,10 +28,11 @@ end
 --- compute.version(session) -> microversion | nil                       [waits]
 -- The newest of those that we know how to read; nil: an API without microversions.
 function M.version(session)
-  local document, err = session:call("compute", "GET", "/")
-  if not document then
-    -- Some put the version's document behind a proxy that does not pass it.
-    return not session_of.passing(err) and DESCRIBED or nil, err
+  local document, err = session:call("compute", "GET", "/", { shape = shapes.version })
+  if not document and session_of.passing(err) then
+    return nil, err
+  elseif not document then
+    return DESCRIBED -- some put it behind a proxy that does not pass it
   end
   local newest = (document.version or {}).version
   if at_least(newest, 2, 47) then
@@ -107,10 +109,11 @@ end
 --        invalid   several have the name; err.candidates
 function M.find(session, name)
   if name:find(UUID) then
-    local document, err = session:call("compute", "GET", "/servers/" .. name:lower())
-    if document and document.server then
+    local document, err = session:call("compute", "GET", "/servers/" .. name:lower(),
+      { shape = shapes.server })
+    if document then
       return document.server.id
-    elseif not document and err.kind ~= "notfound" then
+    elseif err.kind ~= "notfound" then
       return nil, err
     end
   end
@@ -143,16 +146,13 @@ end
 --   err   gone    there is no such server
 function M.server(session, id, version)
   local document, response = session:call("compute", "GET", "/servers/" .. id,
-    { version = version })
+    { version = version, shape = shapes.server })
   if not document then
     local err = response
     if err.kind == "notfound" then
       err = errors.new("gone", ("server %s does not exist any more"):format(id))
     end
     return nil, err
-  end
-  if type(document.server) ~= "table" then
-    return nil, errors.new("format", "an answer without the server " .. id)
   end
   return document.server, response.body
 end
@@ -164,8 +164,8 @@ function M.flavor(session, server)
   if flavor.vcpus then
     return flavor
   end
-  local document, err = session:call("compute", "GET",
-    "/flavors/" .. tostring(flavor.id))
+  local path = "/flavors/" .. tostring(flavor.id)
+  local document, err = session:call("compute", "GET", path, { shape = shapes.flavor })
   if not document then
     if err.kind == "notfound" then
       err = errors.final(errors.new("notfound", ("the flavor %s of server %s has been "
@@ -175,9 +175,9 @@ function M.flavor(session, server)
     end
     return nil, errors.wrap(err, "reading the flavor of server " .. server.id)
   end
-  flavor = document.flavor or {}
-  local extra = session:call("compute", "GET", ("/flavors/%s/os-extra_specs")
-    :format(flavor.id))
+  flavor = document.flavor
+  local extra = session:call("compute", "GET", path .. "/os-extra_specs",
+    { shape = shapes.extra_specs })
   flavor.extra_specs = extra and extra.extra_specs or {}
   return flavor
 end
@@ -186,7 +186,7 @@ end
 -- os-interface, with what Neutron tells of each: created_at, vnic_type, is_trunk.
 function M.ports(session, id)
   local document, err = session:call("compute", "GET", ("/servers/%s/os-interface")
-    :format(id))
+    :format(id), { shape = shapes.interfaces })
   if not document then
     return nil, err
   end

@@ -20,7 +20,7 @@ function M.property(found, name)
     local extra = found.flavor.extra_specs or {}
     value = extra[(name:gsub("_", ":", 1))]
   end
-  return value ~= nil and tostring(value) or nil
+  return value ~= nil and type(value) ~= "table" and tostring(value) or nil
 end
 
 --- concerns.volume(list, volume)

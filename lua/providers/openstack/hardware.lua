@@ -57,14 +57,14 @@ local function cpu(found)
 end
 
 local function guest(found)
-  local distro = tostring(found.image.os_distro or "")
-  local kind = tostring(found.image.os_type or ""):lower()
+  local distro = property(found, "os_distro") or ""
+  local kind = (property(found, "os_type") or ""):lower()
   local family = (kind == "windows" or distro:lower():find("^win")) and "windows"
     or kind == "linux" and "linux" or "other"
   return {
     id = distro ~= "" and distro or kind,
     family = family,
-    name = tostring(found.image.os_version or ""),
+    name = property(found, "os_version") or "",
     -- os-stop asks the guest, and cuts the power only when it does not answer.
     tools_running = true,
   }

@@ -6,6 +6,7 @@ local bounds = require "providers.bounds"
 local credentials_of = require "providers.openstack.credentials"
 local errors = require "host.error"
 local json = require "host.json"
+local shapes = require "providers.openstack.shapes"
 local time = require "host.time"
 
 local M = {}
@@ -92,7 +93,8 @@ local function projects(pool, url, found)
     url = url .. "/auth/projects", timeout = 60, headers = { ["X-Auth-Token"] = token },
     total_timeout = bounds.SECONDS, max_body = bounds.ANSWER.max_body,
   }
-  local document = response and response.status == 200 and answer.document(response, "")
+  local document = response and response.status == 200 and answer.document(response, "",
+    shapes.projects)
   return document and list_names(document.projects or {}) or {}
 end
 
@@ -158,12 +160,12 @@ function M.log_in(pool, url, credentials)
     return nil, err
   end
   local document
-  document, err = answer.document(response, url)
-  local token = document and document.token
+  document, err = answer.document(response, "logging in to " .. url, shapes.token)
   local id = response.headers["x-subject-token"]
-  if type(token) ~= "table" or not id then
+  if not document or not id then
     return nil, err or errors.new("format", url .. ": the answer holds no token")
   end
+  local token = document.token
   local life = life_of(token)
   return {
     id = id, ends = asked_at + life, life = life, catalog = token.catalog or {},

@@ -8,6 +8,7 @@ local finding = require "base.finding"
 local hardware = require "providers.openstack.hardware"
 local process = require "host.process"
 local remote = require "providers.openstack.remote"
+local shapes = require "providers.openstack.shapes"
 
 local M = {}
 
@@ -150,7 +151,8 @@ function M.findings(session, machine, version)
   if not ok then
     return nil, err
   end
-  local document = #disks > 0 and session:call("volume", "GET", "/limits")
+  local document = #disks > 0 and session:call("volume", "GET", "/limits",
+    { shape = shapes.limits })
   local limits = document and document.limits
   if type(limits) == "table" and type(limits.absolute) == "table" then
     M.check_quota(disks, limits.absolute, say)

@@ -7,6 +7,7 @@
 local errors = require "host.error"
 local pace = require "providers.openstack.pace"
 local session_of = require "providers.openstack.session"
+local shapes = require "providers.openstack.shapes"
 local task = require "host.task"
 local time = require "host.time"
 
@@ -38,7 +39,7 @@ M.ORDER = { "image", "volume", "snapshot" }
 function M.get(session, kind, id)
   local place = M.KINDS[kind]
   local document, err = session:call(place.service, "GET",
-    ("%s/%s"):format(place.path, id))
+    ("%s/%s"):format(place.path, id), { shape = shapes[kind] })
   if not document then
     return nil, err
   end
@@ -70,7 +71,7 @@ function M.reason(session, kind, id)
     return ""
   end
   local document = session:call("volume", "GET", "/messages?resource_uuid=" .. id,
-    { version = "volume 3.5", once = true })
+    { version = "volume 3.5", once = true, shape = shapes.messages })
   local newest = document and (document.messages or {})[1]
   return newest and newest.user_message and " (" .. newest.user_message .. ")" or ""
 end

@@ -8,9 +8,9 @@ local errors = require "host.error"
 local http = require "host.http"
 local json = require "host.json"
 local keystone = require "providers.openstack.keystone"
+local shapes = require "providers.openstack.shapes"
 local task = require "host.task"
 local time = require "host.time"
-local values = require "base.values"
 
 local BACKOFF = { 0.5, 1, 2, 4, 8 } -- seconds between tries of what may be tried again
 local EARLY = 300                   -- seconds before its end that a token is renewed
@@ -216,7 +216,7 @@ local function try(session, request, what)
     return nil, answer.failure(response, what)
   end
   local document
-  document, err = answer.document(response, what, request.bound)
+  document, err = answer.document(response, what, request.shape, request.bound)
   return document, err or response
 end
 
@@ -231,15 +231,18 @@ local NOTHING_DONE = { [413] = true, [429] = true, [503] = true }
 --   service       "compute" | "volume" | "image" | "network"
 --   path          string  below the service's URL
 --   opts.body     table   sent as JSON
+--   opts.shape    of providers.openstack.shapes: what it must be like; without one the
+--                 document is {}
 --   opts.version  string  a microversion: "compute 2.47"
 --   opts.once     boolean never try again
 --   opts.bound    of providers.bounds: how large an answer may be  (default: ANSWER)
---   err  kind by the answer's status; err.status, err.code, err.after
+--   err  kind by the answer's status; err.status, err.code, err.after; format: an answer
+--        of another shape
 function methods:call(service, method, path, opts)
   opts = opts or {}
   local request = {
     method = method, body = opts.body, version = opts.version, timeout = opts.timeout,
-    bound = opts.bound or bounds.ANSWER,
+    bound = opts.bound or bounds.ANSWER, shape = opts.shape,
   }
   request.url = self.urls[service] .. path
   local what = ("%s %s"):format(method, http.shown(request.url))
@@ -276,15 +279,15 @@ function methods:in_clear()
   return found
 end
 
---- session:list(service, path, key, opts) -> items | nil, err           [waits]
--- All pages of a list; `key` names it in each document.
-function methods:list(service, path, key, opts)
+--- session:list(service, path, key) -> items | nil, err                 [waits]
+-- All pages of a list; `key` names it in each document, and its items in shapes.
+function methods:list(service, path, key)
   local items = json.array({})
   local bare = path:match("^[^?]*")
   local list = bounds.list(bare, items)
   while true do
-    local document, err = self:call(service, "GET", path, values.joined(opts or {},
-      { bound = bounds.PAGE }))
+    local document, err = self:call(service, "GET", path,
+      { bound = bounds.PAGE, shape = shapes.page(key) })
     local ok
     if document then
       ok, err = list:add(document[key])

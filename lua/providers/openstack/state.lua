@@ -7,6 +7,7 @@ local errors = require "host.error"
 local hardware = require "providers.openstack.hardware"
 local remote = require "providers.openstack.remote"
 local session_of = require "providers.openstack.session"
+local shapes = require "providers.openstack.shapes"
 
 local M = {}
 
@@ -34,9 +35,10 @@ local HARMLESS = { stop = true, createImage = true, lock = true, unlock = true,
 -- The server's last action (a start, say); nil where the account may not see it.
 local function last_action(session, server)
   local document, err = session:call("compute", "GET",
-    ("/servers/%s/os-instance-actions"):format(server.id))
+    ("/servers/%s/os-instance-actions"):format(server.id), { shape = shapes.actions })
   if not document then
-    return nil, session_of.passing(err) and err or nil
+    local known = session_of.passing(err) or err.kind == "format"
+    return nil, known and err or nil
   end
   local newest
   for _, action in ipairs(document.instanceActions or {}) do

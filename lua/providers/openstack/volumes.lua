@@ -9,6 +9,7 @@ local errors = require "host.error"
 local pace = require "providers.openstack.pace"
 local remote = require "providers.openstack.remote"
 local session_of = require "providers.openstack.session"
+local shapes = require "providers.openstack.shapes"
 local task = require "host.task"
 local time = require "host.time"
 
@@ -36,12 +37,12 @@ function M.entry_of(job, kind, disk)
 end
 
 local function make_snapshot(job, disk, name)
-  local document, err = job.session:call("volume", "POST", "/snapshots", { body = {
-    snapshot = {
+  local document, err = job.session:call("volume", "POST", "/snapshots", {
+    shape = shapes.snapshot, body = { snapshot = {
       volume_id = disk.id, name = name, force = true,
       description = "made by vm-import-controller, which removes it",
-    },
-  } })
+    } },
+  })
   if not document then
     return nil, errors.wrap(err, ("a snapshot of volume %s"):format(disk.id))
   end
@@ -52,12 +53,12 @@ end
 local function make_volume(job, disk, name, snapshot)
   local size = math.max(math.ceil(disk.capacity_bytes / GIB),
     math.tointeger(snapshot.size) or 0)
-  local document, err = job.session:call("volume", "POST", "/volumes", { body = {
-    volume = {
+  local document, err = job.session:call("volume", "POST", "/volumes", {
+    shape = shapes.volume, body = { volume = {
       snapshot_id = snapshot.id, name = name, size = size,
       description = "made by vm-import-controller, which removes it",
-    },
-  } })
+    } },
+  })
   if not document then
     return nil, errors.wrap(err, ("a volume from the snapshot of volume %s")
       :format(disk.id))
@@ -113,7 +114,7 @@ end
 
 local function upload(job, disk, volume)
   local document, err = job.session:call("volume", "POST",
-    ("/volumes/%s/action"):format(volume.id), { body = {
+    ("/volumes/%s/action"):format(volume.id), { shape = shapes.upload, body = {
       ["os-volume_upload_image"] = {
         image_name = job:name(disk), disk_format = FORMAT, container_format = "bare",
         force = false,
@@ -173,7 +174,7 @@ end
 local function make_image(job, disk)
   local document, response = job.session:call("compute", "POST",
     ("/servers/%s/action"):format(job.machine.id),
-    { body = { createImage = { name = job:name(disk) } } })
+    { shape = shapes.made_image, body = { createImage = { name = job:name(disk) } } })
   if not document then
     return nil, errors.wrap(response, "an image of the root disk")
   end

@@ -1,5 +1,6 @@
 local answer = require "providers.openstack.answer"
 local rest = require "support.rest"
+local shape = require "providers.shape"
 
 local function failure(status, body, headers)
   return answer.failure(rest.answer(status, body, headers), "POST https://x/volumes")
@@ -88,7 +89,6 @@ describe("answer.document", function()
   it("is empty where there is no body", function()
     assert.same({}, answer.document({}, "GET x"))
     assert.same({}, answer.document({ body = "" }, "GET x"))
-    assert.same({ a = 1 }, answer.document({ body = '{"a": 1}' }, "GET x"))
   end)
 
   it("says why it is none", function()
@@ -104,5 +104,16 @@ describe("answer.document", function()
       assert.is_nil(document)
       assert.equal("format", err.kind)
     end
+  end)
+
+  it("is of a shape, and nobody sees one that nobody looks at", function()
+    local shaped = shape.object { a = shape.number }
+    assert.same({ a = 1 }, answer.document({ body = '{"a": 1}' }, "GET x", shaped))
+    assert.same({}, answer.document({ body = '{"a": 1}' }, "GET x"))
+    local document, err = answer.document({ body = '{"a": "1"}' }, "GET x", shaped)
+    assert.is_nil(document)
+    assert.equal("format", err.kind)
+    assert.equal("GET x: not the answer of an OpenStack service: a is text, not a number",
+      err.message)
   end)
 end)

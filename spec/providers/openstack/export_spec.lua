@@ -431,7 +431,7 @@ describe("openstack export", function()
   for said, server in pairs { ACTIVE = { status = "ACTIVE" },
     ["powering-on"] = { status = "SHUTOFF", ["OS-EXT-STS:task_state"] = "powering-on" } } do
     it("is not opened while the server runs, or is about to: " .. said, function()
-      server.id = ID
+      server.id, server.name = ID, "web"
       local opened, err = export(storage.new(), nil, {
         ["GET /compute/v2.1/servers/" .. ID] = rest.answer(200, { server = server }),
       })

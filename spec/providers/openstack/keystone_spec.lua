@@ -289,7 +289,7 @@ describe("keystone.log_in, in detail,", function()
         return assert(log_in { [TOKENS] = rest.answer(201, { token = more },
           { ["x-subject-token"] = "t" }) })
       end
-      local token = life({})
+      local token = life({ methods = { "password" } })
       assert.equal(3600, token.life)
       assert.same({}, token.catalog)
       assert.same({}, token.project)

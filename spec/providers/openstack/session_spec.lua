@@ -2,10 +2,12 @@ local errors = require "host.error"
 local json = require "host.json"
 local rest = require "support.rest"
 local session_of = require "providers.openstack.session"
+local shape = require "providers.shape"
 local time = require "host.time"
 
 local TOKENS = "POST /identity/v3/auth/tokens"
 local THING = "GET /compute/v2.1/thing"
+local LOOKED_AT = { shape = shape.object { a = shape.number } }
 local AWAY = function()
   return nil, errors.new("connect", "refused")
 end
@@ -43,7 +45,7 @@ end
 describe("providers.openstack.session", function()
   it("asks in the name of its token, for JSON", function()
     local session, pool = open { [THING] = rest.answer(200, { a = 1 }) }
-    local document, response = session:call("compute", "GET", "/thing")
+    local document, response = session:call("compute", "GET", "/thing", LOOKED_AT)
     assert.same({ a = 1 }, document)
     assert.equal(200, response.status)
     local call = pool.calls[2]
@@ -96,7 +98,7 @@ describe("providers.openstack.session", function()
           end
           return first
         end }
-        assert.same({ a = 1 }, (session:call("compute", "GET", "/thing")))
+        assert.same({ a = 1 }, (session:call("compute", "GET", "/thing", LOOKED_AT)))
         assert.equal(3, calls(pool, "GET"))
       end)
     end
@@ -114,7 +116,7 @@ describe("providers.openstack.session", function()
     it("nothing that was answered for good", function()
       for _, status in ipairs { 400, 403, 404 } do
         local session, pool = open { [THING] = rest.answer(status, {}) }
-        assert.is_nil((session:call("compute", "GET", "/thing")))
+        assert.is_nil((session:call("compute", "GET", "/thing", LOOKED_AT)))
         assert.equal(1, calls(pool, "GET"), status)
       end
     end)
@@ -200,7 +202,7 @@ describe("providers.openstack.session", function()
     it("again when a service does not take its token, once", function()
       local session, pool = open { [TOKENS] = { token("t-1"), token("t-2") },
         [THING] = { rest.answer(401, {}), rest.answer(200, { a = 1 }) } }
-      assert.same({ a = 1 }, (session:call("compute", "GET", "/thing")))
+      assert.same({ a = 1 }, (session:call("compute", "GET", "/thing", LOOKED_AT)))
       assert.equal("t-2", pool.calls[4].headers["X-Auth-Token"])
       session, pool = open { [TOKENS] = { token("t-1"), token("t-2") },
         [THING] = rest.answer(401, {}) }
@@ -301,7 +303,8 @@ describe("providers.openstack.session", function()
         rest.answer(200, { things = { 1 }, things_links = { { rel = "self", href = "x?a=0" },
           { rel = "next", href = "http://evil/other?marker=1" } } }),
         rest.answer(200, { things = { 2 }, next = "/x?marker=2" }),
-        rest.answer(200, { things_links = { { rel = "next", href = "no query" } } }) } }
+        rest.answer(200, { things = {}, things_links = { { rel = "next",
+          href = "no query" } } }) } }
       assert.same({ 1, 2 }, session:list("compute", "/things?limit=1", "things"))
       assert.truthy(pool.calls[2].url:find("/compute/v2.1/things%?limit=1$"))
       assert.truthy(pool.calls[3].url:find("/compute/v2.1/things%?marker=1$"))
@@ -317,7 +320,7 @@ describe("providers.openstack.session", function()
       local n = 0
       session = open { [LIST] = function()
         n = n + 1
-        return rest.answer(200, { next = "/x?marker=1" })
+        return rest.answer(200, { things = {}, next = "/x?marker=1" })
       end }
       list, err = session:list("compute", "/things", "things")
       assert.is_nil(list)

@@ -123,8 +123,8 @@ describe("openstack", function()
       }
       return source:inspect(ID)
     end
-    local machine = assert(inspect(rest.answer(200, { id = "im", hw_firmware_type = "bios",
-      os_distro = "fedora" })))
+    local machine = assert(inspect(rest.answer(200, { id = "im", status = "active",
+      hw_firmware_type = "bios", os_distro = "fedora" })))
     assert.equal("root", machine.disks[1].id)
     assert.equal("fedora", machine.guest.id)
     for _, status in ipairs { 404, 403 } do
@@ -270,7 +270,7 @@ describe("openstack source:power_off", function()
   local server = "GET /compute/v2.1/servers/" .. ID
 
   local function state(status, doing)
-    return rest.answer(200, { server = { id = ID, status = status,
+    return rest.answer(200, { server = { id = ID, name = "web", status = status,
       ["OS-EXT-STS:task_state"] = doing } })
   end
 
@@ -303,7 +303,7 @@ describe("openstack source:preflight", function()
   it("sees that a server is locked, which only newer microversions tell", function()
     local source = open { ["GET /compute/v2.1/servers/" .. ID] = function(request)
       local newer = request.headers["OpenStack-API-Version"] == "compute 2.47"
-      return rest.answer(200, { server = { id = ID, status = "ACTIVE",
+      return rest.answer(200, { server = { id = ID, name = "web", status = "ACTIVE",
         locked = newer or nil } })
     end }
     local findings = assert(source:preflight { id = ID, disks = {} })
