@@ -38,6 +38,20 @@ describe("host.http", function()
       assert.equal("ok", assert(get("/")).body)
     end)
 
+    it("is not sent to its end when that would be later", function()
+      server:on("/", { answer("done") })
+      local function post(seconds)
+        return get("/", { method = "PATCH", body = ("x"):rep(30 << 20),
+          headers = { ["Read-Body-After"] = "0.4" }, before = time.boottime() + seconds })
+      end
+      refused("cancelled", "too late", post(0.2))
+      assert.is_true(eventually(function()
+        return server:idle()
+      end))
+      assert.same({}, server:requests())
+      assert.equal("done", assert(post(60)).body)
+    end)
+
     it("is not sent when its turn in the pool comes too late", function()
       local small = web.open({ max_connections = 1 })
       small.server:on("/slow", { { wait = pace.seconds(0.3) }, answer("slow") })

@@ -9,25 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct curl_slist *vic_ask_headers(const struct vic_ask *ask)
-{
-    struct curl_slist *list = vic_headers_slist(&ask->headers);
-
-    list = curl_slist_append(list, "Expect:");
-    if (ask->with_body && !vic_headers_get(&ask->headers, "Content-Type"))
-        list = curl_slist_append(list, "Content-Type:");
-    return list;
-}
-
-void vic_ask_clear(struct vic_ask *ask)
-{
-    vic_headers_clear(&ask->headers);
-    free(ask->method);
-    free(ask->url);
-    free(ask->body);
-    memset(ask, 0, sizeof(*ask));
-}
-
 /* 303 asks for another thing by GET; so do, since ever, 301 and 302 after a POST. */
 static bool becomes_get(const struct vic_ask *ask, int status)
 {

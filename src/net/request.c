@@ -8,6 +8,7 @@
 #include "request.h"
 
 #include "alloc.h"
+#include "ask.h"
 #include "clock.h"
 #include "deadline.h"
 #include "failure.h"
@@ -16,6 +17,7 @@
 #include "reach.h"
 #include "redirect.h"
 #include "request_log.h"
+#include "upload.h"
 #include "url.h"
 
 #include <stddef.h>
@@ -29,7 +31,7 @@ struct vic_request {
     struct vic_request_opts opts; /* what it points to is in `ask` */
     struct vic_ask ask;
     struct curl_slist *header_list;
-    size_t sent; /* bytes of the body that curl took */
+    struct vic_upload upload; /* of this hop */
     unsigned hops;
     char *task;   /* for the log, or NULL */
     double began; /* vic_now() then */
@@ -147,28 +149,17 @@ static void on_expired(void *arg, bool total)
 
 /* ---- curl's callbacks ---- */
 
-/* Too late to be sent. Looked at as late as can be: the process, or the machine, may
- * have been asleep since it was asked for. */
-static bool is_late(const struct vic_request *r)
-{
-    return r->opts.before > 0 && vic_clock(CLOCK_BOOTTIME) >= r->opts.before;
-}
-
 /* The connection stands; nothing was sent yet. */
 static int on_connected(void *arg, char *ip, char *local_ip, int port, int local_port)
 {
     struct vic_request *r = arg;
-    struct vic_error err;
 
     (void)ip;
     (void)local_ip;
     (void)port;
     (void)local_port;
-    if (is_late(r)) {
-        vic_error_set(&err, VIC_CANCELLED, "not sent: it is too late for that");
-        request_note(r, &err);
+    if (vic_upload_is_late(&r->upload))
         return CURL_PREREQFUNC_ABORT;
-    }
     vic_deadline_watch(&r->deadline, true);
     return CURL_PREREQFUNC_OK;
 }
@@ -231,41 +222,7 @@ static size_t request_on_write(char *bytes, size_t one, size_t size, void *arg)
     return size;
 }
 
-static size_t request_on_read(char *buffer, size_t one, size_t size, void *arg)
-{
-    struct vic_request *r = arg;
-    size_t left = r->ask.body_size - r->sent;
-    size_t n = left < one * size ? left : one * size;
-
-    vic_deadline_touch(&r->deadline);
-    memcpy(buffer, r->ask.body + r->sent, n);
-    r->sent += n;
-    return n;
-}
-
-/* curl sends the body again: a kept connection turned out to be dead. */
-static int on_seek(void *arg, curl_off_t offset, int origin)
-{
-    struct vic_request *r = arg;
-
-    if (origin != SEEK_SET || offset < 0 || (size_t)offset > r->ask.body_size)
-        return CURL_SEEKFUNC_FAIL;
-    r->sent = (size_t)offset;
-    return CURL_SEEKFUNC_OK;
-}
-
 /* ---- one hop ---- */
-
-static void hop_body(struct vic_request *r, CURL *easy)
-{
-    r->sent = 0;
-    curl_easy_setopt(easy, CURLOPT_POST, 1L);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->ask.body_size);
-    curl_easy_setopt(easy, CURLOPT_READFUNCTION, request_on_read);
-    curl_easy_setopt(easy, CURLOPT_READDATA, r);
-    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
-    curl_easy_setopt(easy, CURLOPT_SEEKDATA, r);
-}
 
 static void hop_callbacks(struct vic_request *r, CURL *easy)
 {
@@ -298,6 +255,13 @@ static void hop_start(struct vic_request *r)
     vic_deadline_watch(&r->deadline, false);
     r->curl_error[0] = '\0';
     hop_callbacks(r, easy);
+    r->upload = (struct vic_upload){
+        .body = r->ask.with_body ? r->ask.body : NULL,
+        .size = r->ask.body_size,
+        .before = r->opts.before,
+        .deadline = &r->deadline,
+    };
+    vic_upload_apply(&r->upload, easy);
     vic_reach_apply(&r->reach, easy);
     curl_easy_setopt(easy, CURLOPT_URL, r->ask.url);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, r->header_list);
@@ -306,8 +270,6 @@ static void hop_start(struct vic_request *r)
                      (long)vic_milliseconds(r->opts.connect_timeout));
     /* curl sends a request again whose kept connection ends before any answer. */
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, r->opts.once ? 1L : 0L);
-    if (r->ask.with_body)
-        hop_body(r, easy);
     if (strcmp(r->ask.method, "HEAD") == 0)
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     else
@@ -343,6 +305,10 @@ static void hop_done(struct vic_multi_entry *entry, CURLcode code)
         redirect(r);
         return;
     }
+    if (code == CURLE_ABORTED_BY_CALLBACK && vic_upload_is_late(&r->upload)) {
+        vic_error_set(&err, VIC_CANCELLED, "not sent, or not to its end: it is too late");
+        request_note(r, &err);
+    }
     if (code == CURLE_OK && !r->answer.complete && !r->failed) {
         vic_error_set(&err, VIC_CONNECT, "the connection broke within the answer's head");
         request_note(r, &err);
@@ -362,40 +328,19 @@ static void hop_done(struct vic_multi_entry *entry, CURLcode code)
 
 /* ---- for the maker ---- */
 
-static int opts_check(const struct vic_request_opts *opts, struct vic_error *err)
-{
-    const char *method = opts->method ? opts->method : "GET";
-
-    if (!method[0] || method[strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")])
-        return vic_error_set(err, VIC_INVALID, "not an HTTP method");
-    return vic_url_check(opts->url, err);
-}
-
-static void ask_fill(struct vic_ask *ask, const struct vic_request_opts *opts)
-{
-    ask->method = vic_strdup(opts->method ? opts->method : "GET");
-    ask->url = vic_strdup(opts->url);
-    if (opts->headers) {
-        ask->headers = *opts->headers;
-        memset(opts->headers, 0, sizeof(*opts->headers));
-    }
-    ask->with_body = opts->body != NULL;
-    ask->body = ask->with_body ? vic_strndup(opts->body, opts->body_size) : NULL;
-    ask->body_size = ask->with_body ? opts->body_size : 0;
-}
-
 struct vic_request *vic_request_start(struct vic_multi *multi,
                                       const struct vic_request_opts *opts,
                                       struct vic_error *err)
 {
     struct vic_request *r;
+    struct vic_ask ask;
 
-    if (opts_check(opts, err) < 0)
+    if (vic_ask_init(&ask, opts, err) < 0)
         return NULL;
     r = vic_alloc(sizeof(*r));
     r->multi = vic_multi_ref(multi);
     r->opts = *opts;
-    ask_fill(&r->ask, opts);
+    r->ask = ask;
     r->task = opts->task ? vic_strdup(opts->task) : NULL;
     r->began = vic_now();
     r->entry.done = hop_done;

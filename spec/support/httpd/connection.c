@@ -74,7 +74,8 @@ static void doze(struct server *server, double seconds)
 
 /* ---- one exchange ---- */
 
-/* Reads head and body; NULL at the end of the connection. */
+/* Reads head and body; NULL at the end of the connection. With a header Read-Body-After, in
+ * seconds, the body waits on its way for so long. */
 static char *request_read(struct connection *c, size_t *size)
 {
     char *text = malloc(MOST_REQUEST + 1);
@@ -91,10 +92,13 @@ static char *request_read(struct connection *c, size_t *size)
         end = want ? NULL : strstr(text, "\r\n\r\n");
         if (end) {
             char *length = strcasestr(text, "\r\nContent-Length:");
+            char *after = strcasestr(text, "\r\nRead-Body-After:");
 
             want = (size_t)(end + 4 - text);
             if (length && length < end)
                 want += strtoul(length + 17, NULL, 10);
+            if (after && after < end)
+                doze(c->server, strtod(after + 18, NULL));
         }
     }
     if (want && have >= want) {
