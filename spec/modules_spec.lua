@@ -33,7 +33,6 @@ local SHOWN = {
     "a task is waited for when power changes" },
   ["site/code_checks"] = { "spec/site/code_spec.lua", "what a generation must pass" },
   ["site/sample"] = { "spec/site/code_spec.lua", "a machine that nobody has" },
-  ["targets/checks"] = { "spec/flows/import/cluster_spec.lua", "asked in a whole import" },
   ["targets/harvester"] = { "spec/flows/import/cluster_images_spec.lua",
     "a cluster in memory under a whole import" },
   ["targets/raw_files"] = { "spec/targets/directory_spec.lua", "files under both targets" },

@@ -14,6 +14,7 @@ local mt = { __name = "sessions", __index = methods }
 local M = {}
 
 local IDLE = 60 -- seconds
+local REMEMBERED = 2 -- seconds: steps of an import look at its source one after another
 
 -- Calls that change something at the source: refused to a replica that does not lead.
 local MUTATES = { power_off = true, shutdown_guest = true, export = true, cleanup = true }
@@ -199,16 +200,38 @@ end
 
 -- Who names a source that is not there hears its name, not a path of an API.
 local function find(self, ref)
-  local ok, refused = may_follow(self, ref.from, ref.namespace, ref.kind, ref.name)
-  if not ok then
-    return nil, refused
-  end
   local object, err = self.store:get(ref.kind, ref.namespace, ref.name)
   if not object and err.kind == "notfound" then
     err = errors.new("notfound", ("%s %s/%s does not exist"):format(ref.kind,
       ref.namespace, ref.name), { reason = "SourceNotFound" })
   end
   return object, err
+end
+
+-- The object and its Secret, as they are, or as they were a moment ago.
+local function look(self, ref, fresh)
+  local ok, refused = may_follow(self, ref.from, ref.namespace, ref.kind, ref.name)
+  if not ok then
+    return nil, refused
+  end
+  local id, now = ("%s %s/%s"):format(ref.kind, ref.namespace, ref.name), time.monotonic()
+  for key, seen in pairs(self.seen) do
+    self.seen[key] = now < seen.ends_at and seen or nil
+  end
+  local seen = not fresh and self.seen[id]
+  if seen then
+    return seen.object, seen.secret
+  end
+  local object, err = find(self, ref)
+  local secret
+  if object then
+    secret, err = secret_of(self, object)
+  end
+  if not secret then
+    return nil, err
+  end
+  self.seen[id] = { object = object, secret = secret, ends_at = now + self.remembered }
+  return object, secret
 end
 
 --- sessions:open(ref, how) -> source | nil, err                         [waits]
@@ -223,14 +246,9 @@ end
 --        connect ...: as the provider says. Its message begins with the object's kind
 --        and name; or as opts.follow says
 function methods:open(ref, how)
-  local object, err = find(self, ref)
+  local object, secret = look(self, ref, how and how.fresh)
   if not object then
-    return nil, err
-  end
-  local secret
-  secret, err = secret_of(self, object)
-  if not secret then
-    return nil, err
+    return nil, secret
   end
   if not self.watcher then
     self.watcher = task.spawn("looks after open sources", watch, self)
@@ -238,8 +256,12 @@ function methods:open(ref, how)
   local code = how and how.code
   local key = ("%s/%s/%s/%s"):format(object.metadata.uid, object.metadata.generation,
     secret.version or "", code and code.hash or "")
-  return borrow(self, entry_of(self, key, code), key, object, secret.data or {},
-    how and how.fresh)
+  local source, err = borrow(self, entry_of(self, key, code), key, object,
+    secret.data or {}, how and how.fresh)
+  if not source then
+    self.seen = {} -- it may be what was looked up that is wrong
+  end
+  return source, err
 end
 
 --- sessions:refresh()
@@ -272,6 +294,8 @@ mt.__close = methods.close
 --   opts.providers   providers/init.lua, where open() is not told whose code to use
 --   opts.strict_tls  boolean
 --   opts.fence       as the providers' (providers/init.lua)
+--   opts.remembered  seconds in which a source and its Secret are not asked for again,
+--                    except by who wants to log in anew (default 2)
 --   opts.idle        seconds until an unused source is logged out (default 60)
 --   opts.poll        seconds between two looks at a task of the source
 function M.new(opts)
@@ -283,8 +307,10 @@ function M.new(opts)
     strict_tls = opts.strict_tls,
     fence = opts.fence,
     idle = opts.idle or IDLE,
+    remembered = opts.remembered or REMEMBERED,
     poll = opts.poll,
     entries = {},
+    seen = {},
     given_back = task.signal(),
     closed = false,
   }, mt)

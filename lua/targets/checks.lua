@@ -8,6 +8,7 @@ local errors = require "host.error"
 local finding = require "base.finding"
 local object_id = require "base.object_id"
 local room = require "targets.room"
+local time = require "host.time"
 
 local methods = {}
 local mt = { __name = "targets.checks", __index = methods }
@@ -16,6 +17,7 @@ local M = {}
 
 local LONGHORN = "driver.longhorn.io"
 local DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+local REMEMBERED = 2 -- seconds: an import asks for the class of each disk in one breath
 
 -- Roles of earlier versions allow to list NetworkAttachmentDefinitions, not to get one.
 local function network_exists(self, namespace, name)
@@ -85,11 +87,21 @@ local function named_class(self, name)
   return class, err
 end
 
+-- One that was not there is looked for again at once.
 local function find_class(self, name)
-  if name then
-    return named_class(self, name)
+  local key, now = name or "", time.monotonic()
+  local seen = self.classes[key]
+  if seen and now < seen.ends_at then
+    return seen.class
   end
-  return default_class(self)
+  local class, err
+  if name then
+    class, err = named_class(self, name)
+  else
+    class, err = default_class(self)
+  end
+  self.classes[key] = class and { class = class, ends_at = now + self.remembered }
+  return class, err
 end
 
 -- How Harvester stores an image of that class.
@@ -168,11 +180,16 @@ function methods:run(plan)
   return table.move(more, 1, #more, #found + 1, found)
 end
 
---- checks.new(client) -> checks
+--- checks.new(client, remembered) -> checks
 --
---   client  kube.client
-function M.new(client)
-  return setmetatable({ client = client }, mt)
+--   client      kube.client
+--   remembered  seconds in which a StorageClass is not asked for again (default 2)
+function M.new(client, remembered)
+  return setmetatable({
+    client = client,
+    remembered = remembered or REMEMBERED,
+    classes = {},
+  }, mt)
 end
 
 return M

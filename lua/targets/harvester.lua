@@ -291,13 +291,14 @@ end
 --   opts.scratch   string  a folder for disks
 --   opts.idle_timeout, opts.least_rate  as targets.spools
 --   opts.caches        as kube.ensure
+--   opts.remembered    as targets.checks
 function M.new(opts)
   return setmetatable({
     client = opts.client,
     server = opts.server,
     base_url = opts.base_url,
     can = { images = true, run = true },
-    checks = checks.new(opts.client),
+    checks = checks.new(opts.client, opts.remembered),
     disks = spools.new(opts.scratch, opts),
     idle_timeout = opts.idle_timeout,
     least_rate = opts.least_rate,

@@ -23,7 +23,7 @@ local function lab(opts)
       spec = { endpoint = name, credentials = { name = "secret" } },
     }
   end
-  local seen = { opened = {}, closed = {}, held = {}, fails = {}, objects = objects,
+  local seen = { opened = {}, closed = {}, held = {}, fails = {}, objects = objects, asked = 0,
     secret = { data = { password = "p" }, version = "1" } }
   local provider = {}
   function provider.open(_, spec)
@@ -49,6 +49,7 @@ local function lab(opts)
   seen.sessions = sessions.new({
     store = {
       get = function(_, _, _, name)
+        seen.asked = seen.asked + 1
         if not objects[name] then
           return nil, errors.new("notfound", "VmwareSource default/" .. name
             .. " does not exist")
@@ -65,9 +66,11 @@ local function lab(opts)
     follow = opts and opts.follow,
     providers = provider,
     idle = opts and opts.idle or 60,
+    remembered = opts and opts.remembered or 0,
   })
-  function seen.open(name)
-    return seen.sessions:open({ kind = "VmwareSource", namespace = "default", name = name })
+  function seen.open(name, how)
+    return seen.sessions:open({ kind = "VmwareSource", namespace = "default", name = name },
+      how)
   end
   return seen
 end
@@ -95,6 +98,33 @@ describe("sessions", function()
     assert.truthy(select(2, first:join()))
     assert.truthy(select(2, second:join()))
     assert.same({ "a" }, at.opened)
+    at.sessions:close()
+  end)
+
+  it("asks once for a source and its Secret in the same breath, and for each again", function()
+    local at = lab({ remembered = 60 })
+    assert(at.open("a")):close()
+    assert(at.open("a")):close()
+    assert.equal(1, at.asked)
+    assert(at.open("b")):close()
+    assert(at.open("a", { fresh = true })):close()
+    assert.equal(3, at.asked)
+    at.sessions:close()
+  end)
+
+  it("looks again once what it remembers is old, or did not work", function()
+    local at = lab({ remembered = 0.02 })
+    assert(at.open("a")):close()
+    task.sleep(0.03)
+    assert(at.open("a")):close()
+    assert.equal(2, at.asked)
+    at.sessions:close()
+    at = lab({ remembered = 60 })
+    at.fails.a = true
+    assert.is_nil((at.open("a")))
+    at.fails.a = nil
+    assert(at.open("a")):close()
+    assert.equal(2, at.asked)
     at.sessions:close()
   end)
 

@@ -73,7 +73,7 @@ function M.world(opts)
   local w = { clock = 1.8e9, store = cluster.new(), source = fake_source(opts),
     server = fake_server(),
     disks = fake_disks() }
-  w.target = harvester.new({ client = w.store, server = w.server,
+  w.target = harvester.new({ remembered = 0, client = w.store, server = w.server,
     base_url = "http://svc:8080", scratch = "/scratch" })
   w.target.disks = w.disks
   w.disks.digests = opts.digests

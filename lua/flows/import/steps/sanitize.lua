@@ -2,10 +2,11 @@
 
 local M = {}
 
---- sanitize.run(import, ctx) -> state                                   [waits]
--- The plan's name (policy/name.lua) becomes status.importedVirtualMachineName.
+--- sanitize.run(import, ctx) -> state
+-- The plan's name (policy/name.lua) becomes status.importedVirtualMachineName, written
+-- together with the state.
 function M.run(import, ctx)
-  ctx.record({ importedVirtualMachineName = import.status.plan.name })
+  ctx.writer:report({ importedVirtualMachineName = import.status.plan.name })
   return "virtualMachineImportValid"
 end
 
