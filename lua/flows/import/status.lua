@@ -16,7 +16,7 @@ local time = require "host.time"
 local values = require "base.values"
 
 local KIND = "VirtualMachineImport"
-local REPORT_EVERY = 2 -- seconds
+local REPORT_FIRST, REPORT_MOST = 2, 5 -- seconds between two reports; more as it goes on
 local TRIES = 5        -- of a write that meets other writers
 
 local methods = {}
@@ -147,14 +147,15 @@ local function flush(self)
 end
 
 --- writer:report(fields)
--- As record, without waiting: written with the next record, or within 2 s.
+-- As record, without waiting: written with the next record, or within 5 s.
 function methods:report(fields)
   self.pending = values.joined(self.pending, fields)
   if self.flusher and not self.flusher:done() then
     return
   end
   self.flusher = task.spawn("reports progress", function()
-    task.sleep(REPORT_EVERY)
+    task.sleep(self.every)
+    self.every = math.min(self.every * 1.25, REPORT_MOST)
     if next(self.pending) then
       flush(self)
     end
@@ -362,6 +363,7 @@ function M.writer(import, env)
     env = env,
     story = story.new(import, env),
     pending = {},
+    every = REPORT_FIRST,
     mutex = task.semaphore(1),
   }, mt)
 end
