@@ -1,5 +1,5 @@
 --- support.hostile: servers that mean harm: vSphere's API and Keystone as nobody should
--- answer. What is in spec/e2e/local/hostile_spec.lua.
+-- answer. What is in spec/e2e/local/hostile_spec.lua and spec/e2e/cluster/hostile_spec.lua.
 
 local httpd = require "httpd"
 local vmdks = require "support.vmdk"
@@ -62,6 +62,13 @@ local function of_vsphere(name, says, ...)
   return { name = name, kind = "VmwareSource", says = says, path = "/sdk", steps = { ... } }
 end
 
+-- It takes connections, and says nothing of TLS.
+local function slow_tls()
+  local case = of_vsphere("slow-tls", "TLS handshake timed out", { "" })
+  case.scheme = "https"
+  return case
+end
+
 -- What comes to RetrieveServiceContent, the first question.
 local function at_once(name, says, inner)
   return of_vsphere(name, says, { answer(soap(inner)) })
@@ -100,6 +107,7 @@ local function vsphere(full)
       { answer(page(large:rep(40))) })),
     full and of_vsphere("drips", "timed out after 180 s", { OK .. "\r\n",
       table.unpack(M.drips(400)) }) or nil,
+    full and slow_tls() or nil,
   }
 end
 
@@ -142,6 +150,8 @@ local function openstack(full)
       { send = ("x"):rep(65536), times = 1 << 30 }),
     of_keystone("cut-json", "the connection broke",
       CREATED .. "Content-Length: 900000\r\n\r\n{", "<close>"),
+    of_keystone("redirects", "it redirects to", "HTTP/1.1 301 Go\r\nContent-Length: 0\r\n"
+      .. "Location: /identity/v3/auth/tokens\r\n\r\n"),
     of_keystone("no-utf8", "not UTF%-8", token('"' .. ("\255"):rep(900000) .. '"')),
     full and of_keystone("drips-json", "timed out after 180 s", CREATED .. "\r\n",
       table.unpack(M.drips(400))) or nil,
@@ -209,6 +219,16 @@ function M.cases(full)
   return list
 end
 
+--- hostile.case(name) -> one of all
+function M.case(name)
+  for _, case in ipairs(M.cases(true)) do
+    if case.name == name then
+      return case
+    end
+  end
+  error("no such case: " .. name)
+end
+
 --- hostile.by_name(asked, cases) -> {name -> case}
 -- What is asked for of a case is called as it is, or so with a number.
 function M.by_name(asked, cases)
@@ -229,7 +249,8 @@ function M.serve(case)
   local server = httpd.new()
   server:on(case.path, table.unpack(case.steps))
   return {
-    url = ("http://127.0.0.1:%d%s"):format(server:port(), AT[case.kind] or case.path),
+    url = ("%s://127.0.0.1:%d%s"):format(case.scheme or "http", server:port(),
+      AT[case.kind] or case.path),
     asked = function()
       local n = 0
       for _, text in ipairs(server:requests()) do
