@@ -23,7 +23,7 @@ static struct vic_source *source_new(const char *where, struct vic_error *err)
                                          .idle_timeout = 60 };
 
     return strstr(where, "://") ? vic_http_source_new(&opts, err)
-                                : vic_file_source_new(where);
+                                : vic_file_source_new(where, &(struct vic_window){ 0 });
 }
 
 static int read_disk(struct vic_source *source, struct vic_error *err)

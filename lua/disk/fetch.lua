@@ -23,13 +23,16 @@ local M = {}
 -- eighth of them, and so much.
 local MOST_BESIDES = 64 * 1024 * 1024
 
--- The first bytes at a URL, by a range of it; nil where only all of it can be had. A
--- server that knows no ranges begins to send all.
+-- The first bytes of a stream at a URL, by a range of it; nil where only all of it can be
+-- had. A server that knows no ranges begins to send all.
 local function head_at(source)
   if source.connect_to then
     return nil
   end
-  local headers = { Range = ("bytes=0-%d"):format(formats.HEAD_BYTES - 1) }
+  local first = source.offset or 0
+  local last = first - 1
+    + math.min(formats.HEAD_BYTES, source.length or formats.HEAD_BYTES)
+  local headers = { Range = ("bytes=%d-%d"):format(first, last) }
   for name, value in pairs(source.headers or {}) do
     headers[name] = value
   end
@@ -37,7 +40,7 @@ local function head_at(source)
   local answer, err = pool:request({
     url = source.url, headers = headers, max_body = formats.HEAD_BYTES, discreet = true,
   })
-  if answer and (answer.status == 206 or answer.status == 200) then
+  if answer and (answer.status == 206 or answer.status == 200 and first == 0) then
     return answer.body
   elseif not answer and err.kind ~= "http" then
     error(err)
@@ -66,7 +69,8 @@ end
 local function look(opts)
   local format, path = assert(formats.canonical(opts.format)), opts.source.file
   if path then
-    return judge(format, assert(file.read(path, { first = formats.HEAD_BYTES })), path)
+    return judge(format, assert(file.read(path, { offset = opts.source.offset,
+      first = formats.HEAD_BYTES })), path)
   elseif format ~= "auto" then
     return { format = format, direct = format == "vmdk" or format == "raw" }
   end
@@ -141,7 +145,8 @@ local function run(self)
   if image then
     assert(convert.can_start())
   end
-  if opts.source.file and not opts.size and not opts.digest and not opts.digests then
+  if opts.source.file and not opts.source.length and not opts.size and not opts.digest
+    and not opts.digests then
     return decode(self, image, opts.source.file)
   end
   return by_way_of_file(self, image)

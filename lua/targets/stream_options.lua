@@ -9,11 +9,14 @@ return function(stream, disk, limits)
   return {
     source = {
       url = stream.url,
+      file = stream.file,
       headers = stream.headers,
       renewal = stream.renewal,
       tls = stream.tls,
       connect_to = stream.connect_to,
       resumable = stream.resumable,
+      offset = stream.offset,
+      length = stream.length,
     },
     format = stream.format,
     size = stream.size,

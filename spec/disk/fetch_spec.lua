@@ -137,6 +137,25 @@ describe("disk.fetch from a server", function()
     whole(run({ url = url }, "auto"))
   end)
 
+  it("takes what is a part of something larger", function()
+    local path = image("a.qcow2", "qcow2")
+    local bytes = bytes_of(path)
+    local all, from, to = "before" .. bytes .. "behind", 6, 6 + #bytes - 1
+    local function window(source)
+      source.offset, source.length = from, #bytes
+      whole(run(source, "auto"))
+    end
+    window { file = disks.write(images .. "/all", all) }
+    local form = "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes %d-%d/%d\r\n"
+      .. "Content-Length: %d\r\n\r\n%s"
+    server:on("/disk", { form:format(from, 4101, #all, 4096, bytes:sub(1, 4096)) },
+      { form:format(from, to, #all, #bytes, bytes) })
+    window { url = url }
+    assert.matches("\r\nRange: bytes=6%-4101\r\n", server:requests()[1])
+    server:on("/all", { web.answer(all) })
+    window { url = (url:gsub("disk$", "all")) }
+  end)
+
   it("brings no more of an image here than its disk can take", function()
     local head = bytes_of(image("a.qcow2", "qcow2"))
     local much = { send = ("x"):rep(65536), times = 1 << 20 }

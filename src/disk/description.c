@@ -72,7 +72,10 @@ void vic_description_free(struct vic_description *d)
 struct vic_source *vic_description_source(const struct vic_description *d,
                                           struct vic_error *err)
 {
-    return d->file ? vic_file_source_new(d->file) : vic_http_source_new(&d->http, err);
+    if (vic_window_check(&d->http.window, err))
+        return NULL;
+    return d->file ? vic_file_source_new(d->file, &d->http.window)
+                   : vic_http_source_new(&d->http, err);
 }
 
 int vic_description_check(const struct vic_description *d, struct vic_error *err)

@@ -45,6 +45,7 @@ struct http_source {
     double idle_timeout;
     double connect_timeout;
     uint64_t most; /* bytes of the stream, 0: any number */
+    struct vic_window window;
     bool resumable;
     char *stored; /* the file that has the stream's beginning, or NULL */
 
@@ -57,6 +58,7 @@ struct http_source {
     uint64_t start;       /* where in the stream its answer says that it begins */
     uint64_t total;       /* and how long the stream is; 0: not said */
     bool complete;        /* nothing lacks */
+    bool over;            /* nothing else of this answer is wanted */
     bool refused;         /* for its headers */
     bool settled;         /* by what came: another request is of no use */
     struct vic_error err; /* then */
@@ -100,10 +102,10 @@ static int check_rest(struct http_source *s, long status)
 {
     uint64_t have = atomic_load(&s->source.received);
 
-    if (status == 206 && s->start == have)
+    if (status == 206 && s->start == s->window.offset + have)
         return 0;
     /* It ended just there. With If-Range a stream that has changed would be 200. */
-    s->complete = status == 416 && s->total == have;
+    s->complete = status == 416 && s->total == s->window.offset + have;
     if (s->complete)
         return 0;
     s->source.status = status == 206 ? 0 : (int)status;
@@ -129,8 +131,11 @@ static int check_answer(struct http_source *s)
         s->source.framed = true;
     if (atomic_load(&s->source.received))
         return check_rest(s, status);
-    if (status == 200)
+    if (status == 200 && !s->window.length)
         return 0;
+    if (s->window.length && (status == 200 || status == 206))
+        return vic_window_answered(&s->window, status, s->start, s->total, length,
+                                   &s->err);
     s->source.status = (int)status;
     s->refused = status == REFUSED;
     return vic_error_set(&s->err, VIC_HTTP, "the server answered HTTP status %ld%s",
@@ -142,6 +147,7 @@ static size_t on_body(char *data, size_t one, size_t size, void *arg)
 {
     struct http_source *s = arg;
     double began = vic_now();
+    size_t all = size;
 
     (void)one;
     if (atomic_load(&s->source.stopped))
@@ -153,21 +159,23 @@ static size_t on_body(char *data, size_t one, size_t size, void *arg)
     s->answered = true;
     if (s->complete)
         return size;
+    size = vic_window_take(&s->window, atomic_load(&s->source.received), &data, size);
     if (s->most && size > s->most - atomic_load(&s->source.received)) {
         s->settled = true;
         vic_error_set(&s->err, VIC_FORMAT,
                       "the stream goes on after the %" PRIu64 " bytes that it may have",
                       s->most);
-        return size + 1;
+        return all + 1;
     }
     atomic_fetch_add(&s->source.received, size);
-    if (s->sink->write(s->sink, data, size, &s->err)) {
+    if (size && s->sink->write(s->sink, data, size, &s->err)) {
         s->settled = true;
-        return size + 1;
+        return all + 1;
     }
     s->last = vic_now(); /* after the write, which waits while the disk is slower */
-    vic_pace_took(&s->pace, size, s->last - began);
-    return size;
+    vic_pace_took(&s->pace, all, s->last - began);
+    s->over = vic_window_is_full(&s->window, atomic_load(&s->source.received));
+    return s->over ? all + 1 : all;
 }
 
 static int setup(struct http_source *s, struct vic_error *err)
@@ -268,6 +276,8 @@ static int perform(struct http_source *s, struct vic_error *err)
         curl_multi_poll(s->multi, NULL, 0, left > 10 ? 10000 : (int)(left * 1000) + 1,
                         NULL);
     }
+    if (s->over)
+        return 0;
     if (code)
         return failed(s, code, err);
     if (!s->answered && check_answer(s)) {
@@ -275,17 +285,25 @@ static int perform(struct http_source *s, struct vic_error *err)
         s->settled = true; /* an answer, though no good one: another is of no use */
         return -1;
     }
-    return 0;
+    return vic_window_ended(&s->window, atomic_load(&s->source.received), VIC_CONNECT,
+                            err);
+}
+
+/* What the next request asks for, behind what is here. */
+static void ask_for(struct http_source *s, uint64_t have)
+{
+    char range[VIC_WINDOW_RANGE];
+
+    curl_easy_setopt(s->easy, CURLOPT_RANGE,
+                     vic_window_range(&s->window, have, range) ? range : NULL);
 }
 
 /* Asks for what lacks. */
 static int ask_again(struct http_source *s)
 {
     uint64_t have = atomic_load(&s->source.received);
-    char range[32];
 
-    snprintf(range, sizeof(range), "%" PRIu64 "-", have);
-    curl_easy_setopt(s->easy, CURLOPT_RANGE, have ? range : NULL);
+    ask_for(s, have);
     if (have)
         vic_asked_only_if(&s->asked, s->source.etag);
     vic_asked_apply(&s->asked, s->easy);
@@ -313,17 +331,16 @@ static bool are_renewed(struct http_source *s)
 /* Whether what failed was the way, and not the answer or the sink. */
 static bool may_resume(struct http_source *s)
 {
-    return s->resumable && !s->settled && !atomic_load(&s->source.stopped) &&
-           atomic_load(&s->source.received) > 0;
+    return s->resumable && !s->settled && !s->window.from_start &&
+           !atomic_load(&s->source.stopped) && atomic_load(&s->source.received) > 0;
 }
 
 /* Passes on what is here already, and asks for the rest alone. */
 static int replay(struct http_source *s, struct vic_error *err)
 {
-    struct vic_source *file = vic_file_source_new(s->stored);
+    struct vic_source *file = vic_file_source_new(s->stored, &(struct vic_window){ 0 });
     int result = file->run(file, s->sink, err);
     uint64_t have = atomic_load(&file->received);
-    char text[32];
 
     file->free(file);
     atomic_store(&s->source.stored, have);
@@ -331,8 +348,7 @@ static int replay(struct http_source *s, struct vic_error *err)
     if (have == 0)
         return result;
     vic_asked_only_if(&s->asked, s->source.etag);
-    snprintf(text, sizeof(text), "%" PRIu64 "-", have);
-    curl_easy_setopt(s->easy, CURLOPT_RANGE, text);
+    ask_for(s, have);
     return result;
 }
 
@@ -371,8 +387,11 @@ static int http_run(struct vic_source *source, struct vic_sink *sink,
     int result;
 
     s->sink = sink;
+    ask_for(s, 0);
     if (s->stored && replay(s, err))
         return -1;
+    if (vic_window_is_full(&s->window, atomic_load(&s->source.received)))
+        return 0;
     vic_asked_apply(&s->asked, s->easy);
     vic_pace_begin(&s->pace, vic_now());
     for (;;) {
@@ -438,6 +457,8 @@ struct vic_source *vic_http_source_new(const struct vic_http_source_opts *opts,
     s->url = vic_strdup(opts->url);
     s->resumable = opts->resumable;
     s->most = opts->most;
+    s->window = opts->window;
+    s->source.framed = s->window.length > 0;
     s->idle_timeout = opts->idle_timeout;
     s->pace.least = opts->least_rate;
     s->pace.over = opts->rate_over;

@@ -10,6 +10,7 @@
 
 #include "sink.h"
 #include "tls.h"
+#include "window.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -42,12 +43,13 @@ struct vic_http_source_opts {
     struct vic_renewal *renewal; /* more of them, which may change meanwhile; or NULL */
     const char *connect_to;      /* "host:port" to connect to instead; or NULL */
     struct vic_tls_opts tls;
-    uint64_t most;          /* bytes that the stream may have, 0: any number */
-    bool resumable;         /* a broken answer goes on with a Range of what lacks */
-    double connect_timeout; /* seconds */
-    double idle_timeout;    /* seconds without a byte */
-    double least_rate;      /* bytes in a second, on average over ... */
-    double rate_over;       /* ... so many seconds; 0: as slow as it likes */
+    struct vic_window window; /* the stream is this part of what is at the URL */
+    uint64_t most;            /* bytes that the stream may have, 0: any number */
+    bool resumable;           /* a broken answer goes on with a Range of what lacks */
+    double connect_timeout;   /* seconds */
+    double idle_timeout;      /* seconds without a byte */
+    double least_rate;        /* bytes in a second, on average over ... */
+    double rate_over;         /* ... so many seconds; 0: as slow as it likes */
 };
 
 /* GET. Everything is copied. NULL (kind invalid): options that cannot be. */
@@ -60,7 +62,7 @@ struct vic_source *vic_http_source_new(const struct vic_http_source_opts *opts,
 void vic_http_source_resume(struct vic_source *source, const char *file,
                             const char *etag);
 
-/* A regular file or a block device. */
-struct vic_source *vic_file_source_new(const char *path);
+/* A regular file or a block device, or that part of it. */
+struct vic_source *vic_file_source_new(const char *path, const struct vic_window *window);
 
 #endif

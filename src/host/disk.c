@@ -89,6 +89,9 @@ static void on_thread_end(void *arg)
  *   opts.source.connect_to string   "host:port" to connect to instead of the URL's
  *   opts.source.resumable boolean   a body that breaks off goes on where it broke, by a
  *                                   Range: only for bytes that do not change      (false)
+ *   opts.source.offset, .length  bytes  the stream is this part of what is at the URL or in
+ *                                   the file: asked for by a Range; where the server gives
+ *                                   all, what comes before is dropped           (all of it)
  *   opts.source.renewal    headers  of disk.headers, besides: those in force whenever
  *                                   something is asked for; whoever is answered 401 waits
  *                                   for others and goes on where it was        (none)

@@ -15,6 +15,8 @@ struct source_opts {
     const char *url;
     const char *file;
     const char *connect_to;
+    size_t offset;
+    size_t length;
     bool resumable;
 };
 
@@ -48,6 +50,8 @@ static void read_source(lua_State *L, int index, struct vic_description *d)
         { "url", VIC_OPTION_STRING, offsetof(struct source_opts, url) },
         { "file", VIC_OPTION_STRING, offsetof(struct source_opts, file) },
         { "connect_to", VIC_OPTION_STRING, offsetof(struct source_opts, connect_to) },
+        { "offset", VIC_OPTION_SIZE, offsetof(struct source_opts, offset) },
+        { "length", VIC_OPTION_SIZE, offsetof(struct source_opts, length) },
         { "resumable", VIC_OPTION_BOOL, offsetof(struct source_opts, resumable) },
         { "headers", VIC_OPTION_OTHER, 0 },
         { "renewal", VIC_OPTION_OTHER, 0 },
@@ -75,6 +79,8 @@ static void read_source(lua_State *L, int index, struct vic_description *d)
     d->http.url = source.url;
     d->http.connect_to = source.connect_to;
     d->http.resumable = source.resumable;
+    d->http.window.offset = source.offset;
+    d->http.window.length = source.length;
     push_field(L, at, "tls", false);
     if (!lua_isnil(L, -1))
         vic_options_read(L, -1, tls_list, &d->http.tls);
