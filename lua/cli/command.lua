@@ -3,6 +3,7 @@
 local arguments = require "cli.arguments"
 local env = require "host.env"
 local errors = require "host.error"
+local quantity = require "base.quantity"
 
 local LEAST_RATE = 1024 -- bytes a second
 
@@ -48,6 +49,18 @@ function M.least_rate(values)
       .. "second, or 0"):format(text)))
   end
   return rate
+end
+
+--- command.size(values, name) -> bytes | nil
+-- Of an option that is a quantity as Kubernetes writes them.
+function M.size(values, name)
+  local text = values[name]
+  local bytes = text and quantity.parse(text)
+  if text and (not bytes or bytes < quantity.MIB) then
+    error(errors.new("invalid", ("--%s %s: must be a size of 1Mi or more, such as 200Gi")
+      :format(name, text)))
+  end
+  return bytes
 end
 
 --- command.run(command, args) -> exit code                              [waits]

@@ -27,6 +27,8 @@ Runs the controller, in a pod or against the cluster of KUBECONFIG.
       --metrics-listen HOST:PORT  health and metrics                    (default :8081)
       --debug-tasks               and /debug/tasks there: what every task is doing
       --scratch DIR               (default /tmp/vm-import-controller)
+      --scratch-limit SIZE        of the volume there, 200Gi say: disks that find no room
+                                  below it wait, or are passed on    (default: no limit)
       --no-scratch                no disk waits here: what cannot be passed on while it is
                                   read is refused in preflight
       --strict-tls                refuse a source's certificate that nothing vouches for,
@@ -71,6 +73,7 @@ local OPTIONS = {
   ["metrics-listen"] = { value = "HOST:PORT" },
   ["debug-tasks"] = {},
   scratch = { value = "DIR" },
+  ["scratch-limit"] = { value = "SIZE" },
   ["no-scratch"] = {},
   ["strict-tls"] = {},
   ["deny-endpoints"] = endpoints.option,
@@ -192,6 +195,7 @@ local function run_controller(values)
     options = {
       scratch = scratch,
       no_scratch = values["no-scratch"],
+      scratch_limit = command.size(values, "scratch-limit"),
       strict_tls = values["strict-tls"] or false,
       cross_namespace = command.one_of(values, "cross-namespace", references.modes),
       max_imports = count(values, "max-imports", 8),

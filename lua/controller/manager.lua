@@ -291,6 +291,7 @@ function M.new(opts)
     scratch = options.scratch,
     idle_timeout = options.idle_timeout,
     least_rate = options.least_rate,
+    scratch_limit = options.scratch_limit,
   })
   local followed = references.new({ client = opts.client,
     mode = options.cross_namespace })

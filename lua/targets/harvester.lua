@@ -289,7 +289,7 @@ end
 --   opts.server    host.images server
 --   opts.base_url  string  where the cluster reaches it: "http://SERVICE:8080"
 --   opts.scratch   string  a folder for disks
---   opts.idle_timeout, opts.least_rate  as targets.spools
+--   opts.idle_timeout, opts.least_rate, opts.scratch_limit  as targets.spools
 --   opts.caches        as kube.ensure
 --   opts.remembered    as targets.checks
 function M.new(opts)

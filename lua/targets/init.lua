@@ -45,6 +45,8 @@
 --   disks:comes(plan, disk) -> boolean        what has come can be published
 --   disks:remove_file(name)                   of an earlier controller            [waits]
 --   disks:room(plan) -> free, needed | nil    bytes                               [waits]
+--   disks:promise(plan, disks) -> promise, to be closed | nil, why    room for them until
+--                                             they are whole                      [waits]
 --
 -- With can.run:
 --
@@ -65,7 +67,7 @@ local FILES, FILES_DISKS = { "put_machine" }, { "rename" }
 local IMAGES = { "backend", "put", "delete", "disown", "image_state", "look_again",
   "whole_since",
   "publish", "publish_stream", "hold", "served", "forget" }
-local IMAGES_DISKS = { "comes", "remove_file", "room" }
+local IMAGES_DISKS = { "comes", "remove_file", "room", "promise" }
 local RUN = { "defaults", "room_problem", "missing_network", "machine_state",
   "copy_state", "is_made_from" }
 

@@ -7,6 +7,7 @@
 local disk_image = require "host.disk"
 local file = require "host.file"
 local raw_files = require "targets.raw_files"
+local scratch = require "targets.scratch"
 local stream_options = require "targets.stream_options"
 
 local methods = {}
@@ -72,11 +73,7 @@ function methods:writer_of(plan, disk)
     or self.raw:writer_of(plan, disk)
 end
 
---- spools:put(plan, disk, stream) -> transfer | nil, err                [waits]
--- Starts it; transfer:wait() returns when the disk is whole and durable.
---
---   stream  as a provider's export:stream() returns it
-function methods:put(plan, disk, stream)
+local function start(self, plan, disk, stream)
   if stream.format ~= "vmdk" then
     return self.raw:put(plan, disk, stream)
   end
@@ -87,6 +84,23 @@ function methods:put(plan, disk, stream)
   local options = stream_options(stream, disk, self)
   options.spool = spool_of(self, plan, disk)
   return disk_image.transfer(options)
+end
+
+--- spools:put(plan, disk, stream) -> transfer | nil, err                [waits]
+-- Starts it; transfer:wait() returns when the disk is whole and durable.
+--
+--   stream  as a provider's export:stream() returns it
+function methods:put(plan, disk, stream)
+  local transfer, err = start(self, plan, disk, stream)
+  return transfer and self.scratch:bound(transfer, function()
+    self:remove(plan, disk)
+  end), err
+end
+
+--- spools:promise(plan, disks) -> promise, to be closed | nil, why      [waits]
+-- As scratch:promise().
+function methods:promise(plan, disks)
+  return self.scratch:promise(plan, disks)
 end
 
 --- spools:remove(plan, disk)                                            [waits]
@@ -111,9 +125,12 @@ function methods:remove_file(name)
 end
 
 --- spools:room(plan) -> free, needed                                    [waits]
--- As raw_files:room(): a stream that does not compress needs as much as its disk.
+-- As raw_files:room(), no more free than the limit leaves: a stream that does not
+-- compress needs as much as its disk.
 function methods:room(plan)
-  return self.raw:room(plan)
+  local free, needed = self.raw:room(plan)
+  local left = self.scratch:free(plan)
+  return left and math.min(free or left, left) or free, needed
 end
 
 --- spools:space_finding(plan) -> finding | nil                          [waits]
@@ -126,9 +143,11 @@ end
 --
 --   opts.idle_timeout  seconds  without a byte (default: host.disk's)
 --   opts.least_rate    bytes    a second, on average (default: any)
+--   opts.scratch_limit  as targets.scratch
 function M.new(dir, opts)
   return setmetatable({
     raw = raw_files.new(dir, opts),
+    scratch = scratch.new(dir, opts),
     idle_timeout = opts.idle_timeout,
     least_rate = opts.least_rate,
     open = {},

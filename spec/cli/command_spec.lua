@@ -56,4 +56,15 @@ describe("cli.command", function()
           :format(text), err.message)
       end
     end)
+
+  it("reads a size as Kubernetes writes it", function()
+    assert.is_nil(command.size({}, "scratch-limit"))
+    assert.equal(200 << 30, command.size({ ["scratch-limit"] = "200Gi" }, "scratch-limit"))
+    for _, text in ipairs { "much", "1000", "-1Gi" } do
+      local ok, err = pcall(command.size, { ["scratch-limit"] = text }, "scratch-limit")
+      assert.is_false(ok)
+      assert.equal(("--scratch-limit %s: must be a size of 1Mi or more, such as 200Gi")
+        :format(text), err.message)
+    end
+  end)
 end)

@@ -26,6 +26,10 @@ local function fake_disks()
   function disks:comes() return self.coming ~= nil end
   function disks.space_finding() end
   function disks.remove_file() end
+  function disks.promise()
+    return not disks.taken and setmetatable({}, { __close = function() end }) or nil,
+      disks.taken
+  end
   function disks.room() return disks.free or 1 << 40, 1 end
   function disks:put(_, disk)
     self.fetched = self.fetched + 1

@@ -54,6 +54,10 @@ local function new_disks(w)
   function disks:rename(_, old, _, new) w:ask("rename %s %s", old.name, new.name) end
   function disks:comes() return self.coming == true end
   function disks:room() return self.free, self.needed end
+  function disks:promise()
+    local closing = { __close = function() w:ask("gives room back") end }
+    return not self.taken and setmetatable({}, closing) or nil, self.taken
+  end
   function disks:space_finding() return self.finding end
   function disks:put(_, disk, stream)
     w:ask("put %s %d %s", disk.name, disk.capacity_bytes, stream.url)

@@ -20,6 +20,7 @@ local CAPACITY = 2 * MIB
 local MOST_SCRATCH = CAPACITY * 9 // 8 + 3 * MIB -- of one hostile disk
 local LENGTH = 1 << 40                           -- bytes of a disk that does not end
 local WITHIN = 240                               -- seconds
+local SCRATCH = "200Mi"                          -- all disks have room in it
 
 local SOURCES = { "ns-attributes", "elements-small", "endless-head", "endless-trailers",
   "huge-length", "maps", "deeper", "redirects", "cut-json" }
@@ -93,7 +94,8 @@ describe("the controller among sources that mean harm", function()
     local why
     group, why = cgroup.memory(LIMIT)
     print("hostile_spec: " .. (group and "in a cgroup of 1 GiB" or "without a cgroup: " .. why))
-    running = site:controller({ through = group and group.through })
+    running = site:controller({ through = group and group.through,
+      args = { "--scratch-limit=" .. SCRATCH } })
     namespace, servers = site:namespace(), {}
   end)
 

@@ -15,6 +15,7 @@ local moment = require "flows.import.moment"
 local origin = require "base.origin"
 local outage = require "flows.import.outage"
 local pass_on = require "flows.import.steps.pass_on"
+local place = require "flows.import.steps.place"
 local power_off = require "flows.import.steps.power_off"
 local same_error = require "flows.import.same_error"
 local progress = require "flows.import.progress"
@@ -242,7 +243,7 @@ end
 
 -- Scratch is full. What was fetched in part goes, and unless the import says otherwise
 -- the next attempt does without scratch.
-local function without_scratch(import, ctx, missing, err)
+local function without_scratch(import, ctx, missing, why)
   local source <close> = assert(ctx.open_source(origin.of(import)))
   if not ctx.target.can.images or not mode.may_stream(import, source) then
     return
@@ -250,11 +251,30 @@ local function without_scratch(import, ctx, missing, err)
   for _, disk in ipairs(missing) do
     ctx.target.disks:remove(import.status.plan, disk)
   end
-  mode.change(ctx, "Stream", err.message)
+  mode.change(ctx, "Stream", why)
+  return true
+end
+
+-- Room in scratch that nobody else counts on. Where there is none the disks are passed
+-- on, or wait, and meanwhile others have the place.
+local function take_room(import, ctx, missing)
+  if not ctx.target.can.images then
+    return nil
+  end
+  local promise, why = ctx.target.disks:promise(import.status.plan, missing)
+  if promise then
+    return promise
+  end
+  local goes_on = without_scratch(import, ctx, missing, why)
+  place.leave(import, ctx)
+  error(errors.new("busy", why, { waits = "WaitingForScratch",
+    after = goes_on and 0 or waits.ROOM }))
 end
 
 local function fetch_missing(import, ctx, missing)
   check_free(import, ctx, missing)
+  local promise <close> = take_room(import, ctx, missing)
+  assert(promise or not ctx.target.can.images)
   remember_files(ctx, missing)
   if ctx.target.can.images then
     images.publish(import, ctx)
@@ -268,7 +288,7 @@ local function fetch_missing(import, ctx, missing)
     ctx.writer:condition("VMExportFailed", "True", "ExportFailed", err.message,
       { silent = true })
     if err.kind == "nospace" then
-      without_scratch(import, ctx, missing, err)
+      without_scratch(import, ctx, missing, err.message)
     end
     error(err)
   end

@@ -48,6 +48,34 @@ describe("flows.import.steps.fetch", function()
     assert.equal(2, #w:asked_for("^hold"))
   end)
 
+  it("waits for room in scratch that others count on, and leaves its place", function()
+    local w = world({ spec = { transferMode = "Spool" } })
+    w.target.disks.taken = "scratch is taken"
+    local left = false
+    w.ctx.leave_place = function() left = true end
+    local ok, err = pcall(fetch.run, w.import, w.ctx)
+    assert.is_false(ok)
+    assert.equal("WaitingForScratch", err.waits)
+    assert.equal(30, err.after)
+    assert.equal("scratch is taken", err.message)
+    assert.is_true(left)
+    assert.same({}, w:asked_for("^put"))
+    w.target.disks.taken = nil
+    assert.equal("disksExported", fetch.run(w.import, w.ctx))
+    assert.equal(1, #w:asked_for("^gives room back"))
+  end)
+
+  it("passes the disks on where scratch is taken, if it may", function()
+    local w = world()
+    w.source.can = { reread = true }
+    w.target.disks.taken = "scratch is taken"
+    local ok, err = pcall(fetch.run, w.import, w.ctx)
+    assert.is_false(ok)
+    assert.equal(0, err.after)
+    assert.same({ mode = "Stream", reason = "scratch is taken" }, w:status().transfer)
+    assert.same({}, w:asked_for("^put"))
+  end)
+
   it("records no file, and serves nothing, where disks end in a directory", function()
     local w = world()
     w.target.can.images = false
