@@ -94,15 +94,10 @@ end
 
 -- An id goes into names elsewhere: a strange one is replaced.
 local function id_of(wanted, used, place)
-  local id = wanted
-  if not wanted or #wanted > 80 or not wanted:find("^[%w][%w._-]*$") then
-    id = "disk-" .. place
+  if #wanted > 80 or not wanted:find("^%w[%w._-]*$") then
+    wanted = "disk-" .. place
   end
-  while used[id] do
-    id = id .. "-2"
-  end
-  used[id] = true
-  return id
+  return nodes.unique(used, wanted, place)
 end
 
 -- An empty disk has its size in the Item.
@@ -148,7 +143,7 @@ local function read_one(item, found)
     id = id_of(entry and entry.id or "item-" .. item.id, found.ids, item.place),
     item = item, entry = entry, file = file, controller = controller, unit = unit,
     place = ("%s%d:%d"):format(UNIT[class] or bus, number, unit),
-    name = item.name, capacity_bytes = capacity, bus = bus,
+    name = nodes.cut(item.name, 253), capacity_bytes = capacity, bus = bus,
     class = ("%s%d:%d"):format(class, number, unit),
   }
 end

@@ -42,7 +42,7 @@ end
 function M.read(system, part)
   local section = nodes.first(system.node, "OperatingSystemSection")
   if not section then
-    local os = part and part.os or ""
+    local os = nodes.cut(part and part.os or "", 253)
     return { id = os, name = os, family = by_words(os) }
   end
   local description = nodes.text(section, "Description") or ""
@@ -55,7 +55,8 @@ function M.read(system, part)
   if family == "other" then
     family = by_number(nodes.attr(section, "id"))
   end
-  return { id = id, name = description ~= "" and description or id, family = family }
+  return { id = nodes.cut(id, 253), family = family,
+    name = nodes.cut(description ~= "" and description or id, 253) }
 end
 
 --- guest.uuid(system, part) -> text | nil

@@ -17,17 +17,19 @@ local product = require "providers.ova.ovf.product"
 local references = require "providers.ova.ovf.references"
 local settings_of = require "providers.ova.ovf.settings"
 local systems = require "providers.ova.ovf.systems"
+local texts = require "base.text"
 local virtualbox = require "providers.ova.ovf.virtualbox"
 local xml = require "host.xml"
 
 local LARGEST = 4 << 20 -- bytes of an OVF
+local MOST_FINDINGS = 1000
 
 local M = {}
 
 local function parse(text)
   local root, err = xml.parse(text, { max_size = LARGEST, what = "OVF" })
   if not root then
-    error(errors.new("invalid", err.message), 0)
+    error(errors.new("invalid", texts.cut(err.message, 500)), 0)
   elseif root.name ~= "Envelope" or not nodes.is_ovf(root.ns) then
     nodes.refuse('it begins with <%s> of "%s", not with an Envelope of OVF 0.9, 1 or 2',
       root.name, root.ns)
@@ -83,6 +85,19 @@ local function mark_used(found, used)
   end
 end
 
+-- Texts of others are cut, and shown as they are.
+local function shown(findings)
+  if #findings > MOST_FINDINGS then
+    nodes.refuse("more than %d things in it would not come along", MOST_FINDINGS)
+  end
+  for _, item in ipairs(findings) do
+    item.subject = texts.cut(item.subject, 100)
+    item.message = texts.cut(item.message, 500)
+    item.detail = item.detail and texts.cut(item.detail, 300)
+  end
+  return findings
+end
+
 local function findings_of(found, opts, machine, files, used, findings)
   choices(found, opts, findings)
   mark_used(found, used)
@@ -118,7 +133,8 @@ local function read(text, opts)
   local disks, files, used = disks_of.read(system, items, found.refs, found.settings,
     resolve)
   local machine = assert(machines.check({
-    id = system.id or "machine", name = system.name or "machine",
+    id = nodes.cut(system.id or "machine", 253),
+    name = nodes.cut(system.name or "machine", 253),
     description = product.description(found.root, system),
     uuid = guest.uuid(system, part), cpu = hardware.cpu(items),
     memory_bytes = hardware.memory(items, resolve),
@@ -127,7 +143,7 @@ local function read(text, opts)
     nics = nics_of.read(items, part, findings),
   }))
   findings_of(found, opts, machine, files, used, findings)
-  machine.files, machine.findings = files, findings
+  machine.files, machine.findings = files, shown(findings)
   return machine
 end
 

@@ -64,9 +64,10 @@ local function one(item, adapter, id, findings)
       "the OVF gives it an address that no adapter can have; it gets a new one",
       "state the address here if the guest needs its own", said)
   end
-  local network = item.connections[1]
+  local network = item.connections[1] and nodes.cut(item.connections[1], 253)
   return {
-    id = id, name = item.name, mac = mac or nil, model = model_of(item, adapter),
+    id = id, name = nodes.cut(item.name, 253), mac = mac or nil,
+    model = nodes.cut(model_of(item, adapter), 80),
     network = { name = network, id = network, path = network },
     connected = connected(item, adapter),
   }
@@ -80,8 +81,7 @@ function M.read(items, part, findings)
   local list, used = {}, {}
   for _, item in ipairs(items) do
     if item.type == ETHERNET or item.type == OTHER_ADAPTER then
-      local id = used[item.id] and ("%s-%d"):format(item.id, item.place) or item.id
-      used[id] = true
+      local id = nodes.unique(used, item.id, item.place)
       list[#list + 1] = one(item, part and part.adapters[#list + 1], id, findings)
     end
   end

@@ -7,6 +7,7 @@
 -- Source: DSP0243 1.1.1 and 2.1.1; of OVF 0.9 what VMware Workstation 6.5 wrote.
 
 local errors = require "host.error"
+local texts = require "base.text"
 local xml = require "host.xml"
 
 local OVF = {
@@ -16,6 +17,8 @@ local OVF = {
   "http://www.vmware.com/schema/ovf/1/envelope", -- 0.9
   "http://schemas.dmtf.org/ovf/1/envelope", -- 0.9
 }
+
+local LONGEST = 500 -- bytes of a message
 
 local M = {}
 
@@ -29,16 +32,48 @@ for _, uri in ipairs(OVF) do
   known[uri] = true
 end
 
+--- nodes.fail(kind, message, fields?)
+-- Throws an err that ovf.read returns.
+function M.fail(kind, message, fields)
+  error(errors.new(kind, texts.cut("OVF: " .. message, LONGEST), fields), 0)
+end
+
 --- nodes.refuse(form, ...)
--- Throws the err that ovf.read returns: the OVF cannot be imported as it is.
+-- Throws: the OVF cannot be imported as it is.
 function M.refuse(form, ...)
-  error(errors.new("invalid", "OVF: " .. form:format(...)), 0)
+  M.fail("invalid", form:format(...))
 end
 
 --- nodes.trim(text) -> text | nil: without space at its ends; nil for none
+-- In time that grows with its length, however much space there is.
 function M.trim(text)
-  text = text and text:match("^%s*(.-)%s*$")
-  return text ~= "" and text or nil
+  if not text or not text:find("%S") then
+    return nil
+  end
+  return text:match("^%s*(.*%S)")
+end
+
+--- nodes.cut(text, most) -> text: its first characters, `most` bytes at most
+function M.cut(text, most)
+  if #text <= most then
+    return text
+  end
+  local at = most
+  while at > 0 and text:byte(at + 1) & 0xC0 == 0x80 do
+    at = at - 1
+  end
+  return text:sub(1, at)
+end
+
+--- nodes.unique(used, wanted, place) -> id
+-- `wanted`, cut short, or with its place behind it where that is used already.
+function M.unique(used, wanted, place)
+  local id = M.cut(wanted, 80)
+  while used[id] do
+    id = ("%s-%d"):format(id, place)
+  end
+  used[id] = true
+  return id
 end
 
 --- nodes.is_ovf(uri) -> boolean: whether a namespace is OVF's, of a version that is read

@@ -4,6 +4,8 @@
 -- A unit is DSP0004's ("byte * 2^20", "byte*1024*1024") or a word ("MegaBytes", "MB",
 -- "GiB"); words count in powers of 1024, as all that write them mean it.
 
+local LONGEST = 100 -- bytes of a number, or of a unit
+
 local M = {}
 
 local WORDS = { byte = 1, bytes = 1, b = 1 }
@@ -27,7 +29,10 @@ M.MOST = 1 << 56
 --
 --   most  integer  the largest that counts                    (default numbers.MOST)
 function M.whole(text, most)
-  local digits = (text or ""):match("^%s*(%d+)%.?0*%s*$")
+  if not text or #text > LONGEST then
+    return nil
+  end
+  local digits = text:match("^%s*(%d+)%.?0*%s*$")
   digits = digits and digits:gsub("^0+(%d)", "%1")
   if not digits or #digits > 18 then
     return nil
@@ -58,6 +63,9 @@ end
 --- numbers.factor(units) -> bytes | nil
 -- How many bytes one of these units is.
 function M.factor(units)
+  if #units > LONGEST then
+    return nil
+  end
   local value = 1
   for part in units:lower():gsub("%s+", ""):gmatch("[^*]+") do
     local factor = WORDS[part] or power(part) or M.whole(part)

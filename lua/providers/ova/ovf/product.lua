@@ -32,7 +32,7 @@ local function message(parent, name, strings)
 end
 
 --- product.description(root, system) -> text
--- The annotation, and a line of product, version and vendor.
+-- The annotation, and a line of product, version and vendor; 4 KiB at most.
 function M.description(root, system)
   local strings, lines = strings_of(root), {}
   lines[1] = message(nodes.first(system.node, "AnnotationSection"), "Annotation", strings)
@@ -44,7 +44,7 @@ function M.description(root, system)
       or name == "FullVersion" and message(section, "Version", strings) or nil
   end
   lines[#lines + 1] = #words > 0 and table.concat(words, ", ") or nil
-  return table.concat(lines, "\n")
+  return nodes.cut(table.concat(lines, "\n"), 4096)
 end
 
 -- "class.key.instance"

@@ -8,6 +8,7 @@ local numbers = require "providers.ova.ovf.numbers"
 
 local GIB = 1 << 30
 local LONGEST = 1024 -- bytes of a name
+local MOST_DISKS = 2000
 
 -- A word of the format's URI, or the name's end -> format; the longer ones first.
 local FORMATS = {
@@ -57,6 +58,7 @@ local function checked_name(file)
   return name
 end
 
+-- By id, and by href.
 local function read_files(root)
   local files, hrefs = {}, {}
   for _, section in ipairs(nodes.all(root, "References")) do
@@ -74,21 +76,25 @@ local function read_files(root)
       files[file.id], hrefs[file.href] = file, file
     end
   end
-  return files
+  return files, hrefs
 end
 
 local function read_disks(root)
-  local disks, list = {}, {}
+  local disks, list, by_ref = {}, {}, {}
   for _, section in ipairs(nodes.all(root, "DiskSection")) do
     for _, node in ipairs(nodes.all(section, "Disk")) do
       local disk = { id = nodes.attr(node, "diskId") or "", node = node,
         file_ref = nodes.trim(nodes.attr(node, "fileRef")) }
       disk.twice = disks[disk.id] ~= nil
       disks[disk.id] = disk
+      by_ref[disk.file_ref or ""] = by_ref[disk.file_ref or ""] or disk
       list[#list + 1] = disk
     end
   end
-  return disks, list
+  if #list > MOST_DISKS then
+    nodes.refuse("it has %d Disks; %d at most are read", #list, MOST_DISKS)
+  end
+  return disks, list, by_ref
 end
 
 --- references.read(root) -> references
@@ -97,8 +103,9 @@ end
 --   disks  table  diskId -> {id, node, file_ref, twice}
 --   list   list   the disks, in order
 function M.read(root)
-  local disks, list = read_disks(root)
-  return { files = read_files(root), disks = disks, list = list }
+  local files, hrefs = read_files(root)
+  local disks, list, by_ref = read_disks(root)
+  return { files = files, hrefs = hrefs, disks = disks, list = list, by_ref = by_ref }
 end
 
 -- oVirt's "DISK/VOLUME", of which either may be the diskId.
@@ -121,29 +128,19 @@ function M.disk_of(references, resource)
     return references.disks[id]
   elseif kind == "file" and references.files[id] then
     return nil, references.files[id]
-  elseif references.disks[plain] then
-    return references.disks[plain]
+  elseif plain == "" then
+    return nil
   end
-  for _, disk in ipairs(references.list) do
-    if disk.file_ref == plain then
-      return disk
-    end
-  end
-  return by_part(references, plain)
+  return references.disks[plain] or references.by_ref[plain]
+    or by_part(references, plain)
 end
 
 -- oVirt writes as fileRef what is the href.
 local function file_of(references, disk)
   local ref = disk.file_ref
-  if not ref then
-    return nil
-  elseif references.files[ref] then
-    return references.files[ref]
-  end
-  for _, file in pairs(references.files) do
-    if file.href == ref then
-      return file
-    end
+  local file = ref and (references.files[ref] or references.hrefs[ref])
+  if file or not ref then
+    return file
   end
   nodes.refuse('Disk "%s": its fileRef "%s" names no File of the References', disk.id,
     ref)

@@ -1,7 +1,6 @@
 --- providers.ova.ovf.systems: the virtual systems of an OVF, which one is meant, and in
 -- which configuration. Pure.
 
-local errors = require "host.error"
 local nodes = require "providers.ova.ovf.nodes"
 
 local M = {}
@@ -80,8 +79,8 @@ local function none_meant(list, name, several)
     :format(#list, name)
     or name and ('none of its %d virtual systems is called "%s"'):format(#list, name)
     or ("it holds %d virtual systems; one must be chosen"):format(#list)
-  error(errors.new("notfound", ('OVF: %s; there are "%s"%s'):format(what, said,
-    #names > 10 and " and more" or ""), { candidates = names }), 0)
+  nodes.fail("notfound", ('%s; there are "%s"%s'):format(what, said,
+    #names > 10 and " and more" or ""), { candidates = names })
 end
 
 --- systems.pick(list, name) -> system
@@ -128,8 +127,8 @@ function M.configuration(root, wanted)
     end
   end
   local said = #ids == 0 and "none" or ('"%s"'):format(table.concat(ids, '", "'))
-  error(errors.new("notfound", ('OVF: it has no configuration "%s"; there are %s'):format(
-    wanted, said), { candidates = ids }), 0)
+  nodes.fail("notfound", ('it has no configuration "%s"; there are %s'):format(wanted,
+    said), { candidates = ids })
 end
 
 return M
