@@ -46,6 +46,7 @@ M.SPECS = {
     onFailure = "string",
     targetName = "string",
     targetPowerState = "string",
+    timeZone = "string",
   },
 }
 

@@ -5,6 +5,7 @@
 
 local finding = require "policy.finding"
 local disk = require "policy.disk"
+local guest = require "policy.guest"
 local network = require "policy.network"
 
 -- What KubeVirt's admission takes of disks, volumes, interfaces and networks, each.
@@ -63,21 +64,6 @@ local function snapshots(machine)
   }
 end
 
-local function disconnected(machine, plan)
-  local findings, here = {}, {}
-  for _, entry in ipairs(plan.nics) do
-    here[entry.id] = true
-  end
-  for _, nic in ipairs(machine.nics) do
-    if here[nic.id] and not nic.connected then
-      findings[#findings + 1] = finding.warns("NicDisconnected", "nic " .. nic.id,
-        "not connected at the source, but will be here",
-        "set spec.targetPowerState: Stopped and remove the NIC here if that is unwanted")
-    end
-  end
-  return findings
-end
-
 local function kept_macs(plan)
   for _, entry in ipairs(plan.nics) do
     if entry.mac then
@@ -101,7 +87,7 @@ function M.decide(input, plan)
   finding.add(findings, network.check_mapping(input))
   finding.add(findings, count(input.machine, plan))
   finding.add(findings, snapshots(input.machine))
-  finding.add(findings, disconnected(input.machine, plan))
+  finding.add(findings, guest.concerns(plan.os, input.spec.timeZone))
   finding.add(findings, kept_macs(plan))
   return findings
 end

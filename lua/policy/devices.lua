@@ -57,6 +57,7 @@ function M.interfaces(plan)
       name = nic.name,
       macAddress = nic.mac,
       model = nic.model,
+      state = nic.state,
       [nic.binding] = {},
     }
   end

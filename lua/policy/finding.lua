@@ -7,9 +7,9 @@ local SEVERITIES = { "Blocks", "Warns", "Informs" } -- worst first
 
 local M = {}
 
---- finding.blocks|warns|informs, finding.check: as base.finding
+--- finding.blocks|warns|informs, finding.new, finding.check: as base.finding
 M.blocks, M.warns, M.informs = finding.blocks, finding.warns, finding.informs
-M.check = finding.check
+M.new, M.check = finding.new, finding.check
 
 --- finding.add(list, more)
 -- Appends every finding of `more` (a list or nil) to `list`.

@@ -2,6 +2,8 @@
 
 local finding = require "policy.finding"
 
+local SERIAL_MAX = 64 -- characters; SMBIOS itself sets no bound
+
 local M = {}
 
 local function concerns(machine, firmware)
@@ -54,12 +56,27 @@ function M.check(value)
   return { uefi = value.uefi, secure_boot = value.secure_boot, tpm = value.tpm }
 end
 
---- firmware.manifest(firmware, uuid) -> domain.firmware
--- `efi: {}` would mean secure boot on, so it is always said.
---
---   uuid  string or nil  SMBIOS UUID: what the guest's licences are bound to
-function M.manifest(firmware, uuid)
-  local manifest = { uuid = uuid }
+-- Only a real one: libvirt refuses anything else.
+local function uuid_of(machine)
+  local digits = { 8, 4, 4, 4, 12 }
+  for i, n in ipairs(digits) do
+    digits[i] = ("%x"):rep(n)
+  end
+  local uuid = (machine.uuid or ""):lower()
+  return uuid:find("^" .. table.concat(digits, "%-") .. "$") and uuid or nil
+end
+
+-- What libvirt's XML and QEMU's command line take as it is.
+local function serial_of(machine)
+  local serial = machine.serial or ""
+  return serial:find("^[%w ._+-]+$") and #serial <= SERIAL_MAX and serial or nil
+end
+
+--- firmware.manifest(firmware, machine) -> domain.firmware
+-- `efi: {}` would mean secure boot on, so it is always said. UUID and serial are those
+-- that the guest has read at the source: licences are bound to them.
+function M.manifest(firmware, machine)
+  local manifest = { uuid = uuid_of(machine), serial = serial_of(machine) }
   if firmware.uefi then
     manifest.bootloader = { efi = { secureBoot = firmware.secure_boot } }
   end

@@ -3,6 +3,8 @@
 -- Source of the identifiers: vSphere's VirtualMachineGuestOsIdentifier, the osType of
 -- an OVF, Glance's os_distro; each names a distribution first, then a version.
 
+local finding = require "policy.finding"
+
 local M = {}
 
 local LINUX = {
@@ -80,20 +82,37 @@ function M.features(os)
   }
 end
 
---- guest.clock(os) -> domain.clock | nil
+--- guest.clock(os, time_zone) -> domain.clock | nil
 -- The timers Windows keeps time with under KVM; without them it burns a core when idle.
-function M.clock(os)
+--
+--   time_zone  string  spec.timeZone: of the hardware clock; nil: UTC
+function M.clock(os, time_zone)
   if os ~= "windows" then
-    return nil
+    return time_zone and { timezone = time_zone } or nil
   end
   return {
-    utc = {},
+    timezone = time_zone,
+    utc = not time_zone and {} or nil,
     timer = {
       hpet = { present = false },
       hyperv = { present = true },
       pit = { tickPolicy = "delay" },
       rtc = { tickPolicy = "catchup" },
     },
+  }
+end
+
+--- guest.concerns(os, time_zone) -> findings | nil
+function M.concerns(os, time_zone)
+  if os ~= "windows" or time_zone then
+    return nil
+  end
+  return {
+    finding.warns("WindowsClockInUtc", "machine", "Windows takes the hardware clock for "
+      .. "local time, and here it is in UTC: until network time corrects it the guest's "
+      .. "clock is off by its zone, and log-ins by Kerberos fail",
+      "set spec.timeZone to the guest's zone, as Europe/Berlin; leave it where Windows "
+      .. "itself is set to UTC"),
   }
 end
 

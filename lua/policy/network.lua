@@ -263,6 +263,47 @@ function M.check_mac(value, _, plan, entry)
   return mac
 end
 
+--- network.link(input, plan, nic) -> "down" | nil, findings
+-- One that is not connected at the source must not speak up here: it is often a spare
+-- with an address that another machine has.
+function M.link(input, _, nic)
+  if nic.connected then
+    return nil
+  end
+  local can = (input.defaults or {}).link_state
+  if can == false and not input.spec.skipPreflightChecks then
+    return nil, {
+      finding.blocks("NicDisconnected", subject(nic), "not connected at the source, and "
+        .. "would be here: Harvester before 1.6 (KubeVirt 1.5) knows no such NIC",
+        "connect or remove it at the source, or set spec.skipPreflightChecks to have it "
+        .. "connected"),
+    }
+  elseif can == false then
+    return nil, {
+      finding.warns("NicDisconnected", subject(nic), "not connected at the source, but "
+        .. "will be here: Harvester before 1.6 (KubeVirt 1.5) knows no such NIC",
+        "set spec.targetPowerState: Stopped and remove the NIC here if that is unwanted"),
+    }
+  end
+  local known = can == true
+  return "down", {
+    finding.new(known and "Informs" or "Warns", "NicLinkDown", subject(nic),
+      "not connected at the source, and comes with its link down"
+        .. (known and "" or ", where KubeVirt is 1.5 or later: it is connected else"),
+      "set the interface's state to up when it is wanted"),
+  }
+end
+
+--- network.check_link(value) -> "down" | nil, message
+function M.check_link(value)
+  if value == nil or value == "" or value == "up" then
+    return nil
+  elseif value == "down" then
+    return value
+  end
+  return nil, "down or \"\" is expected"
+end
+
 local function names_of(networks)
   local names, seen = {}, {}
   for _, network in ipairs(networks) do

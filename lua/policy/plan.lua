@@ -121,6 +121,8 @@ M.decisions = {
     check = network.check_model },
   { name = "nic_mac", per = "nic", field = "mac", decide = network.mac,
     check = network.check_mac },
+  { name = "nic_state", per = "nic", field = "state", decide = network.link,
+    check = network.check_link },
   { name = "cloud_init", decide = cloud_init.decide, check = cloud_init.check },
   { name = "virtual_machine", decide = virtual_machine.build,
     check = virtual_machine.check },
@@ -248,8 +250,9 @@ end
 --   input.import    {name, namespace, uid} of the VirtualMachineImport
 --   input.networks  list of {name, id, path, switch}: all networks of the source;
 --                   nil: not known, then a mapping row is not checked against them
---   input.defaults  {storage_class, termination_grace_seconds, max_sockets} of the
---                   target, optional
+--   input.defaults  {storage_class, termination_grace_seconds, max_sockets,
+--                   link_state} of the target, optional; link_state: whether a NIC
+--                   can come with its link down there, nil: not known
 --   input.site      {code, namespaces}, optional: what scripts may do besides: whether
 --                   code of the controller may be replaced, so that nothing is kept from
 --                   them; the namespaces they may lead to

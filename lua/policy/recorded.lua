@@ -68,7 +68,7 @@ local PLAN = {
   } },
   nics = { {
     id = "string", name = "string", network = "string", binding = "string",
-    model = "string", mac = "string",
+    model = "string", mac = "string", state = "string",
   } },
   manifest = {
     [shape.NEEDED] = { "object", "left_out" },

@@ -19,7 +19,7 @@ M.POWER_STATES = { "Running", "Stopped" }
 
 local STRINGS = {
   "targetName", "targetPowerState", "storageClass", "defaultDiskBusType",
-  "defaultNetworkInterfaceModel",
+  "defaultNetworkInterfaceModel", "timeZone",
 }
 local ROWS = {
   networkMapping = { "sourceNetwork", "destinationNetwork", "networkInterfaceModel" },
@@ -44,6 +44,12 @@ function M.is_destination(text)
     return name.is_label(namespace) and name.is_subdomain(short)
   end
   return name.is_subdomain(text)
+end
+
+--- spec.is_time_zone(text) -> boolean
+-- By its form alone: "Europe/Berlin", "Etc/GMT+1", "UTC".
+function M.is_time_zone(text)
+  return #text <= 64 and ("/" .. text):gsub("/%a[%w_+-]*", "") == ""
 end
 
 -- A string, or nil for unset. YAML makes `disk: 0` a number; that is meant as text.
@@ -152,6 +158,10 @@ local function check(clean)
   check_enum(findings, clean, "defaultNetworkInterfaceModel",
     "spec.defaultNetworkInterfaceModel", "NetworkInterfaceModelInvalid", M.MODELS)
   check_class(findings, clean, "storageClass", "spec.storageClass")
+  if clean.timeZone and not M.is_time_zone(clean.timeZone) then
+    refuse(findings, clean, "timeZone", "spec.timeZone", "TimeZoneInvalid",
+      "a name of the time zone database, as Europe/Berlin")
+  end
   for _, row in ipairs(clean.networkMapping) do
     check_network_row(findings, row)
   end
@@ -165,7 +175,8 @@ end
 -- What planning needs of a VirtualMachineImport's spec; `spec` itself is left alone.
 --
 --   clean.targetName, targetPowerState, storageClass, defaultDiskBusType,
---     defaultNetworkInterfaceModel   string or nil, with no value that is not allowed
+--     defaultNetworkInterfaceModel, timeZone
+--                                    string or nil, with no value that is not allowed
 --   clean.skipPreflightChecks        boolean
 --   clean.networkMapping             list of {sourceNetwork, destinationNetwork,
 --                                    networkInterfaceModel, path}

@@ -49,20 +49,10 @@ local function features(plan)
   }
 end
 
--- Only a real one: libvirt refuses anything else.
-local function smbios_uuid(machine)
-  local digits = { 8, 4, 4, 4, 12 }
-  for i, n in ipairs(digits) do
-    digits[i] = ("%x"):rep(n)
-  end
-  local uuid = (machine.uuid or ""):lower()
-  return uuid:find("^" .. table.concat(digits, "%-") .. "$") and uuid or nil
-end
-
 local function domain(input, plan)
   local cpu, memory = plan.cpu, quantity.text(plan.memory_mib)
   return {
-    clock = guest.clock(plan.os),
+    clock = guest.clock(plan.os, input.spec.timeZone),
     cpu = {
       sockets = cpu.sockets,
       cores = cpu.cores,
@@ -71,7 +61,7 @@ local function domain(input, plan)
     },
     devices = domain_devices(plan),
     features = features(plan),
-    firmware = firmware.manifest(plan.firmware, smbios_uuid(input.machine)),
+    firmware = firmware.manifest(plan.firmware, input.machine),
     machine = { type = "q35" },
     memory = { guest = memory },
     -- Harvester's webhook makes the requests of these, by the cluster's overcommit.

@@ -7,7 +7,9 @@
 --   name          string   as people read it (`a/b`, not `a%2fb`), UTF-8
 --   description   string   notes                                          (default "")
 --   path          string   where it stands in the source                  (default "")
---   uuid          string   SMBIOS UUID, 8-4-4-4-12 hex digits             (optional)
+--   uuid          string   SMBIOS UUID as the guest reads it, 8-4-4-4-12 hex digits
+--                                                                         (optional)
+--   serial        string   SMBIOS serial, as the guest reads it           (optional)
 --   cpu           {sockets, cores}: cores of each socket; both at least 1
 --   memory_bytes  integer  more than 0
 --   firmware      {uefi, secure_boot, tpm}: booleans                      (default false)
@@ -65,7 +67,7 @@ end
 local MACHINE = {
   id = required("string"), name = required("string"),
   description = optional("string", ""), path = optional("string", ""),
-  uuid = optional("string"), cpu = required("table"),
+  uuid = optional("string"), serial = optional("string"), cpu = required("table"),
   memory_bytes = required("integer"), firmware = optional("table"),
   guest = optional("table"), power_state = required("string"),
   disks = required("table"), nics = optional("table"),

@@ -94,17 +94,26 @@ local function setting(self, name)
   return object and ((value or "") ~= "" and value or object.default) or nil
 end
 
---- target:defaults() -> {max_sockets, termination_grace_seconds}        [waits]
+--- target:defaults() -> {max_sockets, link_state, ...}                  [waits]
 -- What planning has to know of the cluster.
 --
 -- Source: the webhook of Harvester up to 1.8 sets maxSockets to 1, and KubeVirt then
--- refuses a machine of more; from 1.9 on it is the number of sockets.
+-- refuses a machine of more; from 1.9 on it is the number of sockets. Harvester 1.6 is
+-- the first with a KubeVirt (1.5) that knows a NIC whose link is down.
 function methods:defaults()
   local major, minor = (setting(self, "server-version") or ""):match("^v?(%d+)%.(%d+)")
+  local known = major ~= nil
   major, minor = tonumber(major) or 0, tonumber(minor) or 0
-  local many = major > 1 or major == 1 and minor >= 9
+  local function is_from(least)
+    return major > 1 or major == 1 and minor >= least
+  end
+  local link_state
+  if known then
+    link_state = is_from(6)
+  end
   return {
-    max_sockets = not many and 1 or nil,
+    max_sockets = not is_from(9) and 1 or nil,
+    link_state = link_state,
     termination_grace_seconds = math.tointeger(tonumber(
       setting(self, "default-vm-termination-grace-period-seconds"))),
   }

@@ -12,19 +12,6 @@ describe("policy.concerns", function()
     assert.is_nil(sample.find(findings({}), "HasSnapshots"))
   end)
 
-  it("warns of a NIC that is disconnected at the source", function()
-    local nics = { sample.nic(0), sample.nic(1, { connected = false }) }
-    local found = sample.find(findings({ nics = nics }), "NicDisconnected")
-    assert.equal("Warns", found.severity)
-    assert.equal("nic 4001", found.subject)
-  end)
-
-  it("does not warn of one that is left out anyway", function()
-    local nics = { sample.nic(0), sample.nic(1), sample.nic(2, { connected = false }) }
-    assert.is_nil(sample.find(findings({ nics = nics }, { skipPreflightChecks = true }),
-      "NicDisconnected"))
-  end)
-
   it("says once that MAC addresses are kept", function()
     local count = 0
     for _, item in ipairs(findings({ nics = { sample.nic(0), sample.nic(1) } })) do

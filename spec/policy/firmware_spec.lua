@@ -60,4 +60,14 @@ describe("policy.firmware", function()
       assert.is_nil(domain.firmware, text)
     end
   end)
+
+  it("keeps the SMBIOS serial, if it is one that a command line may hold", function()
+    local serial = "VMware-42 10 c2 9b 12 34 56 78-9a bc de f0 12 34 56 78"
+    local _, domain = planned({}, { serial = serial })
+    assert.same({ serial = serial }, domain.firmware)
+    for _, text in ipairs({ "", "a,b", "a\nb", "\xc3\xa4", "<serial>", ("x"):rep(65) }) do
+      _, domain = planned({}, { serial = text })
+      assert.is_nil(domain.firmware, text)
+    end
+  end)
 end)

@@ -69,4 +69,43 @@ describe("policy.guest", function()
       assert.same({ enabled = true }, domain(family).features.acpi)
     end
   end)
+
+  describe("and its clock", function()
+    local function clock(family, zone)
+      local p = assert(plan.build(sample.input({ guest = { family = family } },
+        { timeZone = zone })))
+      return p.virtual_machine.spec.template.spec.domain.clock, p.findings
+    end
+
+    it("is in UTC, which Windows is warned of", function()
+      local windows, found = clock("windows")
+      assert.same({}, windows.utc)
+      assert.is_nil(windows.timezone)
+      assert.equal("Warns", sample.find(found, "WindowsClockInUtc").severity)
+      for _, family in ipairs({ "linux", "other" }) do
+        assert.is_nil(sample.find(select(2, clock(family)), "WindowsClockInUtc"))
+      end
+    end)
+
+    it("is in the zone that the import names", function()
+      local windows, found = clock("windows", "Asia/Tokyo")
+      assert.equal("Asia/Tokyo", windows.timezone)
+      assert.is_nil(windows.utc)
+      assert.is_true(windows.timer.hyperv.present)
+      assert.is_nil(sample.find(found, "WindowsClockInUtc"))
+      assert.same({ timezone = "Etc/GMT+1" }, clock("linux", "Etc/GMT+1"))
+    end)
+
+    it("is in no zone whose name is none", function()
+      for _, zone in ipairs({ "/etc/passwd", "../UTC", "Europe/", "Europe//Berlin", "a b", "1",
+        "Europe/Berlin\n", ("A"):rep(65) }) do
+        local windows, found = clock("windows", zone)
+        assert.is_nil(windows.timezone, zone)
+        assert.equal("Blocks", sample.find(found, "TimeZoneInvalid").severity)
+      end
+      for _, zone in ipairs({ "UTC", "America/Argentina/Buenos_Aires", "Etc/GMT-14", "EST5EDT" }) do
+        assert.equal(zone, (clock("windows", zone)).timezone)
+      end
+    end)
+  end)
 end)

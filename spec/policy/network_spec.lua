@@ -331,3 +331,42 @@ describe("policy.network hooks", function()
     assert.matches("only one NIC", err.message)
   end)
 end)
+
+describe("policy.network, of a NIC that is not connected at the source,", function()
+  local function plan_for(can, spec)
+    local input = sample.input({ nics = { sample.nic(0),
+      sample.nic(1, { connected = false }) } }, spec)
+    input.defaults = { link_state = can }
+    local p = assert(plan.build(input))
+    return p.virtual_machine.spec.template.spec.domain.devices.interfaces, p.findings
+  end
+
+  it("leaves its link down", function()
+    for _, can in ipairs({ "unknown", true }) do
+      local interfaces, found = plan_for(can == true or nil)
+      assert.is_nil(interfaces[1].state)
+      assert.equal("down", interfaces[2].state)
+      local link = sample.find(found, "NicLinkDown")
+      assert.equal("nic 4001", link.subject)
+      assert.equal(can == true and "Informs" or "Warns", link.severity)
+      assert.is_nil(sample.find(found, "NicDisconnected"))
+    end
+  end)
+
+  it("blocks where it would be connected, unless that is accepted", function()
+    local interfaces, found = plan_for(false)
+    assert.is_nil(interfaces[2].state)
+    assert.equal("Blocks", sample.find(found, "NicDisconnected").severity)
+    interfaces, found = plan_for(false, { skipPreflightChecks = true })
+    assert.is_nil(interfaces[2].state)
+    assert.equal("Warns", sample.find(found, "NicDisconnected").severity)
+  end)
+
+  it("says nothing of one that is left out anyway", function()
+    local p = assert(plan.build(sample.input({ nics = { sample.nic(0), sample.nic(1),
+      sample.nic(2, { connected = false }) } }, { networkMapping = {},
+      skipPreflightChecks = true })))
+    assert.is_nil(sample.find(p.findings, "NicLinkDown"))
+    assert.is_nil(sample.find(p.findings, "NicDisconnected"))
+  end)
+end)

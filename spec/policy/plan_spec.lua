@@ -256,6 +256,8 @@ describe("policy.plan hooks:", function()
       wrong = { "vmxnet3", "" } },
     nic_mac = { at(nic, 1, "mac"), right = { "02:11:22:33:44:55" }, unset = true,
       wrong = { "01:00:5e:00:00:01", "x", 3 } },
+    nic_state = { at(nic, 1, "state"), right = { "down" }, unset = true,
+      wrong = { "absent", "x", 3, false } },
     cloud_init = { at("cloud_init"), right = { { network_data = "x" } }, unset = true,
       wrong = { { user_data = ("x"):rep(2049) }, "x" } },
     virtual_machine = { at("virtual_machine"), right = {},

@@ -18,6 +18,7 @@ M.FIXED = {
   "sourceCluster", "virtualMachineName", "folder", "networkMapping",
   "defaultNetworkInterfaceModel", "storageClass", "defaultDiskBusType", "diskMapping",
   "skipPreflightChecks", "dryRun", "transferMode", "targetName", "targetPowerState",
+  "timeZone",
 }
 
 -- States with a plan that is being carried out.

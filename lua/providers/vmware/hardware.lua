@@ -5,6 +5,7 @@
 
 local concerns = require "providers.vmware.concerns"
 local devices = require "providers.vmware.devices"
+local smbios = require "providers.vmware.smbios"
 local xml = require "host.xml"
 
 -- `config.extraConfig` is not among them: it carries secrets of the guest.
@@ -15,7 +16,7 @@ local PROPERTIES = {
   "config.guestId",
   "config.hardware.device", "config.hardware.memoryMB", "config.hardware.numCPU",
   "config.hardware.numCoresPerSocket", "config.keyId",
-  "config.memoryHotAddEnabled", "config.template", "config.uuid",
+  "config.memoryHotAddEnabled", "config.template", "config.uuid", "config.version",
   "guest.guestFamily", "guest.hostName", "guest.net", "guest.toolsRunningStatus",
   "runtime.consolidationNeeded", "runtime.faultToleranceState", "runtime.powerState",
 }
@@ -137,7 +138,8 @@ function M.machine(id, props, more)
     name = more.name,
     path = more.path,
     description = text(props, "config.annotation") or "",
-    uuid = text(props, "config.uuid"),
+    uuid = smbios.uuid(text(props, "config.uuid"), text(props, "config.version")),
+    serial = smbios.serial(text(props, "config.uuid")),
     cpu = cpu(props),
     memory_bytes = (integer(props, "config.hardware.memoryMB") or 0) * 1024 * 1024,
     firmware = firmware(props, found),

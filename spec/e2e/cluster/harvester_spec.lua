@@ -26,7 +26,7 @@ local MODES = { "Spool", "Stream", "Auto" }
 -- One for each mode: the webhook wants a MAC address once in a network.
 local function scenario()
   local machines = { [#MODES + 1] = { name = "stopped", disks = { SYSTEM },
-    nics = { { network = "VM Network" } } } }
+    nics = { { network = "VM Network", disconnected = true } } } }
   for i, mode in ipairs(MODES) do
     machines[i] = { name = mode:lower(), disks = { SYSTEM, DATA },
       nics = { { network = "VM Network" } } }
@@ -154,5 +154,11 @@ describe("Harvester's own webhook and controllers:", function()
     assert.equal("Succeeded", site:status("DataVolume", namespace, plan.disks[1].name).phase)
     assert.equal("Bound",
       site:status("PersistentVolumeClaim", namespace, plan.disks[1].name).phase)
+    -- What webhooks and schema leave of it: who the guest is, and that its NIC is silent.
+    local domain = site:get("VirtualMachine", namespace, "stopped").spec.template.spec.domain
+    local machine = site:status("VirtualMachineImport", namespace, "stopped").machine
+    assert.matches("^VMware%-%x%x ", machine.serial)
+    assert.same({ uuid = machine.uuid, serial = machine.serial }, domain.firmware)
+    assert.equal("down", domain.devices.interfaces[1].state)
   end)
 end)

@@ -15,10 +15,11 @@ local OTHER = {
   diskMapping = { { disk = "0", busType = "sata" } },
   defaultNetworkInterfaceModel = "e1000", defaultDiskBusType = "scsi",
   skipPreflightChecks = true, dryRun = true, transferMode = "Stream",
-  targetName = "other", targetPowerState = "Stopped",
+  targetName = "other", targetPowerState = "Stopped", timeZone = "Asia/Tokyo",
 }
 local SAME = { folder = "", networkMapping = json.array({}), diskMapping = json.null,
-  dryRun = false, targetName = json.null, storageClass = "" }
+  dryRun = false, targetName = json.null, storageClass = "",
+  timeZone = json.null }
 local ANY_TIME = { forcePowerOff = true, gracefulShutdownTimeoutSeconds = 5,
   cancelled = true, maxRetries = 9, giveUpAfter = "1h30m", onFailure = "Leave" }
 

@@ -58,10 +58,13 @@ describe("hardware.machine", function()
       machine({ config = { [":int\">2</val>"] = ":int\">3</val>" } }).cpu)
   end)
 
-  it("keeps memory exact, and the BIOS UUID", function()
+  it("keeps memory exact, and UUID and serial as the guest reads them", function()
     local m = machine()
     assert.equal(2048 * 1024 * 1024, m.memory_bytes)
-    assert.equal("d5425add-2aa8-54ec-8452-6a8d12eb59cd", m.uuid)
+    assert.equal("dd5a42d5-a82a-ec54-8452-6a8d12eb59cd", m.uuid)
+    assert.equal("VMware-d5 42 5a dd 2a a8 54 ec-84 52 6a 8d 12 eb 59 cd", m.serial)
+    assert.equal("d5425add-2aa8-54ec-8452-6a8d12eb59cd",
+      machine({ config = { ["vmx-15"] = "vmx-11" } }).uuid)
   end)
 
   it("sees UEFI, secure boot and TPM, and no secure boot without UEFI", function()
