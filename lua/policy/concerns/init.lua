@@ -7,6 +7,7 @@ local finding = require "policy.finding"
 local disk = require "policy.disk"
 local guest = require "policy.guest"
 local network = require "policy.network"
+local start_risks = require "policy.concerns.start_risks"
 
 -- What KubeVirt's admission takes of disks, volumes, interfaces and networks, each.
 -- libvirt adds SATA controllers by six disks, and one for SCSI takes all of them.
@@ -87,6 +88,7 @@ function M.decide(input, plan)
   finding.add(findings, network.check_mapping(input))
   finding.add(findings, count(input.machine, plan))
   finding.add(findings, snapshots(input.machine))
+  finding.add(findings, start_risks.find(input.machine, plan))
   finding.add(findings, guest.concerns(plan.os, input.spec.timeZone))
   finding.add(findings, kept_macs(plan))
   return findings
