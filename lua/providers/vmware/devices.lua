@@ -215,10 +215,38 @@ local function special(list)
   return found
 end
 
+-- Elements of a device that decide which one it is, and what it holds.
+local ONCE = { "key", "controllerKey", "unitNumber", "busNumber", "capacityInBytes",
+  "capacityInKB", "backing", "macAddress" }
+
+local function is_read(node)
+  local class = xml.type(node)
+  return CONTROLLERS[class] or class == "VirtualDisk" or NICS[class]
+end
+
+--- devices.problem(list) -> text | nil
+-- What of the devices that we read lacks a key, or has twice what it can have but once.
+function M.problem(list)
+  local seen = {}
+  for _, node in ipairs(list) do
+    local key = xml.child_text(node, "key") or ""
+    if is_read(node) and (key == "" or seen[key]) then
+      return M.label(node) .. (key == "" and " has no key" or " has another one's key")
+    end
+    for _, name in ipairs(is_read(node) and ONCE or {}) do
+      if #xml.children(node, name) > 1 then
+        return ("%s has more than one %s"):format(M.label(node), name)
+      end
+    end
+    seen[key] = true
+  end
+  return nil
+end
+
 --- devices.read(list, more) -> found
 -- What a virtual machine is made of.
 --
---   list  node   the val of config.hardware.device
+--   list  node   the val of config.hardware.device, without devices.problem
 --   more  table  boot_options  the val of config.bootOptions, or nil
 --                networks      list, as inventory.networks has it
 --                addresses     {device key -> addresses}

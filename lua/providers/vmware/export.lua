@@ -80,13 +80,17 @@ end
 --
 --   disks  list  the Machine's disks
 --   urls   list  lease.urls
---   err  unsupported  a disk has no URL; invalid: a URL has no disk. Names them; final
+--   err  unsupported  a disk has no URL; invalid: a URL has no disk; format: a disk has
+--                     two. Names them; final
 function M.pair(disks, urls)
   local by_place, pairs_found, lacking = {}, {}, {}
   for _, entry in ipairs(urls) do
-    if entry.disk then
-      by_place[entry.key:match("[^/]*$")] = entry
+    local place = entry.key:match("[^/]*$")
+    if entry.disk and by_place[place] then
+      return nil, refuse("format", ("vSphere offers the data of the disk at %s twice")
+        :format(place), "DiskOfferedTwice")
     end
+    by_place[place] = entry.disk and entry or nil
   end
   for _, disk in ipairs(disks) do
     local entry = by_place[disk.controller]

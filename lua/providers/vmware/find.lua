@@ -162,8 +162,8 @@ local function uuid_references(session, dc, uuid, instance)
     return nil, err
   end
   local refs = {}
-  for i, node in ipairs(xml.children(reply, "returnval")) do
-    refs[i] = session_of.reference(node)
+  for _, node in ipairs(xml.children(reply, "returnval")) do
+    refs[#refs + 1] = session_of.reference(node)
   end
   return refs
 end

@@ -3,6 +3,7 @@
 -- The contract of providers/init.lua over the vSphere Web Services API. One log-in lasts
 -- from open() to close(), whatever happens in between.
 
+local devices = require "providers.vmware.devices"
 local endpoint_of = require "providers.vmware.endpoint"
 local errors = require "host.error"
 local export_of = require "providers.vmware.export"
@@ -18,11 +19,13 @@ local properties = require "providers.vmware.properties"
 local session_of = require "providers.vmware.session"
 local soap = require "providers.vmware.soap"
 local stamp = require "providers.vmware.stamp"
+local text = require "base.text"
 local time = require "host.time"
 
 local POLL = 1           -- seconds between two looks at a task or a lease
 local TASK_TIMEOUT = 300 -- seconds that a power-off may take
 local LOST_ANSWER = 10   -- seconds to see whether a power-off arrived nevertheless
+local MOST_PROBLEM = 200 -- bytes of what is wrong with a machine's devices
 local LEASE_WAIT = 600   -- seconds that vSphere may prepare an export
 
 local methods = {}
@@ -145,6 +148,11 @@ function methods:inspect(id)
   if not props.name or not props["config.hardware.device"] then
     return nil, errors.new("denied", "the account may not read the configuration of the "
       .. "machine, or vSphere does not have it now (inaccessible)")
+  end
+  local problem = devices.problem(props["config.hardware.device"])
+  if problem then
+    return nil, errors.new("format", "the devices that vSphere gives the machine: "
+      .. text.cut(problem, MOST_PROBLEM))
   end
   local paths, networks
   paths, err = inventory.paths(self.session, { { ref = ref, props = props } })

@@ -50,7 +50,7 @@ local function request(session, id)
     if not reply then
       return nil, err
     end
-    return session_of.reference(xml.child(reply, "returnval"))
+    return session_of.returned(reply, "ExportVm")
   end)
   local taken = false
   local guard <close> = setmetatable({}, { __close = function()
@@ -115,7 +115,7 @@ end
 function M.request(session, id)
   local ref, err = request(session, id)
   if not ref then
-    return nil, err or errors.new("format", "ExportVm: no lease in the answer")
+    return nil, err
   end
   return setmetatable({
     session = session,

@@ -46,11 +46,11 @@ function M.of(list)
     local backing = xml.child(node, "backing")
     local is_file = backing and FILES[xml.type(backing)]
     local file = is_file and xml.child_text(backing, "fileName") or ""
-    local datastore = backing and xml.child(backing, "datastore")
+    local datastore = session_of.reference(backing and xml.child(backing, "datastore"))
     local folder, name = split(file)
     if folder and datastore then
       found[#found + 1] = { drive = devices.label(node), file = file, folder = folder,
-        name = name, datastore = session_of.reference(datastore),
+        name = name, datastore = datastore,
         connected = is_connected(node) }
     end
   end
@@ -66,8 +66,11 @@ local function search(session, browser, medium, opts)
   if not reply then
     return nil, err
   end
-  local task = session_of.reference(xml.child(reply, "returnval"))
-  local info
+  local task, info
+  task, err = session_of.returned(reply, "SearchDatastore_Task")
+  if not task then
+    return nil, err
+  end
   info, err = tasks.wait(session, task, { poll = opts.poll,
     task_timeout = math.min(opts.task_timeout, SEARCH_TIMEOUT) })
   local result = info and xml.child(info, "result")

@@ -7,7 +7,6 @@ local soap = require "providers.vmware.soap"
 local task = require "host.task"
 local tasks = require "providers.vmware.tasks"
 local time = require "host.time"
-local xml = require "host.xml"
 
 local STATES = { poweredOn = "on", poweredOff = "off", suspended = "suspended" }
 
@@ -80,8 +79,11 @@ function M.off(session, id, opts)
   local reply, err = session:call("PowerOffVM_Task", { _this = machine(id) })
   local ok = false
   if reply then
-    local ref = session_of.reference(xml.child(reply, "returnval"))
-    ok, err = tasks.wait(session, ref, opts)
+    local ref
+    ref, err = session_of.returned(reply, "PowerOffVM_Task")
+    if ref then
+      ok, err = tasks.wait(session, ref, opts)
+    end
   end
   if ok or already_off(err) or gets_off(session, id, err, opts) then
     return true

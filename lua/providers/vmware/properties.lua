@@ -8,9 +8,11 @@ local errors = require "host.error"
 local faults = require "providers.vmware.faults"
 local session_of = require "providers.vmware.session"
 local soap = require "providers.vmware.soap"
+local text = require "base.text"
 local xml = require "host.xml"
 
 local PAGE = 500    -- objects in one answer: some 300 KiB
+local MOST_PROBLEM = 200 -- bytes of what is wrong with an answer
 local RESTARTS = 2  -- of a retrieval whose pages broke off
 
 local M = {}
@@ -44,19 +46,45 @@ local function arguments(session, wanted, objects)
   }
 end
 
--- Adds the objects of one page to `found`; nil, err: there are more than a list may have.
+-- The one child of that name; throws where it is missing, or there twice.
+local function only(node, name, of)
+  local all = xml.children(node, name)
+  if #all ~= 1 then
+    error(("%s %s %s"):format(of, #all == 0 and "has no" or "has more than one", name), 0)
+  end
+  return all[1]
+end
+
+-- One object of a page; throws a plain text that says what is wrong with it.
+local function object_of(node)
+  local ref = session_of.reference(only(node, "obj", "an object"))
+  if not ref then
+    error("an object's obj is no reference", 0)
+  end
+  local object = { ref = ref, props = {}, missing = {} }
+  for _, set in ipairs(xml.children(node, "propSet")) do
+    local path = only(set, "name", "a propSet of " .. ref.value).text
+    if object.props[path] then
+      error(("%s has %s twice"):format(ref.value, path), 0)
+    end
+    object.props[path] = only(set, "val", path .. " of " .. ref.value)
+  end
+  for _, set in ipairs(xml.children(node, "missingSet")) do
+    local path = only(set, "path", "a missingSet of " .. ref.value).text
+    object.missing[path] = faults.of_method(path, only(set, "fault", path)).code
+  end
+  return object
+end
+
+-- Adds the objects of one page to `found`; nil, err: there are more than a list may have,
+-- or one that lacks a part, or has it twice.
 local function collect(page, found, list)
   local first = #found + 1
   for _, node in ipairs(xml.children(page, "objects")) do
-    local object = {
-      ref = session_of.reference(xml.child(node, "obj")), props = {}, missing = {},
-    }
-    for _, set in ipairs(xml.children(node, "propSet")) do
-      object.props[xml.child_text(set, "name")] = xml.child(set, "val")
-    end
-    for _, set in ipairs(xml.children(node, "missingSet")) do
-      local path = xml.child_text(set, "path")
-      object.missing[path] = faults.of_method(path, xml.child(set, "fault")).code
+    local ok, object = pcall(object_of, node)
+    if not ok then
+      return nil, errors.new("format", "RetrievePropertiesEx: not the answer of a "
+        .. "vSphere API: " .. text.cut(object, MOST_PROBLEM))
     end
     found[#found + 1] = object
   end
@@ -150,12 +178,11 @@ end
 -- properties.get for one object.
 function M.one(session, ref, paths, opts)
   local objects, err = M.get(session, { ref }, { [ref.type] = paths }, opts)
-  if objects and not objects[1] then
-    err = errors.new("gone", ("%s %s has no answer"):format(ref.type, ref.value),
-      { code = "ManagedObjectNotFound" })
-  end
-  if err then
+  if not objects then
     return nil, err
+  elseif not objects[1] then
+    return nil, errors.new("gone", ("%s %s has no answer"):format(ref.type, ref.value),
+      { code = "ManagedObjectNotFound" })
   end
   return objects[1].props, objects[1].missing
 end
@@ -174,7 +201,7 @@ local function open_view(session, container, types)
   if not reply then
     return nil, err
   end
-  return session_of.reference(xml.child(reply, "returnval"))
+  return session_of.returned(reply, "CreateContainerView")
 end
 
 local function list_once(session, container, types, wanted)

@@ -9,6 +9,8 @@ local task = require "host.task"
 local xml = require "host.xml"
 
 local INSTANCE = { type = "ServiceInstance", value = "ServiceInstance" }
+local NEEDED = { "propertyCollector", "rootFolder", "searchIndex", "sessionManager",
+  "viewManager" }
 local FAREWELL = 10 -- seconds that a log-out may take
 
 local methods = {}
@@ -17,12 +19,26 @@ local mt = { __name = "vmware.session", __index = methods }
 local M = {}
 
 --- session.reference(node) -> {type, value} | nil
--- A managed object reference as the API writes it.
+-- A managed object reference as the API writes it; one without a type is none.
 function M.reference(node)
-  if not node or node.text == "" then
+  if not node or node.text == "" or not node.attrs.type then
     return nil
   end
   return { type = node.attrs.type, value = node.text }
+end
+
+--- session.returned(reply, method) -> {type, value} | nil, err
+-- The one reference that a method returns.
+--
+--   err  format  it returns none, or two
+function M.returned(reply, method)
+  local all = xml.children(reply, "returnval")
+  local ref = M.reference(all[1])
+  if not ref or #all > 1 then
+    return nil, errors.new("format", ("%s: not the answer of a vSphere API: returnval is "
+      .. "%s"):format(method, #all > 1 and "there twice" or "no reference"))
+  end
+  return ref
 end
 
 -- What is often wrong with a name or a password that looks right.
@@ -88,6 +104,12 @@ local function service_content(session, versions)
   local found = {}
   for _, node in ipairs(content) do
     found[node.name] = M.reference(node)
+  end
+  for _, name in ipairs(NEEDED) do
+    if not found[name] then
+      return nil, no_content(errors.new("format", "RetrieveServiceContent: not the "
+        .. "answer of a vSphere API: " .. name .. " is no reference"))
+    end
   end
   local about = xml.child(content, "about")
   found.api_type = about and xml.child_text(about, "apiType")

@@ -62,7 +62,8 @@ describe("lease.request", function()
     local lease, err = lease_of.request(session, "vm-79")
     assert.is_nil(lease)
     assert.equal("format", err.kind)
-    assert.equal("ExportVm: no lease in the answer", err.message)
+    assert.equal("ExportVm: not the answer of a vSphere API: "
+      .. "returnval is no reference", err.message)
   end)
 
   it("begins unlost, with nothing read, and lives as long as vSphere's do", function()

@@ -23,6 +23,11 @@ describe("session.reference", function()
   end)
 end)
 
+-- What every server has, as names of an element's beginning and end.
+local SINGLETONS = { "propertyCollector", "propertyCollector", "rootFolder", "rootFolder",
+  "searchIndex", "searchIndex", "sessionManager", "sessionManager", "viewManager",
+  "viewManager" }
+
 describe("session.open", function()
   it("takes the singletons from the server, not from habit", function()
     local session = vsphere.logged_in({
@@ -111,7 +116,8 @@ describe("session.open", function()
   it("makes do with a server that tells nothing of itself or the session", function()
     local fake, session, err = open { Login = vsphere.reply("Login"),
       RetrieveServiceContent = vsphere.reply("RetrieveServiceContent",
-        '<returnval><sessionManager type="SessionManager">sm</sessionManager></returnval>') }
+        "<returnval>" .. ('<%s type="T">x</%s>'):rep(5):format(table.unpack(SINGLETONS))
+          .. "</returnval>") }
     assert(session, err)
     assert.is_nil(session.key)
     assert.is_nil(session.content.product)
