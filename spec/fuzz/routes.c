@@ -55,9 +55,9 @@ static void finish(void)
 
 static void begin(void)
 {
-    const struct vic_imageserver_opts opts = {
-        .host = "127.0.0.1", .wait = 0.01, .head_time = 0.2
-    };
+    const struct vic_imageserver_opts opts = { .host = "127.0.0.1",
+                                               .wait = 0.01,
+                                               .head_time = 0.2 };
     struct timespec now;
     char path[64];
     struct vic_error err;
