@@ -3,16 +3,24 @@
 local arguments = require "cli.arguments"
 local env = require "host.env"
 local errors = require "host.error"
+local host_text = require "host.text"
 local quantity = require "base.quantity"
 
 local LEAST_RATE = 1024 -- bytes a second
 
 local M = {}
 
+--- command.say(format, ...)
+-- One line on stdout, whatever stands in what is put into it.
+function M.say(format, ...)
+  env.stdout(host_text.visible(format:format(...)) .. "\n")
+end
+
 --- command.fail(name, code, message) -> code
 -- One line on stderr that begins with the command's name (nil: the controller).
 function M.fail(name, code, message)
-  env.stderr(("vm-import-controller%s: %s\n"):format(name and " " .. name or "", message))
+  env.stderr(("vm-import-controller%s: %s\n"):format(name and " " .. name or "",
+    host_text.visible(message)))
   return code
 end
 

@@ -1,7 +1,6 @@
 --- cli.disk: one disk alone through the same path as an import's.
 
 local command = require "cli.command"
-local env = require "host.env"
 local fetch = require "disk.fetch"
 local file = require "host.file"
 local progress = require "cli.progress"
@@ -65,11 +64,11 @@ local function run(values)
   local result, err = running:wait()
   local seconds = bars:remove(running)
   assert(result, err)
-  env.stdout(("%s: whole, %s, received %s in %s\n"):format(values.output,
+  command.say("%s: whole, %s, received %s in %s", values.output,
     progress.bytes_text(result.capacity), progress.bytes_text(result.received),
-    progress.time_text(seconds)))
+    progress.time_text(seconds))
   if result.sha512 then
-    env.stdout(("sha512 %s\n"):format(result.sha512))
+    command.say("sha512 %s", result.sha512)
   end
 end
 

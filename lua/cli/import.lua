@@ -237,9 +237,9 @@ local function report(values, import, ok, message)
   if not ok then
     return command.fail("import", 1, ("import %s failed: %s"):format(name, message))
   end
-  env.stdout(("import %s: %s\n"):format(name, message))
+  command.say("import %s: %s", name, message)
   for _, disk in ipairs(import.status.diskImportStatus or {}) do
-    env.stdout(disk.diskLocalPath .. "\n")
+    command.say("%s", disk.diskLocalPath)
   end
   if not values["serve-url"] and not import.spec.dryRun then
     env.stdout("no VirtualMachineImage manifests are written: --serve-url BASE was not "

@@ -108,8 +108,7 @@ end
 
 -- Findings as comments, so that the whole is YAML.
 local function print_plan(import, seen)
-  env.stdout(("--- # import %s/%s\n"):format(import.metadata.namespace,
-    import.metadata.name))
+  command.say("--- # import %s/%s", import.metadata.namespace, import.metadata.name)
   local style = terminal.style(1)
   for _, finding in ipairs(seen.findings) do
     env.stdout(terminal.finding(finding, style, "# ") .. "\n", true)

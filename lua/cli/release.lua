@@ -50,10 +50,6 @@ local UNSEEN = setmetatable({}, { __index = function()
   return function() end
 end })
 
-local function say(text, ...)
-  env.stdout(text:format(...) .. "\n")
-end
-
 local function name_of(import)
   return import.metadata.namespace .. "/" .. import.metadata.name
 end
@@ -84,7 +80,7 @@ local function cancel(api, import)
   local ok, err = api:patch(KIND, import.metadata.namespace, import.metadata.name,
     { spec = { cancelled = true } })
   if ok then
-    say("cancelled %s", name_of(import))
+    command.say("cancelled %s", name_of(import))
   elseif err.kind ~= "notfound" then
     error(err)
   end
@@ -175,9 +171,11 @@ local function release(values)
   local left = imports(api, marks.is_held)
   for _, import in ipairs(left) do
     take_off(api, import)
-    say("%s could not be cleaned up; what stays: %s", name_of(import), describe(import))
+    command.say("%s could not be cleaned up; what stays: %s", name_of(import),
+      describe(import))
   end
-  say(#left == 0 and "nothing stays behind" or "%d imports have left something behind",
+  command.say(#left == 0 and "nothing stays behind"
+    or "%d imports have left something behind",
     #left)
 end
 

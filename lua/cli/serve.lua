@@ -2,7 +2,6 @@
 
 local command = require "cli.command"
 local digest = require "host.digest"
-local env = require "host.env"
 local errors = require "host.error"
 local file = require "host.file"
 local formats = require "disk.formats"
@@ -99,7 +98,7 @@ local function serve(dir, listen)
   end
   server:ready()
   for _, image in ipairs(found) do
-    env.stdout(("%s http://%s%s\n"):format(image.file, address, image.route))
+    command.say("%s http://%s%s", image.file, address, image.route)
   end
   task.signal():wait()
 end

@@ -42,7 +42,8 @@ end
 --
 --   list              conditions before, may be nil
 --   condition         {type, status = "True"|"False"|"Unknown", reason, message,
---                     observedGeneration}; the message is cut at 1 KiB
+--                     observedGeneration}; the message is cut at 1 KiB, and the
+--                     reason, which may be another's word, is one word
 --   now               string, RFC 3339
 --   opts.update_time  boolean  write lastUpdateTime too (default false)
 function M.set(list, condition, now, opts)
@@ -52,6 +53,9 @@ function M.set(list, condition, now, opts)
     new[key] = value
   end
   new.message = new.message and text.cut(new.message, MOST_MESSAGE)
+  if (new.reason or "") ~= "" then
+    new.reason = text.word(new.reason)
+  end
   if before and same(before, new) then
     return list, false
   end

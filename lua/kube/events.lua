@@ -36,7 +36,7 @@ local function is_new(self, id)
 end
 
 local function event_of(self, object, type, reason, note)
-  local meta = object.metadata
+  local meta, word = object.metadata, text.word(reason)
   return {
     apiVersion = "events.k8s.io/v1",
     kind = "Event",
@@ -47,8 +47,8 @@ local function event_of(self, object, type, reason, note)
     eventTime = time.rfc3339_micro(time.now()),
     reportingController = self.controller,
     reportingInstance = self.instance:sub(1, 128),
-    action = reason,
-    reason = reason,
+    action = word,
+    reason = word,
     type = type,
     note = text.cut(note, NOTE),
     regarding = {

@@ -10,6 +10,7 @@ local errors = require "host.error"
 local http = require "host.http"
 local json = require "host.json"
 local log = require "host.log"
+local shape = require "base.shape"
 local task = require "host.task"
 local time = require "host.time"
 
@@ -24,6 +25,10 @@ local WEBHOOK = 10         -- seconds for all tries, while a webhook is down
 local AT_ONCE = 16         -- requests; watches are not counted
 local PAUSE_FIRST, PAUSE_MOST = 0.2, 10 -- seconds between two tries
 local MOST_WARNINGS = 100  -- different ones that are logged
+
+-- A Status, as far as it is read: webhooks write it too.
+local STATUS = { message = "string", reason = "string",
+  details = { retryAfterSeconds = "integer" } }
 
 local KINDS = {
   [400] = "invalid", [401] = "denied", [403] = "denied", [404] = "notfound",
@@ -66,14 +71,15 @@ end
 --           the server
 function M.failure(what, answer)
   local status = json.decode(answer.body, { big = true })
-  if type(status) ~= "table" or status.kind ~= "Status" then
+  if type(status) ~= "table" or status.kind ~= "Status"
+    or shape.problem(status, STATUS, "status") then
     status = { message = answer.body:sub(1, 300):gsub("%s+$", "") }
   end
   local message = status.message
   if not message or message == "" then
     message = "HTTP status " .. answer.status
   end
-  local details = type(status.details) == "table" and status.details or {}
+  local details = status.details or {}
   local kind = KINDS[answer.status] or "http"
   local webhook = webhook_of(message)
   if webhook and not ITS_OWN_WORD[answer.status] then

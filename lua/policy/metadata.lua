@@ -9,6 +9,7 @@ local machine_rules = require "policy.site.machine_rules"
 local marks = require "base.marks"
 local name = require "policy.name"
 local quantity = require "base.quantity"
+local texts = require "base.text"
 
 local GIB = 1024 * quantity.MIB
 local DESCRIPTION_MAX = 1024 -- bytes; it is a caption, and status has room for little
@@ -17,34 +18,14 @@ local M = {}
 
 M.DESCRIPTION = "field.cattle.io/description"
 
--- Kubernetes takes valid UTF-8 only. Cuts at a character's border, replaces strays.
-local function utf8_text(text, max)
-  local parts, at = {}, 1
-  while at <= #text do
-    local good, bad = utf8.len(text, at)
-    if good then
-      parts[#parts + 1] = text:sub(at)
-      break
-    end
-    parts[#parts + 1] = text:sub(at, bad - 1) .. "?"
-    at = bad + 1
-  end
-  local whole = table.concat(parts):gsub("[\0-\8\11\12\14-\31\127]", " ")
-  if #whole <= max then
-    return whole
-  end
-  local cut = utf8.offset(whole, 0, max + 1) - 1
-  return whole:sub(1, cut)
-end
-
 --- metadata.description(input) -> text | nil
--- The source's notes, at most 1 KiB of valid UTF-8.
+-- The source's notes, at most 1 KiB, whose lines are fit to be seen (base.text).
 function M.description(input)
   local text = input.machine.description
   if not text or text:find("^%s*$") then
     return nil
   end
-  return utf8_text(text, DESCRIPTION_MAX)
+  return texts.lines(text, DESCRIPTION_MAX)
 end
 
 --- metadata.check_description(value) -> text | nil, message

@@ -1,5 +1,30 @@
 local text = require "base.text"
 
+describe("base.text.word", function()
+  it("is fit for a reason, whatever somebody else called it", function()
+    for given, word in pairs {
+      LoginRefused = "LoginRefused", ["a b\27[2J\u{202e}c"] = "ab2Jc", ["9_x:y"] = "xy",
+      [""] = "Failed", ["\xff\r\n"] = "Failed", [("a"):rep(500)] = ("a"):rep(128),
+    } do
+      assert.equal(word, text.word(given))
+    end
+  end)
+end)
+
+describe("base.text.lines", function()
+  it("keeps ends of lines and tabs, and shows the rest", function()
+    assert.equal("two\nlines\tüñ", text.lines("two\r\nlines\tüñ", 100))
+    assert.equal("a\\x1bb\n\\u202ec\u{FFFD}", text.lines("a\27b\n\u{202e}c\xff", 100))
+  end)
+
+  it("ends in a whole character", function()
+    for most = 1, 12 do
+      local lines = text.lines("ä€😀\nä€😀", most)
+      assert.truthy(utf8.len(lines) and #lines <= most)
+    end
+  end)
+end)
+
 describe("base.text.cut", function()
   it("leaves alone what fits", function()
     assert.equal("ärger", text.cut("ärger", 6))

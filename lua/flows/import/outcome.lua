@@ -9,6 +9,7 @@ local place = require "flows.import.steps.place"
 local power_off = require "flows.import.steps.power_off"
 local retry = require "flows.import.retry"
 local same_error = require "flows.import.same_error"
+local text = require "base.text"
 local time = require "host.time"
 local waits = require "flows.waits"
 
@@ -28,12 +29,12 @@ local MESSAGES = {
   virtualMachineCreated = "the machine is created",
 }
 
-local function upper(text)
-  return (text:gsub("^%l", string.upper))
+local function upper(word)
+  return (word:gsub("^%l", string.upper))
 end
 
 local function reason_of(err)
-  return (upper(err.reason or err.code or err.kind):gsub("[^%w_]", ""))
+  return text.word(upper(err.reason or err.code or err.kind))
 end
 
 -- The end of an import that did not succeed. What it made goes, now or later.
