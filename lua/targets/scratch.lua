@@ -7,6 +7,7 @@
 
 local errors = require "host.error"
 local file = require "host.file"
+local object_id = require "base.object_id"
 local task = require "host.task"
 
 local LOOK_EVERY = 1 -- seconds
@@ -31,7 +32,7 @@ end
 
 -- As the files of a disk begin.
 local function base_of(plan, disk)
-  return ("%s/%s."):format(plan.namespace, disk.name)
+  return object_id.of(plan.namespace, disk.name) .. "."
 end
 
 local function bases_of(plan, disks)
