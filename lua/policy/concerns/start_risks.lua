@@ -82,6 +82,22 @@ local function subject(disk)
   return "disk " .. disk.id
 end
 
+-- Within one controller the first unit is the one; between two nobody knows.
+local function guessed(machine, disk)
+  local controllers, several, seen = {}, false, nil
+  for _, other in ipairs(machine.disks) do
+    local controller = (other.controller or ""):match("^(.*):%d+$") or other.bus
+    several = several or seen ~= nil and not controllers[controller]
+    controllers[controller], seen = true, controller
+    if other.boot_order then
+      return nil
+    end
+  end
+  return several and finding.warns("BootDiskGuessed", subject(disk), "is started from "
+    .. "here, as the first of several controllers' disks: the source does not say which",
+    "set the boot order at the source, or in a site script (boot_order)") or nil
+end
+
 local function initramfs(machine, disk, entry)
   if not is_of(HOST_ONLY, machine) or has_driver(machine, entry.bus) then
     return nil
@@ -144,7 +160,7 @@ end
 function M.find(machine, plan)
   local findings = {}
   local disk, entry = boot_disk(machine, plan)
-  for _, check in ipairs(disk and { initramfs, devices_file, ahci } or {}) do
+  for _, check in ipairs(disk and { guessed, initramfs, devices_file, ahci } or {}) do
     findings[#findings + 1] = check(machine, disk, entry)
   end
   interface_names(machine, plan, findings)

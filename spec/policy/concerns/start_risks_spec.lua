@@ -47,6 +47,22 @@ describe("policy.concerns.start_risks", function()
     assert.matches("dracut -f", found.action, 1, true)
   end)
 
+  it("says that the boot disk is a guess among controllers", function()
+    local function guess(...)
+      return (said("BootDiskGuessed", "ubuntu64Guest", "scsi", { disks = { ... } }))
+    end
+    local ide = { bus = "ide", controller = "VirtualIDEController0:0" }
+    local second = { controller = "ParaVirtualSCSIController1:0" }
+    assert.equal("Warns", guess(sample.disk(0, ide), sample.disk(1)))
+    assert.equal("Warns", guess(sample.disk(0), sample.disk(1, second)))
+    assert.equal(NONE, guess(sample.disk(0)))
+    assert.equal(NONE, guess(sample.disk(0), sample.disk(1), sample.disk(2)))
+    ide.boot_order = 1
+    assert.equal(NONE, guess(sample.disk(0), sample.disk(1, ide)))
+    local bare = { controller = "" }
+    assert.equal(NONE, guess(sample.disk(0, bare), sample.disk(1, bare)))
+  end)
+
   it("speaks of the disk that is started from", function()
     local _, found = said("InitramfsHostOnly", "rhel9_64Guest", "scsi", { disks = {
       sample.disk(0, { boot_order = 2 }), sample.disk(1, { boot_order = 1 }) } })
