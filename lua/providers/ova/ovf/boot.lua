@@ -1,7 +1,7 @@
 --- providers.ova.ovf.boot: which disks a machine of an OVF boots from, in order. Pure.
 --
--- Said by VMware's BootOrderSection or `bios.hddOrder`, or by oVirt's BootOrder or
--- ovf:boot; where nobody says it, the order of the disks is left to policy.
+-- Said by VMware's BootOrderSection or `bios.hddOrder`, by oVirt's BootOrder or ovf:boot,
+-- or by Citrix's isBootable; where nobody says it, the order is left to policy.
 
 local nodes = require "providers.ova.ovf.nodes"
 local numbers = require "providers.ova.ovf.numbers"
@@ -53,11 +53,13 @@ local function by_setting(settings, list)
   end)
 end
 
-local function by_ovirt(_, list)
+local function by_disk(list)
   return ids_of(list, function(disk)
     local rank = numbers.whole(nodes.text(disk.item.node, "BootOrder"), 1000)
-    local entry = disk.entry and nodes.attr(disk.entry.node, "boot") or ""
-    return rank and rank > 0 and rank or entry:lower() == "true" and 1001 or nil
+    local node = disk.entry and disk.entry.node
+    local said = node and (nodes.attr(node, "boot")
+      or nodes.foreign(node, nodes.XEN, "isBootable")) or ""
+    return rank and rank > 0 and rank or said:lower() == "true" and 1001 or nil
   end)
 end
 
@@ -71,7 +73,7 @@ function M.order(system, settings, list)
     ranked = by_setting(settings, list)
   end
   if #ranked == 0 then
-    ranked = by_ovirt(system, list)
+    ranked = by_disk(list)
   end
   for i, entry in ipairs(ranked) do
     order[entry.id] = i

@@ -37,15 +37,21 @@ local function parents_of(items)
   return found
 end
 
+-- What a disk's Item names; Citrix has the diskId for its InstanceID.
+local function resource_of(item, refs)
+  return item.resource or DISKS[item.type] and refs.disks[item.id] and item.id or nil
+end
+
 --- disks.items(items, refs) -> list
 -- Those Items that are disks.
 function M.items(items, refs)
   local list, parents = {}, parents_of(items)
   for _, item in ipairs(items) do
-    local names_one = item.resource and references.disk_of(refs, item.resource) ~= nil
-    local is_drive = not item.resource and parents[item.id]
+    local resource = resource_of(item, refs)
+    local names_one = resource and references.disk_of(refs, resource) ~= nil
+    local is_drive = not resource and parents[item.id]
     if not is_other(item) and (names_one or DISKS[item.type] and not is_drive)
-      and (item.resource or item.quantity) then
+      and (resource or item.quantity) then
       list[#list + 1] = item
     end
   end
@@ -111,20 +117,21 @@ local function size_of_item(item, found)
   return bytes
 end
 
-local function resource_of(item, refs)
-  if not item.resource then
+local function named(item, refs)
+  local resource = resource_of(item, refs)
+  if not resource then
     return nil
   end
-  local entry, file = references.disk_of(refs, item.resource)
+  local entry, file = references.disk_of(refs, resource)
   if not entry and not file then
     nodes.refuse('Item "%s": its HostResource "%s" names no Disk of the DiskSection',
-      item.name, item.resource)
+      item.name, resource)
   end
   return entry, file
 end
 
 local function read_one(item, found)
-  local entry, raw_file = resource_of(item, found.refs)
+  local entry, raw_file = named(item, found.refs)
   if entry and found.entries[entry] then
     nodes.refuse('Disk "%s" is used by two Items of the machine', entry.id)
   elseif entry then

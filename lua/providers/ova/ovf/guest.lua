@@ -59,13 +59,14 @@ function M.read(system, part)
     name = nodes.cut(description ~= "" and description or id, 253) }
 end
 
---- guest.uuid(system, part) -> text | nil
--- The SMBIOS UUID: VirtualBox's own, or the id that oVirt gives the operating system;
--- what Hyper-V calls BIOSGUID.
-function M.uuid(system, part)
+--- guest.uuid(system, settings, part) -> text | nil
+-- The SMBIOS UUID: VMware's setting, VirtualBox's own, the id that oVirt gives the
+-- operating system, what Hyper-V calls BIOSGUID.
+function M.uuid(system, settings, part)
   local section = nodes.first(system.node, "OperatingSystemSection")
   for _, text in ipairs {
-    part and part.uuid or "", section and nodes.attr(section, "id") or "",
+    settings.config.uuid or "", part and part.uuid or "",
+    section and nodes.attr(section, "id") or "",
     system.settings and nodes.text(system.settings, "BIOSGUID") or "",
   } do
     local uuid = text:lower():match("^{?(%x[%x-]+)}?$")

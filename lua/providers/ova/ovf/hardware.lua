@@ -38,9 +38,16 @@ local function ovirt_cpu(item)
   return sockets and cores and { sockets = sockets, cores = cores * (threads or 1) }
 end
 
---- hardware.cpu(items) -> {sockets, cores}
+-- VMware has the cores of a socket in the Item, Citrix in its platform settings.
+local function cores_of(item, settings)
+  local said = nodes.text(item.node, "CoresPerSocket")
+    or (settings.xen.platform or ""):match("cores%-per%-socket=(%d+)")
+  return count(item, said, 0) or 1
+end
+
+--- hardware.cpu(items, settings) -> {sockets, cores}
 -- Without an Item of its own the standard leaves it open: one.
-function M.cpu(items)
+function M.cpu(items, settings)
   local item = first_of(items, PROCESSOR)
   if not item then
     return { sockets = 1, cores = 1 }
@@ -50,7 +57,7 @@ function M.cpu(items)
     return topology
   end
   local all = count(item, item.quantity, 1) or 1
-  local cores = count(item, nodes.text(item.node, "CoresPerSocket"), 0) or 1
+  local cores = cores_of(item, settings)
   if cores == 0 or all % cores ~= 0 then
     cores = 1
   end

@@ -7,9 +7,9 @@
 local nodes = require "providers.ova.ovf.nodes"
 
 -- Keys of vmw:Config that say what this reads, or that concern VMware's own programs.
-local CONFIG = { "^firmware$", "^bootOptions%.", "^tools%.", "^powerOpInfo%.", "^flags%.",
-  "^cpuHot", "^memoryHot", "^nestedHV", "^virtualICH7M", "^virtualSMC", "Allocation%.",
-  "^simultaneousThreads", "^vPMC", "^fixedPassthru", "^cpuFeatureMask" }
+local CONFIG = { "^firmware$", "^uuid$", "^bootOptions%.", "^tools%.", "^powerOpInfo%.",
+  "^flags%.", "^cpuHot", "^memoryHot", "^nestedHV", "^virtualICH7M", "^virtualSMC",
+  "Allocation%.", "^simultaneousThreads", "^vPMC", "^fixedPassthru", "^cpuFeatureMask" }
 local EXTRA = { firmware = true, ["bios.hddorder"] = true,
   ["uefi.secureboot.enabled"] = true }
 

@@ -24,6 +24,11 @@ describe("boot.order", function()
     }))
   end)
 
+  it("is the disk that Citrix calls bootable", function()
+    assert.same({ ["3f1d7a30"] = 1 }, order("xen"))
+    assert.same({}, order("xen", { ['xen:isBootable="true"'] = 'xen:isBootable="false"' }))
+  end)
+
   it("is left open where nobody says it", function()
     assert.same({}, order("vmware", { [SECTION] = '<vmw:BootOrderSection>' }))
   end)

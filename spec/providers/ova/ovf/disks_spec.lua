@@ -29,6 +29,14 @@ describe("disks.read", function()
     end
   end)
 
+  it("finds Citrix's by the Item's own id", function()
+    assert.same({ "3f1d7a30" }, ids(support.machine("xen")))
+    assert.same({ "3f1d7a30" }, ids(support.machine("xen", {
+      ["<rasd:InstanceID>3f1d7a30"] =
+        "<rasd:HostResource>ovf:/disk/3f1d7a30</rasd:HostResource><rasd:InstanceID>5",
+    })))
+  end)
+
   it("refuses an Item whose disk is not there", function()
     assert.equal('OVF: Item "Hard disk 2": its HostResource "ovf:/disk/x" names no Disk of '
       .. "the DiskSection", (support.refusal("vmware", { ["ovf:/disk/vmdisk2"] = "ovf:/disk/x" })))

@@ -31,7 +31,11 @@ describe("guest.read", function()
 end)
 
 describe("guest.uuid", function()
-  it("is VirtualBox's, oVirt's or Hyper-V's, and nothing that only looks like it", function()
+  it("is VMware's, VirtualBox's, oVirt's or Hyper-V's, and nothing like it", function()
+    assert.equal("423aae68-f1f4-2096-7462-e05905ba0b71", support.machine("vmware", {
+      ['vmw:key="cpuHotAddEnabled" vmw:value="false"'] =
+        'vmw:key="uuid" vmw:value="423aae68-f1f4-2096-7462-e05905ba0b71"',
+    }).uuid)
     assert.equal("39a69c87-0433-4945-8e25-b89431544a28", support.machine("virtualbox").uuid)
     assert.equal("6b29fc40-ca47-1067-b31d-00dd010662da", support.machine("hyperv").uuid)
     assert.is_nil(support.machine("hyperv", { ["{6B29FC40-"] = "{6B29FC4-" }).uuid)

@@ -67,7 +67,7 @@ describe("ovf.read", function()
 
   it("reads what XenCenter writes", function()
     assert.same({
-      name = "mail", cpu = "2x1", memory = 2048, family = "linux",
+      name = "mail", cpu = "1x2", memory = 2048, family = "linux",
       firmware = { uefi = true, secure_boot = true, tpm = false },
       disks = {
         "3f1d7a30 10737418240 unknown0:0 3f1d7a30-2c5e-4a6a-9a0e-8b6b0f5f9f10.vhd vhd",
