@@ -9,6 +9,7 @@ package.path = "spec/?.lua;" .. package.path
 local disks = require("support.disks")
 local file = require("host.file")
 local json = require("host.json")
+local ovf = require("support.ovf")
 local plan = require("policy.plan")
 local recorded = require("policy.recorded")
 local sample = require("support.sample")
@@ -158,6 +159,10 @@ for i, name in ipairs(sandbox.hooks(plan)) do
   end
 end
 assert(count > 10)
+
+for _, name in ipairs { "vmware", "virtualbox", "ovirt", "xen", "hyperv", "appliance" } do
+  write("ovf", name, ovf.text(name))
+end
 
 local TEXTS = {
   json = '{"a":[1,-2.5e3,true,null,"\\u00e9\\ud83d\\ude00"],"b":{"c":9007199254740993}}',

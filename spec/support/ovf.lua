@@ -1,6 +1,39 @@
 --- support.ovf: OVFs of spec/data/ovf, changed and read.
 
+local finding = require "base.finding"
+local machines = require "providers.machine"
 local ovf = require "providers.ova.ovf"
+
+local KINDS = { invalid = true, notfound = true }
+local LONGEST = 1024
+
+local function check_files(machine, files)
+  for _, disk in ipairs(machine.disks) do
+    local file = assert(files[disk.id], "a disk without its file")
+    assert(file.capacity == disk.capacity_bytes and file.capacity > 0)
+    local name = file.name or "a"
+    assert(not ("/" .. name .. "/"):find("/%.*/") and not name:find("[%c\\]")
+      and not name:find("^%a[%w+.-]*:"), name)
+    assert(disk.id:find("^%w[%w._-]*$") and #disk.id <= 100, disk.id)
+  end
+end
+
+local function check_machine(machine)
+  local files, findings = machine.files, machine.findings
+  machine.files, machine.findings = nil, nil
+  assert(machines.check(machine))
+  check_files(machine, files)
+  for _, item in ipairs(findings) do
+    assert(finding.check(item))
+    assert(#item.message <= LONGEST and #(item.detail or "") <= LONGEST)
+  end
+end
+
+local function check_err(err)
+  assert(KINDS[err.kind], err.kind)
+  assert(err.message:find("^OVF:") and #err.message <= LONGEST
+    and not err.message:find("[\n\r]"), err.message)
+end
 
 local M = {}
 
@@ -27,6 +60,18 @@ function M.refusal(name, changes, opts)
   local machine, err = ovf.read(M.text(name, changes), opts)
   assert(not machine, "it is read")
   return err.message, err
+end
+
+--- ovf.outcome(text) -> boolean: whether it is read
+-- Throws when it is neither read to a sound Machine nor refused with a sound err.
+function M.outcome(text)
+  local machine, err = ovf.read(text, { name = "front" })
+  if machine then
+    check_machine(machine)
+  else
+    check_err(err)
+  end
+  return machine ~= nil
 end
 
 --- ovf.codes(machine) -> {code -> finding}: the last one of each code

@@ -106,8 +106,16 @@ local function id_of(wanted, used, place)
   return nodes.unique(used, wanted, place)
 end
 
--- An empty disk has its size in the Item.
-local function size_of_item(item, found)
+-- An empty disk has its size in the Item, as one has whose Item names a file; of a raw
+-- file the size serves.
+local function size_of_item(item, file, found)
+  local is_raw = file.format == "raw" and not file.compression
+  if is_raw and file.size and not item.quantity then
+    return file.size
+  elseif file.href and not item.quantity then
+    nodes.refuse('Item "%s": its HostResource "%s" names a file, and nothing says how '
+      .. "large the disk in it is", item.name, item.resource)
+  end
   local bytes, problem = numbers.bytes(found.resolve(item.quantity or ""),
     item.units or "byte")
   if not bytes or bytes < 1 then
@@ -140,7 +148,7 @@ local function read_one(item, found)
   end
   local file = references.file(found.refs, entry, raw_file) or {}
   local capacity = entry and references.capacity(entry, file.href and file, found.resolve)
-    or size_of_item(item, found)
+    or size_of_item(item, file, found)
   local controller = controller_of(item, found)
   local bus, class = bus_of(item, entry, controller)
   local number = controller and controller.number or 0

@@ -61,6 +61,16 @@ describe("disks.read", function()
       :find('Item "Hard disk 2": the size of its disk is not known', 1, true))
   end)
 
+  it("takes the size of a raw file for that of a disk whose Item names the file", function()
+    local machine = support.machine("vmware", { ["ovf:/disk/vmdisk2"] = "ovf:/file/file1",
+      ["web%2001-disk1.vmdk"] = "a.raw", ["ovf:/disk/vmdisk1"] = "ovf:/disk/vmdisk2" })
+    assert.equal(68608, machine.files["item-7"].capacity)
+    assert.equal("raw", machine.files["item-7"].format)
+    assert.equal('OVF: Item "Hard disk 2": its HostResource "ovf:/file/file2" names a file, '
+      .. "and nothing says how large the disk in it is",
+      (support.refusal("vmware", { ["ovf:/disk/vmdisk2"] = "ovf:/file/file2" })))
+  end)
+
   it("takes a drive without a disk for none", function()
     local machine = support.machine("vmware", { [RESOURCE2] = "" })
     assert.same({ "vmdisk1" }, ids(machine))
