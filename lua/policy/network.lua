@@ -167,7 +167,8 @@ function M.model(input, plan, nic)
     return stated
   end
   local model = MODEL[nic.model]
-  if plan.os == "windows" and model == "virtio" and nic.model ~= "virtio" then
+  local needs_driver = (model or "virtio") == "virtio" and nic.model ~= "virtio"
+  if plan.os == "windows" and needs_driver then
     -- Windows has no virtio driver of its own; Harvester's Windows template uses e1000.
     return "e1000", {
       finding.informs("NicModelForWindows", subject(nic),

@@ -227,6 +227,11 @@ describe("policy.network chooses the model:", function()
     local chosen, findings = model("vmxnet3", {}, "windows")
     assert.equal("e1000", chosen)
     assert.is_not_nil(sample.find(findings, "NicModelForWindows"))
+    for _, unheard in ipairs { "sriov", "hyperv", "" } do
+      chosen, findings = model(unheard, {}, "windows")
+      assert.equal("e1000", chosen)
+      assert.is_not_nil(sample.find(findings, "NicModelForWindows"))
+    end
     assert.equal("e1000e", (model("e1000e", {}, "windows")))
     assert.equal("virtio", (model("virtio", {}, "windows")))
     assert.equal("virtio",
