@@ -141,7 +141,7 @@ local function read(text, opts)
     memory_bytes = hardware.memory(items, resolve),
     firmware = hardware.firmware(system, items, found.settings, part),
     guest = guest.read(system, part), power_state = "off", disks = disks,
-    nics = nics_of.read(items, part, findings),
+    nics = nics_of.read(items, part),
   }))
   findings_of(found, opts, machine, files, used, findings)
   machine.files, machine.findings = files, shown(findings)

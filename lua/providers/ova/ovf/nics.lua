@@ -1,6 +1,5 @@
 --- providers.ova.ovf.nics: the network adapters of a virtual system. Pure.
 
-local finding = require "base.finding"
 local nodes = require "providers.ova.ovf.nodes"
 
 local ETHERNET, OTHER_ADAPTER = 10, 11 -- ResourceType
@@ -30,22 +29,15 @@ local function model_of(item, adapter)
   return adapter and adapter.model or OVIRT[item.subtype] or item.subtype
 end
 
--- "00-16-8B-DB-00-5E", "0800272AFB4E" -> "00:16:8b:db:00:5e"; nil: no address at all;
--- false: none that a NIC may have.
+-- "00-16-8B-DB-00-5E", "00168BDB005E" -> "00:16:8b:db:00:5e". What is meant for an
+-- address and is none goes to policy, which says so; "7" is a place on a bus.
 local function mac_of(text)
-  if not text then
-    return nil
+  local digits = text and text:gsub("[:.-]", ""):lower()
+  if digits and #digits == 12 and digits:find("^%x+$") then
+    return digits:gsub("..", "%0:"):sub(1, 17)
   end
-  local digits = text:gsub("[:.-]", ""):lower()
-  if not digits:find("^%x+$") or #digits ~= 12 then
-    if text:find("^%x+[:-]%x+[:-]%x+[:-]%x+") then
-      return false
-    end
-    return nil -- "7" is a place on a bus
-  elseif digits == ("0"):rep(12) or tonumber(digits:sub(1, 2), 16) & 1 == 1 then
-    return false
-  end
-  return digits:gsub("..", "%0:"):sub(1, 17)
+  local is_meant = text and text:find("^%x+[:-]%x+[:-]%x+[:-]%x+")
+  return is_meant and nodes.cut(text, 80) or nil
 end
 
 local function connected(item, adapter)
@@ -55,34 +47,27 @@ local function connected(item, adapter)
     and (adapter == nil or adapter.connected)
 end
 
-local function one(item, adapter, id, findings)
-  local said = nodes.text(item.node, "MACAddress") or item.address
-    or adapter and adapter.mac
-  local mac = mac_of(said)
-  if mac == false then
-    findings[#findings + 1] = finding.warns("OvfMacInvalid", "nic " .. id,
-      "the OVF gives it an address that no adapter can have; it gets a new one",
-      "state the address here if the guest needs its own", said)
-  end
+local function one(item, adapter, id)
   local network = item.connections[1] and nodes.cut(item.connections[1], 253)
   return {
-    id = id, name = nodes.cut(item.name, 253), mac = mac or nil,
+    id = id, name = nodes.cut(item.name, 253),
+    mac = mac_of(nodes.text(item.node, "MACAddress") or item.address
+      or adapter and adapter.mac),
     model = nodes.cut(model_of(item, adapter), 80),
     network = { name = network, id = network, path = network },
     connected = connected(item, adapter),
   }
 end
 
---- nics.read(items, part, findings) -> list of Machine's nics
+--- nics.read(items, part) -> list of Machine's nics
 --
---   part      table  of virtualbox.read, or nil
---   findings  list   to which those of NICs are added
-function M.read(items, part, findings)
+--   part  table  of virtualbox.read, or nil
+function M.read(items, part)
   local list, used = {}, {}
   for _, item in ipairs(items) do
     if item.type == ETHERNET or item.type == OTHER_ADAPTER then
       local id = nodes.unique(used, item.id, item.place)
-      list[#list + 1] = one(item, part and part.adapters[#list + 1], id, findings)
+      list[#list + 1] = one(item, part and part.adapters[#list + 1], id)
     end
   end
   return list
