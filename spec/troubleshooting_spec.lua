@@ -17,7 +17,7 @@ local OTHERS = {
     VirtualMachineInstance VirtualMachineImage]],
   ours = [[VmwareSource OpenstackSource OvaSource DirectorySource VirtualMachineImport
     RestorePower Leave ScratchFile Auto Spool Stream Blocks Warns Informs True False Normal
-    Warning Unknown Darwin Windows Get]],
+    Warning Unknown Darwin Windows Get AsSource]],
   conditions = [[Ready Reconciling Stalled ClusterReady ClusterError CertificateUnverified
     EndpointInsecure Encrypted SpecChangeIgnored VMExported VMExportFailed VMShutdownGuest
     VMPoweringOff VMPoweredOff VMMigrationFailed VirtualMachineImageSubmitted

@@ -247,7 +247,8 @@ end
 --
 --   input.machine   a Machine that providers.machine has checked
 --   input.spec      the spec of the VirtualMachineImport, as it stands in the object
---   input.import    {name, namespace, uid} of the VirtualMachineImport
+--   input.import    {name, namespace, uid} of the VirtualMachineImport; shut_down:
+--                   whether an attempt of it has shut the machine down
 --   input.networks  list of {name, id, path, switch}: all networks of the source;
 --                   nil: not known, then a mapping row is not checked against them
 --   input.defaults  {storage_class, termination_grace_seconds, max_sockets,

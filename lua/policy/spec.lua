@@ -15,7 +15,7 @@ local M = {}
 -- Interface.model; the enums of upstream's CRD are the same.
 M.BUSES = { "sata", "scsi", "usb", "virtio" }
 M.MODELS = { "e1000", "e1000e", "ne2k_pci", "pcnet", "rtl8139", "virtio" }
-M.POWER_STATES = { "Running", "Stopped" }
+M.POWER_STATES = { "AsSource", "Running", "Stopped" }
 
 local STRINGS = {
   "targetName", "targetPowerState", "storageClass", "defaultDiskBusType",

@@ -22,6 +22,16 @@ describe("policy.power", function()
     assert.equal("Halted", strategy)
   end)
 
+  it("is as it was at the source, before an import shut it down, when that is wanted", function()
+    assert.equal("Running", (planned("on", "AsSource")))
+    assert.equal("Stopped", (planned("off", "AsSource")))
+    local input = sample.input({ power_state = "off" }, { targetPowerState = "AsSource" })
+    input.import.shut_down = true
+    local p = assert(plan.build(input))
+    assert.equal("Running", p.power_state)
+    assert.is_nil(sample.find(p.findings, "StartsAfterImport"))
+  end)
+
   it("says so when it starts a machine that is off at the source", function()
     local _, _, findings = planned("off", "")
     assert.is_not_nil(sample.find(findings, "StartsAfterImport"))

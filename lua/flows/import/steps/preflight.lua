@@ -11,6 +11,7 @@ local merge_patch = require "kube.merge_patch"
 local origin = require "base.origin"
 local outage = require "flows.import.outage"
 local policy = require "policy.plan"
+local power_off = require "flows.import.steps.power_off"
 local recorded = require "policy.recorded"
 local mode = require "flows.import.mode"
 local size = require "flows.import.size"
@@ -107,6 +108,7 @@ local function build_plan(import, ctx, source, machine)
       name = import.metadata.name,
       namespace = import.metadata.namespace,
       uid = import.metadata.uid,
+      shut_down = power_off.stays_off(import) ~= nil,
     },
     networks = #(import.spec.networkMapping or {}) > 0 and assert(source:networks())
       or nil,

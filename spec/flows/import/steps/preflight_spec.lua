@@ -63,6 +63,14 @@ local function planned(w)
 end
 
 describe("preflight", function()
+  it("knows a machine that the import itself has shut down before", function()
+    local w = world(sample.machine({ power_state = "off" }), { targetPowerState = "AsSource" })
+    assert.equal("Stopped", planned(w).power_state)
+    w.import.status = { importConditions = json.array({ steps.is("VMPoweredOff", "True"),
+      steps.is("VMShutdownGuest", "True") }) }
+    assert.equal("Running", planned(w).power_state)
+  end)
+
   for _, n in ipairs({ 64, 256 }) do
     it(("plans a machine of %d disks and 10 NICs"):format(n), function()
       local w = world({ disks = disks(n), nics = nics(10) },
