@@ -15,6 +15,9 @@ local quantity = require "base.quantity"
 -- Harvester's default-vm-termination-grace-period-seconds.
 local GRACE_SECONDS = 120
 
+-- Thousandths of a CPU for each virtual one: KubeVirt's cpuAllocationRatio, 10.
+local CPU_REQUEST = 100
+
 local RUN_STRATEGY = { Running = "RerunOnFailure", Stopped = "Halted" }
 
 local M = {}
@@ -49,6 +52,16 @@ local function features(plan)
   }
 end
 
+-- Without requests Kubernetes takes the limits for them, and a node that others use has
+-- no such number of idle CPUs. Harvester's webhook writes its own over both, by the
+-- cluster's overcommit; it must find both.
+local function resources(cpus, memory)
+  return {
+    limits = { cpu = ("%d"):format(cpus), memory = memory },
+    requests = { cpu = ("%dm"):format(cpus * CPU_REQUEST), memory = memory },
+  }
+end
+
 local function domain(input, plan)
   local cpu, memory = plan.cpu, quantity.text(plan.memory_mib)
   return {
@@ -64,10 +77,7 @@ local function domain(input, plan)
     firmware = firmware.manifest(plan.firmware, input.machine),
     machine = { type = "q35" },
     memory = { guest = memory },
-    -- Harvester's webhook makes the requests of these, by the cluster's overcommit.
-    resources = {
-      limits = { cpu = ("%d"):format(cpu.sockets * cpu.cores), memory = memory },
-    },
+    resources = resources(cpu.sockets * cpu.cores, memory),
   }
 end
 

@@ -39,7 +39,8 @@ describe("policy.virtual_machine", function()
             features = { acpi = { enabled = true } },
             machine = { type = "q35" },
             memory = { guest = "4096Mi" },
-            resources = { limits = { cpu = "8", memory = "4096Mi" } },
+            resources = { limits = { cpu = "8", memory = "4096Mi" },
+              requests = { cpu = "800m", memory = "4096Mi" } },
           },
           evictionStrategy = "LiveMigrateIfPossible",
           networks = {

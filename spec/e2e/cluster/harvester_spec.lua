@@ -160,5 +160,8 @@ describe("Harvester's own webhook and controllers:", function()
     assert.matches("^VMware%-%x%x ", machine.serial)
     assert.same({ uuid = machine.uuid, serial = machine.serial }, domain.firmware)
     assert.equal("down", domain.devices.interfaces[1].state)
+    -- Of requests the webhook makes its own, by the overcommit of spec/labs/harvester.
+    assert.equal("100m", domain.resources.requests.cpu)
+    assert.not_equal(domain.resources.limits.memory, domain.resources.requests.memory)
   end)
 end)
