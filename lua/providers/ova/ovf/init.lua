@@ -21,13 +21,14 @@ local texts = require "base.text"
 local virtualbox = require "providers.ova.ovf.virtualbox"
 local xml = require "host.xml"
 
-local LARGEST = 4 << 20 -- bytes of an OVF
+local LARGEST, MOST_MEMORY = 4 << 20, 16 << 20 -- bytes of an OVF, as text and as nodes
 local MOST_FINDINGS = 1000
 
 local M = {}
 
 local function parse(text)
-  local root, err = xml.parse(text, { max_size = LARGEST, what = "OVF" })
+  local root, err = xml.parse(text, { max_size = LARGEST, max_memory = MOST_MEMORY,
+    what = "OVF" })
   if not root then
     error(errors.new("invalid", texts.cut(err.message, 500)), 0)
   elseif root.name ~= "Envelope" or not nodes.is_ovf(root.ns) then

@@ -126,9 +126,9 @@ function M.read(hardware, configuration)
       end
       special[key] = special[key] or own
     end
-  end
-  if #list > MOST then
-    nodes.refuse("it has %d Items; %d at most are read", #list, MOST)
+    if #list > MOST then
+      nodes.refuse("it has more than %d Items", MOST)
+    end
   end
   return list
 end

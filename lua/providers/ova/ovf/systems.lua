@@ -3,6 +3,8 @@
 
 local nodes = require "providers.ova.ovf.nodes"
 
+local MOST_NAMES = 100 -- of candidates
+
 local M = {}
 
 -- The hardware sections of a system; several are alternatives.
@@ -49,8 +51,9 @@ end
 
 local function names_of(list)
   local names = {}
-  for i, system in ipairs(list) do
-    names[i] = system.name or ("number %d, without a name"):format(i)
+  for i = 1, math.min(#list, MOST_NAMES) do
+    names[i] = list[i].name and nodes.cut(list[i].name, 253)
+      or ("number %d, without a name"):format(i)
   end
   return names
 end
@@ -102,6 +105,16 @@ function M.pick(list, name)
   return found or none_meant(list, name, several)
 end
 
+local function none_called(ids, wanted)
+  local shown = {}
+  for i = 1, math.min(#ids, MOST_NAMES) do
+    shown[i] = nodes.cut(ids[i], 253)
+  end
+  local said = #ids == 0 and "none" or ('"%s"'):format(table.concat(shown, '", "'))
+  nodes.fail("notfound", ('it has no configuration "%s"; there are %s'):format(wanted,
+    said), { candidates = shown })
+end
+
 --- systems.configuration(root, wanted) -> id | nil, ids
 -- Which deployment option is in force: the one asked for, the default one, else the
 -- first; nil: there are none.
@@ -126,9 +139,7 @@ function M.configuration(root, wanted)
       return id, ids
     end
   end
-  local said = #ids == 0 and "none" or ('"%s"'):format(table.concat(ids, '", "'))
-  nodes.fail("notfound", ('it has no configuration "%s"; there are %s'):format(wanted,
-    said), { candidates = ids })
+  none_called(ids, wanted)
 end
 
 return M

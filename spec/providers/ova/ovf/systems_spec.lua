@@ -20,6 +20,14 @@ describe("systems.pick", function()
     assert.equal("back", support.machine("appliance", nil, { name = "back" }).name)
   end)
 
+  it("lists no more than a hundred, of no more than 253 bytes each", function()
+    local _, err = support.refusal("appliance", { ["</VirtualSystemCollection>"] =
+      ('<VirtualSystem ovf:id="%s"/>'):format(("é"):rep(500)):rep(300)
+      .. "</VirtualSystemCollection>" })
+    assert.equal(100, #err.candidates)
+    assert.equal(("é"):rep(126), err.candidates[100])
+  end)
+
   it("refuses a name that two have", function()
     local message, err = support.refusal("appliance", {
       ["<Info>The back</Info>"] = "<Info>The back</Info><Name>Front end</Name>",
