@@ -6,7 +6,27 @@ local SERIAL_MAX = 64 -- characters; SMBIOS itself sets no bound
 
 local M = {}
 
-local function concerns(machine, firmware)
+local function keeps_state(input)
+  return input.defaults ~= nil and input.defaults.persistent_state == true
+end
+
+-- What was sealed stays with the TPM it was sealed by.
+local function tpm_concern(input)
+  if keeps_state(input) then
+    return finding.warns("TpmStateLeft", "machine", "what is sealed in the source's TPM "
+      .. "(BitLocker keys, for one) stays there; the machine gets a new one",
+      "have the recovery keys at hand for its first start, or suspend the encryption "
+      .. "before the import")
+  end
+  return finding.warns("TpmStateLeft", "machine",
+    "what is sealed in the source's TPM (BitLocker keys, for one) stays there; the "
+      .. "machine gets a new, empty TPM, which forgets at each stop",
+    "have the recovery keys at hand, or suspend the encryption before the import; "
+      .. "make the TPM persistent afterwards where the cluster offers it")
+end
+
+local function concerns(input, firmware)
+  local machine = input.machine
   local findings = {}
   if machine.firmware.secure_boot and not firmware.uefi then
     findings[#findings + 1] = finding.informs("SecureBootIgnored", "machine",
@@ -20,11 +40,7 @@ local function concerns(machine, firmware)
       "if that file is missing, make it in the guest first (grub-install --removable)")
   end
   if firmware.tpm then
-    findings[#findings + 1] = finding.warns("TpmStateLeft", "machine",
-      "what is sealed in the source's TPM (BitLocker keys, for one) stays there; the "
-        .. "machine gets a new, empty TPM, which forgets at each stop",
-      "have the recovery keys at hand, or suspend the encryption before the import; "
-        .. "make the TPM persistent afterwards where the cluster offers it")
+    findings[#findings + 1] = tpm_concern(input)
   end
   return findings
 end
@@ -37,7 +53,7 @@ function M.decide(input)
     secure_boot = source.uefi and source.secure_boot,
     tpm = source.tpm,
   }
-  return firmware, concerns(input.machine, firmware)
+  return firmware, concerns(input, firmware)
 end
 
 --- firmware.check(value) -> {uefi, secure_boot, tpm} | nil, message
@@ -72,13 +88,18 @@ local function serial_of(machine)
   return serial:find("^[%w ._+-]+$") and #serial <= SERIAL_MAX and serial or nil
 end
 
---- firmware.manifest(firmware, machine) -> domain.firmware
+--- firmware.manifest(firmware, input) -> domain.firmware
 -- `efi: {}` would mean secure boot on, so it is always said. UUID and serial are those
--- that the guest has read at the source: licences are bound to them.
-function M.manifest(firmware, machine)
+-- that the guest has read at the source: licences are bound to them. A TPM that is kept
+-- measures UEFI's variables, so they are kept with it.
+--
+--   input  of plan.build
+function M.manifest(firmware, input)
+  local machine = input.machine
   local manifest = { uuid = uuid_of(machine), serial = serial_of(machine) }
   if firmware.uefi then
-    manifest.bootloader = { efi = { secureBoot = firmware.secure_boot } }
+    manifest.bootloader = { efi = { secureBoot = firmware.secure_boot,
+      persistent = firmware.tpm and keeps_state(input) or nil } }
   end
   return next(manifest) and manifest or nil
 end
@@ -89,11 +110,11 @@ function M.needs_smm(firmware)
   return firmware.secure_boot or firmware.tpm
 end
 
---- firmware.tpm(firmware) -> devices.tpm | nil
--- Never `persistent: true`: KubeVirt refuses it unless the cluster has the feature gate
--- VMPersistentState, and there is no old state to keep.
-function M.tpm(firmware)
-  return firmware.tpm and {} or nil
+--- firmware.tpm(firmware, input) -> devices.tpm | nil
+-- Kept across stops where input.defaults.persistent_state says that the cluster can:
+-- elsewhere KubeVirt refuses that, and BitLocker asks for its key at every start.
+function M.tpm(firmware, input)
+  return firmware.tpm and { persistent = keeps_state(input) or nil } or nil
 end
 
 return M

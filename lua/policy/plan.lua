@@ -253,7 +253,8 @@ end
 --                   nil: not known, then a mapping row is not checked against them
 --   input.defaults  {storage_class, termination_grace_seconds, max_sockets,
 --                   link_state} of the target, optional; link_state: whether a NIC
---                   can come with its link down there, nil: not known
+--                   can come with its link down there, nil: not known;
+--                   persistent_state: whether a TPM's state is kept there
 --   input.site      {code, namespaces}, optional: what scripts may do besides: whether
 --                   code of the controller may be replaced, so that nothing is kept from
 --                   them; the namespaces they may lead to

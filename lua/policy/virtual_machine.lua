@@ -30,12 +30,12 @@ local function copy(map)
   return result
 end
 
-local function domain_devices(plan)
+local function domain_devices(input, plan)
   local list = {
     disks = devices.disks(plan),
     inputs = json.array({ { bus = "usb", name = "tablet", type = "tablet" } }),
     interfaces = devices.interfaces(plan),
-    tpm = firmware.tpm(plan.firmware),
+    tpm = firmware.tpm(plan.firmware, input),
   }
   if #list.interfaces == 0 then
     -- Otherwise KubeVirt gives a machine without NICs one on the pod network.
@@ -72,9 +72,9 @@ local function domain(input, plan)
       threads = 1,
       maxSockets = cpu.sockets, -- else KubeVirt reserves four times as many for hotplug
     },
-    devices = domain_devices(plan),
+    devices = domain_devices(input, plan),
     features = features(plan),
-    firmware = firmware.manifest(plan.firmware, input.machine),
+    firmware = firmware.manifest(plan.firmware, input),
     machine = { type = "q35" },
     memory = { guest = memory },
     resources = resources(cpu.sockets * cpu.cores, memory),

@@ -124,6 +124,16 @@ function methods:backend(name)
   return backend_of(class)
 end
 
+--- checks:has_class(name) -> boolean                                    [waits]
+-- One that may not be looked up is taken not to be there.
+function methods:has_class(name)
+  local class, err = find_class(self, name)
+  if not class and err.kind ~= "notfound" and err.kind ~= "denied" then
+    error(err)
+  end
+  return class ~= nil
+end
+
 --- checks:room(plan) -> findings                                        [waits]
 -- Of what the claims need and the cluster has.
 function methods:room(plan)

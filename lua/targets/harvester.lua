@@ -18,6 +18,8 @@ local states = require "targets.states"
 local stream_options = require "targets.stream_options"
 local time = require "host.time"
 
+local STATE_CLASS = "vmstate-persistence"
+
 local methods = {}
 local mt = { __name = "targets.harvester", __index = methods }
 
@@ -99,7 +101,8 @@ end
 --
 -- Source: the webhook of Harvester up to 1.8 sets maxSockets to 1, and KubeVirt then
 -- refuses a machine of more; from 1.9 on it is the number of sockets. Harvester 1.6 is
--- the first with a KubeVirt (1.5) that knows a NIC whose link is down.
+-- the first with a KubeVirt (1.5) that knows a NIC whose link is down. From 1.5 on it
+-- keeps the state of TPMs, in claims of a StorageClass of its own.
 function methods:defaults()
   local major, minor = (setting(self, "server-version") or ""):match("^v?(%d+)%.(%d+)")
   local known = major ~= nil
@@ -114,6 +117,7 @@ function methods:defaults()
   return {
     max_sockets = not is_from(9) and 1 or nil,
     link_state = link_state,
+    persistent_state = is_from(5) and self.checks:has_class(STATE_CLASS),
     termination_grace_seconds = math.tointeger(tonumber(
       setting(self, "default-vm-termination-grace-period-seconds"))),
   }

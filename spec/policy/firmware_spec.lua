@@ -44,6 +44,24 @@ describe("policy.firmware", function()
     end
   end)
 
+  it("keeps the TPM's state, and UEFI's variables with it, where the cluster can", function()
+    for _, uefi in ipairs({ true, false }) do
+      local input = sample.input({ firmware = { uefi = uefi, tpm = true } })
+      input.defaults = { persistent_state = true }
+      local p = assert(plan.build(input))
+      local domain = p.virtual_machine.spec.template.spec.domain
+      assert.same({ persistent = true }, domain.devices.tpm)
+      assert.same(uefi and { bootloader = { efi = { secureBoot = false, persistent = true } } }
+        or nil, domain.firmware)
+      assert.is_nil(sample.find(p.findings, "TpmStateLeft").message:find("forgets", 1, true))
+      input.machine.firmware.tpm = false
+      domain = assert(plan.build(input)).virtual_machine.spec.template.spec.domain
+      assert.is_nil(domain.devices.tpm)
+      assert.same(uefi and { bootloader = { efi = { secureBoot = false } } } or nil,
+        domain.firmware)
+    end
+  end)
+
   it("does not make UEFI of a BIOS machine that states secure boot", function()
     local p, domain = planned({ secure_boot = true })
     assert.same({ uefi = false, secure_boot = false, tpm = false }, p.firmware)

@@ -25,6 +25,22 @@ describe("targets.checks", function()
     assert.equal(2, seen.asked)
   end)
 
+  it("knows whether a class is there; one that may not be looked up is not", function()
+    local seen = cluster()
+    local at = checks.new(seen, 0)
+    assert.is_true(at:has_class("fast"))
+    seen.there = false
+    assert.is_false(at:has_class("fast"))
+    function seen.get()
+      return nil, errors.new("denied", "not allowed")
+    end
+    assert.is_false(at:has_class("fast"))
+    function seen.get()
+      return nil, errors.new("connect", "refused")
+    end
+    assert.is_false((pcall(at.has_class, at, "fast")))
+  end)
+
   it("asks again after a while, and at once for one that was not there", function()
     local seen = cluster()
     local at = checks.new(seen, 0.02)
