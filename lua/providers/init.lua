@@ -58,6 +58,7 @@
 -- err.tried of a stream: it was tried as often as helps for now.
 
 local errors = require "host.error"
+local json = require "host.json"
 
 local PROVIDERS = {
   OpenstackSource = "providers.openstack",
@@ -135,14 +136,32 @@ function M.of(kind)
     { code = "NoProvider" }))
 end
 
+local function check_rate(rate)
+  if rate == nil or math.type(rate) == "integer" and rate >= 0 then
+    return true
+  end
+  return nil, errors.final(errors.new("invalid", ("spec.leastRate %s: must be a whole "
+    .. "number of bytes a second, or 0"):format(rate), { check = "leastRate" }))
+end
+
 --- providers.open(kind, spec, secret, opts) -> source | nil, err        [waits]
 -- Opens a source of that kind; the rest is module.open's.
+--
+--   source.least_rate  bytes  of spec.leastRate: of its disks, in a second; nil: not said
 function M.open(kind, spec, secret, opts)
   local module, err = M.of(kind)
-  if not module then
-    return nil, err
+  local rate = spec.leastRate ~= json.null and spec.leastRate or nil
+  local ok, source
+  if module then
+    ok, err = check_rate(rate)
   end
-  return module.open(spec, secret, opts or {})
+  if ok then
+    source, err = module.open(spec, secret, opts or {})
+  end
+  if source then
+    source.least_rate = rate
+  end
+  return source, err
 end
 
 return M

@@ -4,7 +4,8 @@
 --
 --   stream        as a provider's export:stream() returns it
 --   disk          of the plan
---   limits        {idle_timeout, least_rate} as disk.transfer has them; nil: its own
+--   limits        {idle_timeout, least_rate} as disk.transfer has them; nil: its own;
+--                 stream.least_rate goes first
 return function(stream, disk, limits)
   return {
     source = {
@@ -24,6 +25,6 @@ return function(stream, disk, limits)
     capacity = disk.capacity_bytes,
     digests = stream.algorithms or {}, -- what the source may say it sent
     idle_timeout = limits.idle_timeout,
-    least_rate = limits.least_rate,
+    least_rate = stream.least_rate or limits.least_rate,
   }
 end

@@ -543,7 +543,7 @@ describe("disk.transfer from a server", function()
     server:on("/", steps)
     for _, resumable in ipairs({ false, true }) do
       refused("timeout", "came in 0.5 s, less than the 1000 bytes a second that a disk must "
-        .. "have (--least-rate)", fetch({ url = url, resumable = resumable },
+        .. "have (spec.leastRate, --least-rate)", fetch({ url = url, resumable = resumable },
         { format = "stream", least_rate = 1000, rate_over = 0.5 }))
     end
     server:on("/vmdk", { web.answer(vmdk) })

@@ -1,3 +1,4 @@
+local json = require "host.json"
 local providers = require "providers"
 
 describe("providers.check", function()
@@ -24,6 +25,34 @@ describe("providers.check", function()
   it("refuses what is no table", function()
     assert.is_nil((providers.check(nil)))
     assert.is_nil((providers.check("providers.vmware")))
+  end)
+end)
+
+describe("providers.open", function()
+  local function open(rate)
+    package.loaded["providers.mine"] = { open = function() return {} end }
+    providers.add("MineSource", "providers.mine")
+    return providers.open("MineSource", { leastRate = rate }, {})
+  end
+
+  after_each(function()
+    providers.add("MineSource", nil)
+    package.loaded["providers.mine"] = nil
+  end)
+
+  it("reads how slow the source may be, and refuses what is no rate", function()
+    assert.equal(65536, open(65536).least_rate)
+    assert.equal(0, open(0).least_rate)
+    assert.is_nil(open(nil).least_rate)
+    assert.is_nil(open(json.null).least_rate)
+    for _, rate in ipairs { -1, 1.5, "fast" } do
+      local source, err = open(rate)
+      assert.is_nil(source)
+      assert.equal("invalid", err.kind)
+      assert.is_true(err.final)
+      assert.equal(("spec.leastRate %s: must be a whole number of bytes a second, or 0")
+        :format(rate), err.message)
+    end
   end)
 end)
 

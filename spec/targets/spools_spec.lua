@@ -45,6 +45,16 @@ describe("targets.spools", function()
     end
   end)
 
+  it("holds a disk to the least rate of its source before that of all", function()
+    local stream_options = require "targets.stream_options"
+    local function rate(stream, limits)
+      return stream_options(stream, DISK, limits).least_rate
+    end
+    assert.equal(5, rate({ least_rate = 5 }, { least_rate = 1024 }))
+    assert.equal(0, rate({ least_rate = 0 }, { least_rate = 1024 }))
+    assert.equal(1024, rate({}, { least_rate = 1024 }))
+  end)
+
   it("knows that another process still writes a disk", function()
     assert.is_nil(store:writer_of(PLAN, DISK))
     local raw = store:path(PLAN, DISK)

@@ -34,6 +34,6 @@ int vic_pace_check(struct vic_pace *pace, double now, struct vic_error *err)
     return vic_error_set(err, VIC_TIMEOUT,
                          "%" PRIu64
                          " bytes came in %g s, less than the %g bytes a second "
-                         "that a disk must have (--least-rate)",
+                         "that a disk must have (spec.leastRate, --least-rate)",
                          bytes, pace->over, pace->least);
 }

@@ -29,6 +29,18 @@ function M.open(import, ctx, source)
   })
 end
 
+--- export.stream(job, disk_id) -> stream | nil, err                     [waits]
+-- As a provider's export:stream(), and how slow its source may be.
+--
+--   job  {export, source}
+function M.stream(job, disk_id)
+  local stream, err = job.export:stream(disk_id)
+  if stream then
+    stream.least_rate = job.source.least_rate
+  end
+  return stream, err
+end
+
 --- export.is_open(import) -> boolean
 -- Did an interrupted run leave an export open at the source?
 function M.is_open(import)

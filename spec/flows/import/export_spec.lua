@@ -48,6 +48,16 @@ describe("flows.import.export", function()
     assert.equal("2027-01-01T00:00:00Z", w:status().nextAttemptTime)
   end)
 
+  it("knows how slow the source may be", function()
+    local job = { source = { least_rate = 0 }, export = { stream = function(_, id)
+      return id == "2000" and { url = "u" } or nil, "an err"
+    end } }
+    assert.same({ url = "u", least_rate = 0 }, (export.stream(job, "2000")))
+    assert.equal("an err", select(2, export.stream(job, "2001")))
+    job.source.least_rate = nil
+    assert.same({ url = "u" }, (export.stream(job, "2000")))
+  end)
+
   it("is open while something of the source is recorded", function()
     local function is_open(...)
       return export.is_open({ status = { recorded = { ... } } })

@@ -74,7 +74,7 @@ local function check_free(import, ctx, disks)
 end
 
 local function fetch_once(import, ctx, job, disk)
-  local stream, err = job.export:stream(disk.id)
+  local stream, err = exports.stream(job, disk.id)
   if not stream then
     return nil, err
   end
@@ -215,6 +215,7 @@ local function fetch_all(import, ctx, missing)
   moment.check(import, ctx, source)
   local job = {
     export = export,
+    source = source,
     disks = import.status.plan.disks,
     running = {},
     whole = {},

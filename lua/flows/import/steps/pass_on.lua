@@ -251,7 +251,7 @@ end
 -- none that can be passed on.
 local function publish(import, ctx, job)
   for _, disk in ipairs(missing_disks(import)) do
-    local stream = assert(job.export:stream(disk.id))
+    local stream = assert(exports.stream(job, disk.id))
     verified.check(import, ctx, disk, stream)
     job.streams[disk.id] = stream
     disk = size.settle(import, ctx, disk, stream)
