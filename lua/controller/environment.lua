@@ -63,6 +63,11 @@ local function of_all(self, opts)
         opts.wake(self.places:next())
       end
     end,
+    slow_place = function(import, slow)
+      if self.places:pace(import.metadata.uid, slow) then
+        opts.wake(self.places:next())
+      end
+    end,
     reserve_name = function(import, plan, take)
       return reserve_name(self, import, plan, take)
     end,

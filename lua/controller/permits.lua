@@ -3,8 +3,10 @@
 -- `places`: how many move disks, in all and per source. A place is taken when an import
 -- is admitted and freed when it has ended; what status says counts, so that a restart
 -- finds the places taken that are taken. Who got none waits in line, and is told when it
--- is worth while to ask again. Who waits for its source leaves its place to others, and
--- asks anew when it goes on: no source holds places by being slow.
+-- is worth while to ask again: of those whose sources hold the fewest, who came first.
+-- Who waits for its source leaves its place to others, and asks anew when it goes on. Who
+-- is slow keeps its place, which does not count in all, as long as there are not more of
+-- them than places: no source holds up the others by being slow.
 --
 -- `planning`: how many of one source are planned. When hundreds are new, the requests of
 -- those that move disks must not stand in line behind all of theirs; and who waits for
@@ -37,12 +39,13 @@ end
 
 -- Permits that are in use: in all, and of each source.
 local function in_use(self)
-  local all, of_source = 0, {}
-  for _, source in pairs(self.taken) do
+  local all, slow, of_source = 0, 0, {}
+  for uid, source in pairs(self.taken) do
     all = all + 1
+    slow = slow + (self.slow[uid] and 1 or 0)
     of_source[source] = (of_source[source] or 0) + 1
   end
-  return all, of_source
+  return all - math.min(slow, self.most), of_source
 end
 
 --- places:see(uid, source, state) -> freed
@@ -62,6 +65,7 @@ function methods:see(uid, source, state)
   end
   local freed = self.taken[uid] ~= nil
   self.taken[uid], self.unseen[uid], self.left[uid] = nil, nil, nil
+  self.slow[uid] = nil
   return leave_line(self, uid) or freed
 end
 
@@ -70,7 +74,15 @@ end
 function methods:leave(uid)
   local freed = self.taken[uid] ~= nil
   self.taken[uid], self.unseen[uid], self.left[uid] = nil, nil, true
+  self.slow[uid] = nil
   return freed
+end
+
+--- places:pace(uid, slow) -> freed
+-- It moves next to nothing, or does no more.
+function methods:pace(uid, slow)
+  self.slow[uid] = slow and self.taken[uid] ~= nil or nil
+  return slow
 end
 
 --- places:take(uid, source, key) -> true | false, why
@@ -98,19 +110,30 @@ function methods:take(uid, source, key)
     same, source)
 end
 
---- places:next() -> keys
--- Of those in line, first come first, who would get a place now.
-function methods:next()
-  local all, of_source = in_use(self)
-  local keys = {}
+-- Of those in line who is not `chosen` yet: the first one of a source that holds fewest.
+local function choose(self, of_source, chosen)
+  local best, fewest = nil, self.most_per_source
   for _, waiting in ipairs(self.line) do
     local same = of_source[waiting.source] or 0
-    if all >= self.most then
-      break
-    elseif same < self.most_per_source then
-      all, of_source[waiting.source] = all + 1, same + 1
-      keys[#keys + 1] = waiting.key
+    if same < fewest and not chosen[waiting] then
+      best, fewest = waiting, same
     end
+  end
+  return best
+end
+
+--- places:next() -> keys
+-- Of those in line, who would get a place now.
+function methods:next()
+  local all, of_source = in_use(self)
+  local keys, chosen = {}, {}
+  while all < self.most do
+    local waiting = choose(self, of_source, chosen)
+    if not waiting then
+      break
+    end
+    chosen[waiting], keys[#keys + 1] = true, waiting.key
+    all, of_source[waiting.source] = all + 1, (of_source[waiting.source] or 0) + 1
   end
   return keys
 end
@@ -123,6 +146,7 @@ function M.places(most, most_per_source)
     taken = {},  -- uid -> source
     unseen = {}, -- uid -> true: given, and status does not show it yet
     left = {},   -- uid -> true: it waits for its source, whatever status shows
+    slow = {},   -- uid -> true: it has a place, and moves next to nothing
     line = {},
   }, mt)
 end

@@ -19,6 +19,7 @@
 --   supports     function (kind) -> boolean: is there a provider for it
 --   take_place   function (import) -> true | false, why: the limits
 --   leave_place  function (import): it waits for its source; take_place when it goes on
+--   slow_place   function (import, slow): it moves next to nothing, or does no more
 --   reserve_name function (import, plan, take) -> true | false, who: whether the
 --                machine's name may be this import's; take: it is from now on
 --   plan_permit  function (import, timeout) -> permit, to be closed | nil, err: how many
@@ -42,6 +43,7 @@ local NEEDED = { store = "table", target = "table", open_source = "function",
   now = "function", options = "table", is_final = "function" }
 local ALLOWED = { hook = "function", script_generation = "string", supports = "function",
   take_place = "function", leave_place = "function",
+  slow_place = "function",
   reserve_name = "function", plan_permit = "function",
   boottime = "function", event = "function", repair_definitions = "function",
   journal = "table", observer = "table" }

@@ -47,6 +47,22 @@ describe("controller.environment", function()
     assert.is_false((env.take_place(import("b"))))
   end)
 
+  it("wakes who is next when somebody is slow", function()
+    local woken
+    local env = with({ wake = function(keys)
+      woken = keys
+    end })
+    local function import(name)
+      return { metadata = { namespace = "n", name = name, uid = name },
+        spec = { sourceCluster = { kind = "VmwareSource", name = name } } }
+    end
+    env.take_place(import("a"))
+    env.take_place(import("b"))
+    env.slow_place(import("a"), true)
+    assert.same({ { kind = "VirtualMachineImport", namespace = "n", name = "b" } }, woken)
+    assert.is_true((env.take_place(import("b"))))
+  end)
+
   it("wakes who is next when a place is left", function()
     local woken
     local env = with({ wake = function(keys)

@@ -69,6 +69,51 @@ describe("places", function()
     assert.same({ "key3", "key5" }, places:next())
   end)
 
+  it("says first who is of a source that holds fewest", function()
+    local places = permits.places(4, 3)
+    for id = 1, 3 do
+      places:take("a" .. id, "a")
+    end
+    places:take("b1", "b")
+    for _, id in ipairs { "a4", "a5", "b2", "c1" } do
+      assert.is_false((places:take(id, id:sub(1, 1), id)))
+    end
+    places:see("a1", "a", nil)
+    assert.same({ "c1" }, places:next())
+    places:see("a2", "a", nil)
+    assert.same({ "c1", "a4" }, places:next())
+    places:see("a3", "a", nil)
+    assert.same({ "a4", "c1", "a5" }, places:next())
+  end)
+
+  it("does not count the slow ones, however many sources they are of", function()
+    local places = permits.places(8, 4)
+    for id = 1, 8 do
+      assert.is_true(places:take("s" .. id, "slow-" .. id))
+      places:see("s" .. id, "slow-" .. id, "sourceReady")
+    end
+    assert.is_false((places:take("good", "good", "key")))
+    assert.same({}, places:next())
+    assert.is_true(places:pace("s1", true))
+    assert.same({ "key" }, places:next())
+    assert.is_true(places:take("good", "good", "key"))
+    assert.is_false((places:take("other", "good")))
+    assert.is_false(places:pace("s1", false)) -- it goes on; nobody is thrown out
+    assert.is_true(places:take("good", "good", "key"))
+  end)
+
+  it("counts the slow ones that are more than places, and those of one source", function()
+    local places = permits.places(2, 2)
+    for id = 1, 4 do
+      assert.is_true(places:take("s" .. id, "slow-" .. (id + 1) // 2))
+      places:pace("s" .. id, true)
+    end
+    assert.is_false((places:take("s5", "slow-1")))
+    assert.is_false((places:take("good", "good", "key")))
+    assert.is_true(places:leave("s1"))
+    assert.same({ "key" }, places:next())
+  end)
+
   it("lets one who asks in vain, or has gone, hold up nobody for good", function()
     local places = permits.places(1, 1)
     places:take("1", "a")

@@ -48,9 +48,11 @@ local function submit_early(import, ctx, job)
 end
 
 local function watch(import, ctx, job)
+  local moves <close> = place.pace(import, ctx)
   while true do
     task.sleep(math.min(ctx.options.poll or LOOK_EVERY, LOOK_EVERY))
     submit_early(import, ctx, job)
+    moves:look(job.running)
     local parts = { progress.describe(job.disks, job.running), job.problem }
     if parts[1] ~= "" then
       ctx.writer:progress(table.concat(parts, "; "))

@@ -13,6 +13,7 @@ local images = require "flows.import.steps.images"
 local moment = require "flows.import.moment"
 local origin = require "base.origin"
 local outage = require "flows.import.outage"
+local place = require "flows.import.steps.place"
 local power_off = require "flows.import.steps.power_off"
 local progress = require "flows.import.progress"
 local same_error = require "flows.import.same_error"
@@ -146,6 +147,7 @@ local function report(ctx, job, states)
     whole[id] = states[id] and states[id].phase == "ready"
     running[id] = reads:progress().reading > 0 and reads or nil
   end
+  job.moves:look(running)
   for _, text in ipairs { progress.describe(job.disks, running),
     images.describe({ disks = job.disks }, states) } do
     parts[#parts + 1] = text ~= "" and text or nil
@@ -286,8 +288,9 @@ local function pass_on(import, ctx, source)
   local export <close> = assert(exports.open(import, ctx, source))
   outage.over(import, ctx)
   moment.check(import, ctx, source)
+  local moves <close> = place.pace(import, ctx)
   local job = { export = export, source = source, disks = import.status.plan.disks,
-    reads = {}, failed = {}, streams = {} }
+    reads = {}, failed = {}, streams = {}, moves = moves }
   local group <close> = setmetatable({}, { __close = function()
     let_go(import, ctx, job)
   end })
