@@ -33,6 +33,8 @@ local REASONS = {
   { "is not off", "server %S+ is [%w-]+, not off" },
   { "a volume is busy", "current status is: %l+ing" },
   { "a volume is busy", "the volume is %l+ing, so no snapshot can be made" },
+  { "the server is busy", "Nova is doing something with the server" },
+  { "the server is busy", "409: Cannot '" },
   { "refused by the proxy", HURT },
 }
 

@@ -2,7 +2,7 @@
 -- started and stopped, written, their volumes attached, detached, extended and reverted,
 -- their import interrupted at random moments, or hurt by what goes wrong for one of them.
 -- VIC_HISTORY_SEED repeats a run; VIC_HISTORIES says how many; VIC_FULL=1 plays 300, not 30.
--- Part of the full form alone: each takes some twenty seconds of the lab's services.
+-- One takes some eight seconds of the lab's services, of four side by side.
 
 local env = require "host.env"
 local history = require "support.history"
@@ -81,9 +81,9 @@ describe("a random history of a server", function()
     end)
   end
 
-  it("is one that is imported, mostly", function()
+  it("is one that is imported, often enough", function()
     print(("openstack/histories_spec: %s; refused by reason: %s"):format(
       json.encode(seen), json.encode(reasons)))
-    assert.truthy(ROUNDS < 30 or seen.imported >= ROUNDS / 4) -- of a few, none may be
+    assert.truthy(ROUNDS < 30 or seen.imported >= ROUNDS / 6) -- of a few, none may be
   end)
 end)
