@@ -106,6 +106,7 @@ local function findings_of(found, opts, machine, files, used, findings)
   left.disks(found.refs.list, used, findings)
   left.sections(found.root, found.system, findings)
   left.settings(found.settings, findings)
+  left.start(found.system, found.settings, found.part, findings)
   left.properties(found.system, found.keys, findings)
   empty_disks(machine, files, findings)
 end

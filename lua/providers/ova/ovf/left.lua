@@ -136,6 +136,30 @@ function M.settings(settings, findings)
   end
 end
 
+-- Xen's paravirtual machines have a kernel for Xen alone, and maybe no boot loader.
+local function is_paravirtual(system, settings)
+  local kind = system.settings and nodes.text(system.settings, "VirtualSystemType") or ""
+  return kind:find("^xen%-") ~= nil or (settings.xen.pv_bootloader or "") ~= ""
+    or (settings.xen.pv_kernel or "") ~= ""
+end
+
+--- left.start(system, settings, part, findings)
+-- What may keep the guest from starting as it did.
+--
+--   part  table  of virtualbox.read, or nil
+function M.start(system, settings, part, findings)
+  if is_paravirtual(system, settings) then
+    findings[#findings + 1] = finding.warns("OvfParavirtualXen", "machine",
+      "a paravirtual machine of Xen's; its kernel may start nowhere else",
+      "install a kernel and a boot loader for hardware in the guest before")
+  end
+  if part and part.firmware == "EFI32" then
+    findings[#findings + 1] = finding.warns("OvfFirmware32Bit", "machine",
+      "it starts from an EFI of 32 bits; here that has 64",
+      "see that the guest has a boot loader for it")
+  end
+end
+
 --- left.properties(system, keys, findings)
 -- What whoever deploys an appliance is asked, and the guest then reads.
 function M.properties(system, keys, findings)

@@ -90,6 +90,26 @@ describe("left.sections", function()
   end)
 end)
 
+describe("left.start", function()
+  local PLATFORM = 'Name="platform">\n          <xen:Value>'
+
+  it("warns of a machine that is paravirtual at Xen's", function()
+    assert.is_nil(support.codes(support.machine("xen")).OvfParavirtualXen)
+    for old, new in pairs { ["hvm-3.0-hvm"] = "xen-3.0-x86_64",
+      [PLATFORM] = 'Name="PV-bootloader">\n          <xen:Value>pygrub' } do
+      assert.equal("Warns",
+        support.codes(support.machine("xen", { [old] = new })).OvfParavirtualXen.severity)
+    end
+  end)
+
+  it("warns of an EFI of 32 bits", function()
+    assert.is_nil(support.codes(support.machine("virtualbox")).OvfFirmware32Bit)
+    local found = support.codes(support.machine("virtualbox",
+      { ['<Firmware type="EFI"/>'] = '<Firmware type="EFI32"/>' }))
+    assert.equal("Warns", found.OvfFirmware32Bit.severity)
+  end)
+end)
+
 describe("left.properties", function()
   it("warns of an appliance that waits for settings", function()
     local machine = support.machine("appliance", nil, { name = "front" })
