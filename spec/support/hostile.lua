@@ -25,7 +25,8 @@ end
 local CONTENT = soap('<RetrieveServiceContentResponse xmlns="urn:vim25"><returnval>'
   .. '<rootFolder type="Folder">group-d1</rootFolder>'
   .. '<propertyCollector type="PropertyCollector">pc</propertyCollector>'
-  .. '<viewManager type="ViewManager">vm</viewManager><about><fullName>Fake</fullName>'
+  .. '<viewManager type="ViewManager">vm</viewManager>'
+  .. '<searchIndex type="SearchIndex">si</searchIndex><about><fullName>Fake</fullName>'
   .. "<apiType>VirtualCenter</apiType><apiVersion>8.0.0.0</apiVersion></about>"
   .. '<sessionManager type="SessionManager">sm</sessionManager></returnval>'
   .. "</RetrieveServiceContentResponse>")
