@@ -11,6 +11,7 @@
 #include "listen.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -74,15 +75,23 @@ static void begin(void)
     vic_imageserver_ready(server);
 }
 
+/* Ports of this machine may be used up for a moment, and libFuzzer's timer interrupts. */
 static int connect_to_server(void)
 {
     struct sockaddr_in to = { .sin_family = AF_INET };
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int tries = 100, fd;
 
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     to.sin_port = htons(vic_listen_port(vic_imageserver_socket(server)));
-    CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0);
-    return fd;
+    for (;;) {
+        fd = socket(AF_INET, SOCK_STREAM, 0);
+        CHECK(fd >= 0);
+        if (connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
+            return fd;
+        CHECK((errno == EADDRNOTAVAIL || errno == EINTR) && --tries > 0);
+        close(fd);
+        poll(NULL, 0, QUIET);
+    }
 }
 
 /* All that comes until the server ends it, or waits for more; how many bytes. */

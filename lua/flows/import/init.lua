@@ -269,7 +269,8 @@ function M.serve(key, env)
     return err.kind ~= "notfound" and error(err) or nil
   end
   local seen = import.status or {}
-  if seen.plan and seen.diskImportStatus then
+  local between = seen.importStatus == "diskImageFailed" -- two attempts at its images
+  if seen.plan and seen.diskImportStatus and not between then
     images.serve(import, env)
   end
 end

@@ -115,18 +115,25 @@ function M.look(import, ctx, which)
   return states
 end
 
+-- From now on nobody reads the disk: its image is there, or not being made.
+local function forget_route(import, ctx, disk)
+  local route = disk_status.of(import, disk).diskRoute
+  if route then
+    ctx.target:forget(route)
+  end
+end
+
 --- images.write_states(import, ctx, states)                             [waits]
--- Writes down which images have become ready, or have failed.
+-- Writes down which images have become ready, whose routes go, or have failed.
 function M.write_states(import, ctx, states)
-  local changed = false
+  local ready, failed = {}, false
   for _, disk in ipairs(import.status.plan.disks) do
     local entry, phase = disk_status.of(import, disk), (states[disk.id] or {}).phase
-    changed = changed
-      or phase == "ready" and not M.is_ready(entry)
-      or phase == "failed" and not conditions.is_true(entry.diskConditions,
-        "VirtualMachineImageFailed")
+    ready[#ready + 1] = phase == "ready" and not M.is_ready(entry) and disk or nil
+    failed = failed or phase == "failed" and not conditions.is_true(entry.diskConditions,
+      "VirtualMachineImageFailed")
   end
-  if not changed then
+  if #ready == 0 and not failed then
     return
   end
   disk_status.change(import, ctx, function(entry, disk)
@@ -139,6 +146,9 @@ function M.write_states(import, ctx, states)
         state.message)
     end
   end)
+  for _, disk in ipairs(ready) do
+    forget_route(import, ctx, disk)
+  end
 end
 
 --- images.describe(plan, states) -> text
@@ -166,10 +176,6 @@ end
 function M.all_ready(import, ctx)
   local files = {}
   for i, disk in ipairs(import.status.plan.disks) do
-    local route = disk_status.of(import, disk).diskRoute
-    if route then
-      ctx.target:forget(route)
-    end
     ctx.target.disks:remove(import.status.plan, disk)
     files[i] = disk_status.file_entry(disk)
   end
@@ -204,6 +210,7 @@ local function wait_for_images(import, ctx)
   for _, disk in ipairs(plan.disks) do
     local state = states[disk.id]
     if state.phase == "failed" then
+      forget_route(import, ctx, disk) -- until it is submitted again
       failed[#failed + 1] = ("image %s: %s"):format(name_of(import, disk), state.message)
     elseif state.phase == "importing" then
       importing = true
@@ -284,7 +291,8 @@ end
 -- Wrong bytes went out of this disk. Its image goes, and its route: an image of that
 -- route is never taken again, even if it cannot be deleted now.
 function M.give_up(import, ctx, disk)
-  local name, route = name_of(import, disk), disk_status.of(import, disk).diskRoute
+  local name = name_of(import, disk)
+  forget_route(import, ctx, disk)
   disk_status.change(import, ctx, function(entry, other)
     if other.id == disk.id then
       entry.VirtualMachineImage, entry.diskRoute, entry.digests = nil, nil, nil
@@ -292,9 +300,6 @@ function M.give_up(import, ctx, disk)
         "what it was made from was wrong")
     end
   end)
-  if route then
-    ctx.target:forget(route)
-  end
   ctx.target:delete(KIND, import.status.plan.namespace, name, import)
 end
 

@@ -169,10 +169,22 @@ describe("flows.import.steps.images: while Harvester downloads", function()
       { kind = "VirtualMachineImage", name = "web-0-img", diskID = "2000" } }) } })
     w.target.images = { ["web-0-img"] = READY, ["web-1-img"] = READY }
     assert.equal("diskImagesReady", images.run(w.import, w.ctx))
-    assert.same({ "forget /r0", "remove web-0", "forget /r1", "remove web-1" },
+    assert.same({ "forget /r0", "forget /r1", "remove web-0", "remove web-1" },
       { table.unpack(w.asked, 3) })
     assert.same({ { kind = "VirtualMachineImage", name = "web-0-img", diskID = "2000" } },
       w:status().recorded)
+  end)
+
+  it("serves no image that is there already, and none that has failed", function()
+    local w = waiting()
+    w.target.images = { ["web-0-img"] = READY, ["web-1-img"] = IMPORTING }
+    images.run(w.import, w.ctx)
+    assert.same({ "forget /r0" }, w:asked_for("^forget"))
+    images.run(w.import, w.ctx) -- and not once more
+    assert.same({ "forget /r0" }, w:asked_for("^forget"))
+    w.target.images["web-1-img"] = FAILED
+    assert.equal("diskImageFailed", images.run(w.import, w.ctx).state)
+    assert.same({ "forget /r0", "forget /r1" }, w:asked_for("^forget"))
   end)
 
   it("counts an attempt when one has failed", function()

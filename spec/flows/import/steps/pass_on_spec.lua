@@ -65,7 +65,7 @@ describe("flows.import.steps.pass_on", function()
       "publish_stream web-1 " .. routes[2] .. " https://host/2001",
       "backend default", "put VirtualMachineImage web-0-img",
       "backend fast", "put VirtualMachineImage web-1-img",
-      "forget " .. routes[1], "remove web-0", "forget " .. routes[2], "remove web-1",
+      "forget " .. routes[1], "forget " .. routes[2], "remove web-0", "remove web-1",
       "close web-0", "close web-1" }, { table.unpack(w.asked, 3) })
     assert.same({ "hold web-0 " .. routes[1], "hold web-1 " .. routes[2] },
       { table.unpack(w.asked, 1, 2) })
