@@ -17,6 +17,7 @@ M.SPECS = {
     dc = "string",
     credentials = REFERENCE,
     thumbprint = "string",
+    leastRate = "integer",
   },
   VirtualMachineImport = {
     sourceCluster = {

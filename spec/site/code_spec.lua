@@ -139,7 +139,7 @@ describe("a provider in a script", function()
       "stamp", "shutdown_guest", "power_off", "export", "cleanup", "close" } do
       source[name] = none
     end
-    return { kind = "%s", open = function() return "opened" end, source = source,
+    return { kind = "%s", open = function() return { name = "opened" } end, source = source,
       export = export }
   ]]
 
@@ -152,7 +152,7 @@ describe("a provider in a script", function()
       ["providers.shelf.parts.lua"] = "return {}" }))
     assert.same({ { kind = "ShelfSource", plural = "shelfsources",
       module = "providers.shelf" } }, generation.sources)
-    assert.equal("opened", generation:require("providers").open("shelfsource", {}, {}))
+    assert.equal("opened", generation:require("providers").open("shelfsource", {}, {}).name)
     assert.is_function(generation:flow("ShelfSource"))
     assert.is_nil((require("providers").of("ShelfSource")))
   end)
