@@ -86,7 +86,7 @@ local function through(self, part)
 end
 
 local TRANSFERRED = {
-  "source", "size", "digest", "digests", "idle_timeout", "connect_timeout",
+  "source", "compression", "size", "digest", "digests", "idle_timeout", "connect_timeout",
   "least_rate",
 }
 

@@ -6,6 +6,7 @@
 local disk = require "host.disk"
 local errors = require "host.error"
 local heads = require "disk.heads"
+local vmdk = require "base.vmdk"
 
 local M = {}
 
@@ -28,8 +29,6 @@ local BY_MAGIC = {
 local ALIASES = { vpc = "vhd", iso = "raw" }
 
 M.NAMES = "auto, vmdk, raw, qcow2, vdi, vhd or vhdx"
-
-local VMDK_MARKED_STREAM = 0x30000 -- flags: compressed grains, with markers
 
 local function fail(kind, fmt, ...)
   return nil, errors.new(kind, fmt:format(...))
@@ -87,8 +86,7 @@ end
 -- Whether our own decoders take it, in one pass.
 function M.streams(format, head)
   if format == "vmdk" then
-    return head:sub(1, 4) == "KDMV" and #head >= 12
-      and string.unpack("<I4", head, 9) & VMDK_MARKED_STREAM == VMDK_MARKED_STREAM
+    return vmdk.is_stream(head)
   end
   return format == "raw"
 end

@@ -74,6 +74,8 @@ struct vic_source *vic_description_source(const struct vic_description *d,
 {
     if (vic_window_check(&d->http.window, err))
         return NULL;
+    if (d->zeros)
+        return vic_zero_source_new(d->zeros);
     return d->file ? vic_file_source_new(d->file, &d->http.window)
                    : vic_http_source_new(&d->http, err);
 }

@@ -11,9 +11,11 @@
 enum vic_disk_format { VIC_DISK_VMDK, VIC_DISK_RAW, VIC_DISK_STREAM };
 
 struct vic_description {
-    const char *file;                 /* the stream is this file, or ... */
-    struct vic_http_source_opts http; /* ... this GET */
+    const char *file;                 /* the stream is this file, ... */
+    uint64_t zeros;                   /* ... or so many zeros, ... */
+    struct vic_http_source_opts http; /* ... or this GET */
     enum vic_disk_format format;
+    bool gzip;         /* the stream is that, compressed so */
     bool guessed;      /* raw, because nobody said so and no header says otherwise */
     uint64_t capacity; /* bytes that the disk must have, 0: any */
     uint64_t size;     /* bytes that the stream must have, 0: any */

@@ -65,4 +65,7 @@ void vic_http_source_resume(struct vic_source *source, const char *file,
 /* A regular file or a block device, or that part of it. */
 struct vic_source *vic_file_source_new(const char *path, const struct vic_window *window);
 
+/* So many zeros. */
+struct vic_source *vic_zero_source_new(uint64_t size);
+
 #endif

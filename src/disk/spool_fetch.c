@@ -254,7 +254,7 @@ static int fetch_locked(struct vic_spool *s, const struct vic_description *d, in
                         struct vic_disk_result *result, struct vic_error *err)
 {
     char etag[VIC_SOURCE_ETAG];
-    uint64_t stored = d->file ? 0 : find_part(s, etag);
+    uint64_t stored = d->file || d->zeros ? 0 : find_part(s, etag);
     int code = fetch_once(s, d, lock, stored, etag, result, err);
 
     /* What is here is damaged, or of another stream. */

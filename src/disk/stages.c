@@ -1,6 +1,7 @@
 #include "stages.h"
 
 #include "alloc.h"
+#include "gunzip.h"
 #include "pipeline.h"
 #include "plain.h"
 #include "vmdk.h"
@@ -17,6 +18,7 @@ struct vic_stages {
     struct vic_pipeline *pipeline;
     struct vic_vmdk *vmdk; /* one of the two decoders */
     struct vic_plain *plain;
+    struct vic_gunzip *gunzip; /* before the decoder, or NULL */
     struct vic_digest *digest;
     struct vic_sink *tap;
     bool http;
@@ -158,13 +160,14 @@ struct vic_stages *vic_stages_new(const struct vic_description *d,
     struct vic_source *source = vic_description_source(d, err);
     unsigned digests = d->digests;
     struct vic_batches *batches;
+    struct vic_sink *decoder;
     struct vic_stages *s;
 
     if (!source)
         return NULL;
     s = vic_alloc(sizeof(*s));
     s->source = source;
-    s->http = !d->file;
+    s->http = !d->file && !d->zeros;
     s->capacity = d->capacity;
     s->size = d->size;
     s->expected_algorithm = d->expected_algorithm;
@@ -177,8 +180,12 @@ struct vic_stages *vic_stages_new(const struct vic_description *d,
         s->vmdk = vic_vmdk_new(batches, d->capacity);
     else
         s->plain = vic_plain_new(batches, plain_kind(d), d->capacity);
-    s->digest = vic_digest_new(digests, s->vmdk ? vic_vmdk_sink(s->vmdk)
-                                                : vic_plain_sink(s->plain));
+    decoder = s->vmdk ? vic_vmdk_sink(s->vmdk) : vic_plain_sink(s->plain);
+    if (d->gzip) {
+        s->gunzip = vic_gunzip_new(decoder);
+        decoder = vic_gunzip_sink(s->gunzip);
+    }
+    s->digest = vic_digest_new(digests, decoder);
     return s;
 }
 
@@ -190,6 +197,7 @@ void vic_stages_free(struct vic_stages *s)
     vic_vmdk_free(s->vmdk);
     vic_plain_free(s->plain);
     vic_digest_free(s->digest);
+    vic_gunzip_free(s->gunzip);
     s->source->free(s->source);
     free(s->expected);
     free(s);

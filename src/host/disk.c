@@ -89,6 +89,7 @@ static void on_thread_end(void *arg)
  *   opts.source.connect_to string   "host:port" to connect to instead of the URL's
  *   opts.source.resumable boolean   a body that breaks off goes on where it broke, by a
  *                                   Range: only for bytes that do not change      (false)
+ *   opts.source.zeros      bytes    so many of them, in place of url
  *   opts.source.offset, .length  bytes  the stream is this part of what is at the URL or in
  *                                   the file: asked for by a Range; where the server gives
  *                                   all, what comes before is dropped           (all of it)
@@ -98,6 +99,8 @@ static void on_thread_end(void *arg)
  *   opts.source.file       string   a file, in place of url
  *   opts.format            string   "vmdk" (stream-optimised), "raw", or "stream": any
  *                                   bytes, kept as they come for somebody to decode
+ *   opts.compression       string   "gzip": what comes is that of the format, compressed;
+ *                                   digests and size are of what comes          (none)
  *   opts.guessed           boolean  of "raw": nobody has said so, only no header says
  *                                   otherwise. What stands at the end is looked at, and
  *                                   the footer of a fixed VHD is no part of the disk (false)
@@ -133,6 +136,7 @@ static int l_disk_transfer(lua_State *L)
     opts.spool = lua_isnil(L, -1) ? NULL : vic_spool_check(L, -1);
     luaL_argcheck(L, !opts.output != !opts.spool, 1,
                   "either option 'output' or 'spool' is needed");
+    luaL_argcheck(L, !opts.spool || !opts.stream.gzip, 1, "a spool is of no gzip");
     luaL_argcheck(
         L, !opts.spool || (opts.stream.format == VIC_DISK_VMDK && opts.stream.capacity),
         1, "a spool is of a vmdk, and needs option 'capacity'");

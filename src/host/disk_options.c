@@ -17,11 +17,13 @@ struct source_opts {
     const char *connect_to;
     size_t offset;
     size_t length;
+    size_t zeros;
     bool resumable;
 };
 
 struct transfer_opts {
     const char *format;
+    const char *compression;
     const char *output;
     size_t capacity;
     size_t size;
@@ -52,6 +54,7 @@ static void read_source(lua_State *L, int index, struct vic_description *d)
         { "connect_to", VIC_OPTION_STRING, offsetof(struct source_opts, connect_to) },
         { "offset", VIC_OPTION_SIZE, offsetof(struct source_opts, offset) },
         { "length", VIC_OPTION_SIZE, offsetof(struct source_opts, length) },
+        { "zeros", VIC_OPTION_SIZE, offsetof(struct source_opts, zeros) },
         { "resumable", VIC_OPTION_BOOL, offsetof(struct source_opts, resumable) },
         { "headers", VIC_OPTION_OTHER, 0 },
         { "renewal", VIC_OPTION_OTHER, 0 },
@@ -73,8 +76,9 @@ static void read_source(lua_State *L, int index, struct vic_description *d)
     push_field(L, index, "source", true);
     at = lua_gettop(L);
     vic_options_read(L, at, source_list, &source);
-    if (!source.url == !source.file)
-        luaL_error(L, "option 'source': either url or file");
+    if (!!source.url + !!source.file + !!source.zeros != 1)
+        luaL_error(L, "option 'source': either url, file or zeros");
+    d->zeros = source.zeros;
     d->file = source.file;
     d->http.url = source.url;
     d->http.connect_to = source.connect_to;
@@ -136,6 +140,7 @@ void vic_disk_options(lua_State *L, int index, struct vic_transfer_opts *opts)
 {
     static const struct vic_option list[] = {
         { "format", VIC_OPTION_STRING, offsetof(struct transfer_opts, format) },
+        { "compression", VIC_OPTION_STRING, offsetof(struct transfer_opts, compression) },
         { "output", VIC_OPTION_STRING, offsetof(struct transfer_opts, output) },
         { "capacity", VIC_OPTION_SIZE, offsetof(struct transfer_opts, capacity) },
         { "size", VIC_OPTION_SIZE, offsetof(struct transfer_opts, size) },
@@ -164,6 +169,9 @@ void vic_disk_options(lua_State *L, int index, struct vic_transfer_opts *opts)
     opts->output = given.output;
     opts->sha512 = given.sha512;
     d->format = check_format(L, given.format);
+    d->gzip = given.compression != NULL;
+    if (given.compression && strcmp(given.compression, "gzip") != 0)
+        luaL_error(L, "option 'compression': gzip, not '%s'", given.compression);
     d->capacity = given.capacity;
     d->size = given.size;
     d->http.most = given.size ? given.size : given.max_size;

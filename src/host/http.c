@@ -212,13 +212,10 @@ int vic_open_http(lua_State *L)
         { "shown", l_http_shown }, { NULL, NULL },
     };
     static const luaL_Reg methods[] = {
-        { "request", l_pool_request },
-        { "lines", l_pool_lines },
-        { "clear_cookies", l_pool_clear_cookies },
-        { "close", l_pool_close },
-        { "__close", l_pool_close },
-        { "__gc", l_pool_close },
-        { NULL, NULL },
+        { "request", l_pool_request }, { "lines", l_pool_lines },
+        { "pieces", l_pool_pieces },   { "clear_cookies", l_pool_clear_cookies },
+        { "close", l_pool_close },     { "__close", l_pool_close },
+        { "__gc", l_pool_close },      { NULL, NULL },
     };
 
     vic_http_lines_init(L);

@@ -50,8 +50,9 @@ void vic_http_push_head(lua_State *L, const struct vic_answer *answer);
 /* The same with its body. */
 void vic_http_push_answer(lua_State *L, const struct vic_answer *answer);
 
-/* pool:lines, and the type of what it returns. */
+/* pool:lines and pool:pieces, and the type of what they return. */
 int l_pool_lines(lua_State *L);
+int l_pool_pieces(lua_State *L);
 void vic_http_lines_init(lua_State *L);
 
 #endif

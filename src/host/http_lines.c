@@ -1,10 +1,12 @@
 /*
- * host.http: answers that come as lines, for as long as the server likes (watches).
+ * host.http: answers that come as lines, for as long as the server likes (watches), and
+ * those of which a piece here and there is wanted.
  *
  * A stream is held by its userdata, by its request until that is done, and by the
  * task that waits for it; the last of them frees it. Loop thread only.
  */
 #include "alloc.h"
+#include "chunk.h"
 #include "fail.h"
 #include "host.h"
 #include "http.h"
@@ -18,12 +20,15 @@
 
 #define STREAM_TYPE "vic.http.lines"
 #define MAX_LINE    ((size_t)4 * 1024 * 1024)
+#define MAX_PIECE   ((lua_Integer)16 * 1024 * 1024)
 
 struct stream {
     unsigned refs;
     struct vic_request *request;
     struct vic_headers headers; /* until the request has taken them */
     struct vic_lines lines;
+    struct vic_chunk chunk; /* in their place, if it is not lines that are read */
+    bool pieces;
     struct waiting *waiting; /* the task to be woken, or NULL */
     bool reading;            /* a task is in next(), woken or not */
     bool streams;            /* the head is there, and it is a good one */
@@ -45,6 +50,7 @@ static void stream_unref(struct stream *stream)
     vic_request_free(stream->request);
     vic_headers_clear(&stream->headers);
     vic_lines_clear(&stream->lines);
+    vic_chunk_clear(&stream->chunk);
     free(stream);
 }
 
@@ -89,6 +95,19 @@ static int on_bytes(void *arg, const char *bytes, size_t size, struct vic_error 
     if (vic_lines_add(&stream->lines, bytes, size, err) < 0)
         return -1;
     if (vic_lines_ready(&stream->lines))
+        stream_wake(stream);
+    return 0;
+}
+
+static int on_piece(void *arg, const char *bytes, size_t size, struct vic_error *err)
+{
+    struct stream *stream = arg;
+
+    (void)err;
+    if (vic_chunk_full(&stream->chunk))
+        return 1;
+    vic_chunk_add(&stream->chunk, bytes, size);
+    if (vic_chunk_ready(&stream->chunk))
         stream_wake(stream);
     return 0;
 }
@@ -219,10 +238,61 @@ static int l_lines_next(lua_State *L)
     struct stream *stream = lines_check_stream(L);
     int n;
 
+    luaL_argcheck(L, !stream->pieces, 1, "a stream of pieces");
     if (stream->reading)
         return luaL_error(L, "another task reads this stream");
     n = push_line(L, stream);
     return n ? n : lines_wait_for(L, box_new(L, stream, false), next_result);
+}
+
+/* What was asked for, or the end; 0: it is not there yet. */
+static int push_piece(lua_State *L, struct stream *stream)
+{
+    bool ready = vic_chunk_ready(&stream->chunk);
+    const char *bytes;
+    size_t size;
+
+    if (!ready && !stream->done && !stream->closed)
+        return 0;
+    if (!ready && stream->closed)
+        return vic_fail(L, "cancelled", "the answer was closed");
+    if (!ready && vic_request_error(stream->request))
+        return vic_http_push_failure(L, stream->request);
+    bytes = vic_chunk_take(&stream->chunk, &size);
+    lua_pushlstring(L, bytes, size);
+    vic_request_resume(stream->request);
+    return 1;
+}
+
+static int piece_result(lua_State *L, int status, lua_KContext ctx)
+{
+    (void)status;
+    return push_piece(L, ((struct waiting *)ctx)->stream);
+}
+
+/*
+ * stream:read(size, skip?) -> bytes | nil, err                                [waits]
+ * Of a stream of pool:pieces.
+ *
+ *   size   bytes  up to 16 MiB; fewer come at the answer's end alone
+ *   skip   bytes  that are dropped before                             (default 0)
+ *   err    as stream:next's
+ */
+static int l_lines_read(lua_State *L)
+{
+    struct stream *stream = lines_check_stream(L);
+    lua_Integer size = luaL_checkinteger(L, 2), skip = luaL_optinteger(L, 3, 0);
+    int n;
+
+    luaL_argcheck(L, stream->pieces, 1, "a stream of lines");
+    luaL_argcheck(L, size >= 0 && size <= MAX_PIECE, 2, "at most 16 MiB");
+    luaL_argcheck(L, skip >= 0, 3, "not negative");
+    if (stream->reading)
+        return luaL_error(L, "another task reads this stream");
+    vic_chunk_ask(&stream->chunk, (uint64_t)skip, (size_t)size);
+    vic_request_resume(stream->request);
+    n = push_piece(L, stream);
+    return n ? n : lines_wait_for(L, box_new(L, stream, false), piece_result);
 }
 
 /*
@@ -280,6 +350,30 @@ static struct stream *push_stream(lua_State *L)
     return stream;
 }
 
+/* [pool, options] */
+static int lines_start(lua_State *L, struct vic_request_opts *opts, size_t max_line)
+{
+    struct vic_http_pool *pool = vic_http_check_pool(L, 1);
+    struct stream *stream = push_stream(L);
+    struct vic_wait **box = box_new(L, stream, true);
+    struct vic_error err;
+
+    stream->lines.most = max_line;
+    stream->pieces = opts->on_bytes == on_piece;
+    if (vic_http_read_headers(L, 2, &stream->headers, &err) < 0)
+        return vic_fail_error(L, &err);
+    opts->headers = &stream->headers;
+    opts->unlimited = true;
+    opts->arg = stream;
+    opts->done = lines_on_done;
+    opts->on_head = lines_on_head;
+    stream->request = vic_request_start(pool->multi, opts, &err);
+    if (!stream->request)
+        return vic_fail_error(L, &err);
+    stream->refs++;
+    return lines_wait_for(L, box, open_result);
+}
+
 /*
  * pool:lines(opts) -> stream | nil, err                                       [waits]
  *
@@ -295,43 +389,38 @@ static struct stream *push_stream(lua_State *L)
  */
 int l_pool_lines(lua_State *L)
 {
-    struct vic_http_pool *pool = vic_http_check_pool(L, 1);
     struct vic_request_opts opts = { 0 };
     size_t max_line = MAX_LINE;
-    struct vic_wait **box;
-    struct stream *stream;
-    struct vic_error err;
 
     lua_settop(L, 2);
-    vic_http_read_opts(L, 2, pool, &opts, &max_line);
-    stream = push_stream(L);
-    box = box_new(L, stream, true);
-    stream->lines.most = max_line;
-    if (vic_http_read_headers(L, 2, &stream->headers, &err) < 0)
-        return vic_fail_error(L, &err);
-    opts.headers = &stream->headers;
-    opts.unlimited = true;
-    opts.arg = stream;
-    opts.done = lines_on_done;
-    opts.on_head = lines_on_head;
+    vic_http_read_opts(L, 2, vic_http_check_pool(L, 1), &opts, &max_line);
     opts.on_bytes = on_bytes;
-    stream->request = vic_request_start(pool->multi, &opts, &err);
-    if (!stream->request)
-        return vic_fail_error(L, &err);
-    stream->refs++;
-    return lines_wait_for(L, box, open_result);
+    return lines_start(L, &opts, max_line);
+}
+
+/*
+ * pool:pieces(opts) -> stream | nil, err                                      [waits]
+ *
+ * As pool:lines, for an answer of which a piece here and there is wanted: stream:read().
+ * What is dropped between them never enters Lua.
+ */
+int l_pool_pieces(lua_State *L)
+{
+    struct vic_request_opts opts = { 0 };
+
+    lua_settop(L, 2);
+    vic_http_read_opts(L, 2, vic_http_check_pool(L, 1), &opts, NULL);
+    opts.on_bytes = on_piece;
+    return lines_start(L, &opts, 0);
 }
 
 void vic_http_lines_init(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        { "next", l_lines_next },
-        { "head", l_lines_head },
-        { "close", l_lines_close },
-        { "__call", l_lines_next },
-        { "__gc", l_lines_close },
-        { "__close", l_lines_close },
-        { NULL, NULL },
+        { "next", l_lines_next },     { "read", l_lines_read },
+        { "head", l_lines_head },     { "close", l_lines_close },
+        { "__call", l_lines_next },   { "__gc", l_lines_close },
+        { "__close", l_lines_close }, { NULL, NULL },
     };
 
     luaL_newmetatable(L, STREAM_TYPE);
