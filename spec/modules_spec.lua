@@ -23,6 +23,7 @@ local SHOWN = {
     "a part of what that one writes" },
   ["providers/openstack/init"] = { "spec/providers/openstack/source_spec.lua",
     "a source, as the contract has it" },
+  ["providers/ova/init"] = { "spec/e2e/local/ova_spec.lua", "a source, from real web servers" },
   ["providers/openstack/moment"] = { "spec/providers/openstack/export_spec.lua",
     "a moment is one of an export" },
   ["providers/vmware/inventory"] = { "spec/providers/vmware/find_spec.lua",

@@ -34,10 +34,10 @@ local M = {}
 M.usage = [[
 usage: vm-import-controller import -f FILE.yaml --output DIR [OPTION ...]
 
-Imports the machines that FILE.yaml describes (Secret, VmwareSource or OpenstackSource,
-and VirtualMachineImport, as Harvester takes them) into DIR: a sparse raw image per disk,
-and the manifests of the VirtualMachine and its claims. Run it again after a failure:
-it goes on where it was.
+Imports the machines that FILE.yaml describes (Secret, VmwareSource, OpenstackSource or
+OvaSource, and VirtualMachineImport, as Harvester takes them) into DIR: a sparse raw image
+per disk, and the manifests of the VirtualMachine and its claims. Run it again after a
+failure: it goes on where it was.
 
   -f, --file FILE       the objects; "-" is stdin
   -o, --output DIR      where everything goes; made if it is missing
@@ -272,6 +272,7 @@ local function import_all(values)
     store = objects,
     secret = input.secret_reader(found.secrets),
     strict_tls = true,
+    files = true,
   })
   local bars <close> = progress.new()
   local ctx = environment(values, objects, opened, generation)

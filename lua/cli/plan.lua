@@ -129,6 +129,7 @@ local function plan_all(values)
     store = store_of(found),
     secret = input.secret_reader(found.secrets),
     strict_tls = true,
+    files = true,
   })
   local code = 0
   for _, import in ipairs(found.imports) do

@@ -35,6 +35,7 @@ local function verdict(source, err, pin)
       fingerprint = certificate and certificate.fingerprint,
       certificate = certificate,
       in_clear = source.in_clear or {},
+      in_clear_because = source.in_clear_because,
     }
   end
   -- The one met first is pinned even where the log-in fails then: the next one must not
@@ -69,8 +70,9 @@ local function clear_condition(list, seen)
   local urls = seen.in_clear or {}
   if #urls > 0 then
     return { status = "True", reason = "PlainHTTP", message = ("http: what goes to and "
-      .. "comes from %s can be read and changed on its way, tokens and disks as well; "
-      .. "spec.allowInsecureEndpoint allows it"):format(table.concat(urls, ", ")) }
+      .. "comes from %s can be read and changed on its way, %s"):format(
+      table.concat(urls, ", "), seen.in_clear_because
+      or "tokens and disks as well; spec.allowInsecureEndpoint allows it") }
   elseif seen.in_clear and conditions.is_true(list, "EndpointInsecure") then
     return { status = "False", reason = "Encrypted", message = "" }
   end

@@ -101,7 +101,7 @@ end
 --
 --   kind         string     of the source objects: "DirectorySource"
 --   own.open     function (spec, secret, opts) -> table | nil, err: what the others get
---                as `source`                                                   [waits]
+--                as `source`; `can`, if it is set, says that it can less       [waits]
 --   own.find     function (source, ref) -> id | nil, err; ref: {name, folder}  [waits]
 --   own.inspect  function (source, id) -> machine | nil, err: as providers/machine.lua
 --                says; id, name and power_state may be left out                [waits]
@@ -136,8 +136,8 @@ function M.provider(kind, own)
     if not source then
       return nil, err
     end
-    source.can = { guest_shutdown = false, power_off = false, resume = true,
-      reread = true }
+    source.can = source.can or { guest_shutdown = false, power_off = false,
+      resume = true, reread = true }
     return setmetatable(source, mt)
   end
 

@@ -7,6 +7,7 @@
 --       spec    table   the source object's spec (endpoint, dc, ...)
 --       secret  table   its Secret's values, plain strings
 --       opts    table   name         for messages: "default/vcsim"
+--                       files        true: a source may be a file of this machine
 --                       strict_tls   true: refuse what is not verified, learn nothing
 --                       fingerprint  the pin recorded by an earlier run, or nil
 --                       fence        function () -> true or a time of time.boottime() |
@@ -36,7 +37,8 @@
 --   source:close()
 --
 --   export:stream(disk_id) -> {url, headers, renewal, tls, connect_to, format, size,
---                              capacity, digest, algorithms, resumable} | nil, err
+--                              capacity, digest, algorithms, resumable, file, zeros,
+--                              offset, length, compression, idle_timeout} | nil, err
 --                              again after a failure; renewal: more headers, which change
 --                              (host.disk); capacity: more than the Machine says, where
 --                              that is so; digest: {algorithm, value} of the stream, if
@@ -62,6 +64,7 @@ local json = require "host.json"
 
 local PROVIDERS = {
   OpenstackSource = "providers.openstack",
+  OvaSource = "providers.ova",
   VmwareSource = "providers.vmware",
 }
 

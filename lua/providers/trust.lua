@@ -101,6 +101,7 @@ end
 --
 --   opts.url          string   for messages
 --   opts.what         string   for messages: "vSphere"
+--   opts.field        string   where its URL stands           (default "spec.endpoint")
 --   opts.probe        function (pool) -> response | nil, err: an exchange without secrets
 --   opts.thumbprint   string   spec.thumbprint, or nil
 --   opts.ca           string   PEM, or nil; opts.ca_field the name of its key
@@ -132,7 +133,8 @@ function M.connect(opts)
   end
   if not pool then
     local err = response.check and response
-      or errors.wrap(response, ("reaching %s (spec.endpoint)"):format(opts.what))
+      or errors.wrap(response, ("reaching %s (%s)"):format(opts.what,
+        opts.field or "spec.endpoint"))
     err.check = err.check or err.code == "EndpointDenied" and "endpoint"
       or (err.kind == "dns" and "dns" or "connect")
     return nil, err

@@ -121,6 +121,7 @@ local function fill(self, entry, object, secret, fresh)
   local source, err = entry.providers.open(object.kind, object.spec or {}, secret, {
     name = object.metadata.namespace .. "/" .. object.metadata.name,
     strict_tls = self.strict_tls,
+    files = self.files,
     fingerprint = object.status and object.status.certificateFingerprint,
     poll = self.poll,
     fence = self.fence,
@@ -182,7 +183,7 @@ end
 
 local function secret_of(self, object)
   local credentials = object.spec and object.spec.credentials
-  if not credentials or not credentials.name then
+  if not credentials or (credentials.name or "") == "" then
     return {}
   end
   local own, secret = object.metadata.namespace, nil
@@ -293,6 +294,7 @@ mt.__close = methods.close
 --                    of the one namespace lead into the other (default: it may)
 --   opts.providers   providers/init.lua, where open() is not told whose code to use
 --   opts.strict_tls  boolean
+--   opts.files       boolean  sources may be files of this machine (default false)
 --   opts.fence       as the providers' (providers/init.lua)
 --   opts.remembered  seconds in which a source and its Secret are not asked for again,
 --                    except by who wants to log in anew (default 2)
@@ -305,6 +307,7 @@ function M.new(opts)
     follow = opts.follow,
     providers = opts.providers,
     strict_tls = opts.strict_tls,
+    files = opts.files,
     fence = opts.fence,
     idle = opts.idle or IDLE,
     remembered = opts.remembered or REMEMBERED,

@@ -74,7 +74,7 @@ function methods:writer_of(plan, disk)
 end
 
 local function start(self, plan, disk, stream)
-  if stream.format ~= "vmdk" then
+  if stream.format ~= "vmdk" or stream.compression then
     return self.raw:put(plan, disk, stream)
   end
   local ok, err = file.mkdir(self.raw.dir .. "/" .. plan.namespace, { parents = true })

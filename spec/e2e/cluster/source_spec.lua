@@ -191,7 +191,7 @@ describe("a source", function()
       running = site:controller()
     end)
 
-  it("of a kind without a provider is left as it was found, but for a condition", function()
+  it("that is an OVA nobody has says so, and names the field", function()
     site:apply(([[
 apiVersion: %s
 kind: OvaSource
@@ -199,8 +199,11 @@ metadata: {name: ova, namespace: %s}
 spec: {url: "https://example.invalid/a.ova"}
 ]]):format(kinds.VmwareSource.api_version, namespace))
     lab.wait_for("it says so", function()
-      return site:condition("OvaSource", namespace, "ova", "Stalled").reason == "NotSupported"
+      return site:condition("OvaSource", namespace, "ova", "Stalled").status == "True"
     end)
-    assert.is_nil(site:status("OvaSource", namespace, "ova").status)
+    local condition = site:condition("OvaSource", namespace, "ova", "Ready")
+    assert.equal("NameNotResolved", condition.reason)
+    assert.matches("spec.url", condition.message, 1, true)
+    assert.equal("clusterNotReady", site:status("OvaSource", namespace, "ova").status)
   end)
 end)

@@ -264,7 +264,7 @@ describe("import, when something is wrong:", function()
     has(fails("web-server-01", { spec = spec }), "VmwareSource default/unknown")
   end)
 
-  it("a kind of source that nobody provides, or that is none, is named", function()
+  it("a kind of source that is none is named, and the field that one lacks", function()
     local function from(kind)
       return { sourceCluster = { apiVersion = "migration.harvesterhci.io/v1beta1",
         kind = kind, name = "cloud", namespace = "default" } }
@@ -274,7 +274,7 @@ describe("import, when something is wrong:", function()
       spec = from("OvaSource") } } })
     yaml = yaml .. "---\napiVersion: migration.harvesterhci.io/v1beta1\nkind: OvaSource\n"
       .. "metadata: {name: cloud}\nspec: {}\n"
-    has(fails(nil, { yaml = yaml }), "OvaSource cannot be used yet")
+    has(fails(nil, { yaml = yaml }), "spec.url is empty; it is the URL of an OVA")
   end)
 
   it("a Secret without a password is named by its field", function()
