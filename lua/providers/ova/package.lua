@@ -146,7 +146,7 @@ local function read_beside(self, name, most)
 end
 
 local function read_folder(self, source)
-  local name = (self.place.path or self.place.url:match("^[^?]*")):match("[^/]*$")
+  local name = place_of.name(self.place)
   self.ovf = checked(source:read(0, MOST_OVF + 1))
   if #self.ovf > MOST_OVF then
     refuse("the OVF has more than %d bytes", MOST_OVF)

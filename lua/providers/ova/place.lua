@@ -73,6 +73,12 @@ function M.origin(url)
   return (origin:gsub("^(https://.*):443$", "%1"):gsub("^(http://.*):80$", "%1"))
 end
 
+--- place.name(place) -> the name of its file
+function M.name(place)
+  local name = (place.path or place.url:match("^%a+://[^/?#]*([^?#]*)")):match("[^/]*$")
+  return place.path and name or decoded(name)
+end
+
 --- place.beside(place, name) -> place
 -- A file in the folder of the one that is there. A query goes along: it may be what lets
 -- us in.

@@ -67,6 +67,14 @@ describe("a package", function()
     end)
   end
 
+  it("that is a folder has a manifest though its name is one that URLs spell", function()
+    shelf:put_all(ova.files("my vm", { DISK }), "spelled")
+    local found = assert(package_of.read(assert(place.parse(
+      shelf:at("range", "spelled/my%20vm.ovf"), {})), { pool = pool }))
+    assert.equal("", codes(found))
+    assert.truthy(found:file("d.vmdk").sum)
+  end)
+
   it("says what of it is amiss", function()
     assert.equal("ManifestMissing", codes(assert(of(ova.files("web", { DISK },
       { algorithm = false })))))

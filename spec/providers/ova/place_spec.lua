@@ -47,4 +47,11 @@ describe("a place", function()
     assert.equal("/srv/d.vmdk", beside("file:///srv/b.ovf", "d.vmdk"))
     assert.equal("d.vmdk", beside("file:b.ovf", "d.vmdk"))
   end)
+
+  it("has the name that its file has, not the URL's spelling", function()
+    for text, name in pairs { ["https://h/a/my%20vm.ovf?x=/y"] = "my vm.ovf",
+      ["file:///srv/my%20vm.ovf"] = "my vm.ovf", ["https://h"] = "", ["https://h/a/"] = "" } do
+      assert.equal(name, place.name(place.parse(text, { files = true })))
+    end
+  end)
 end)
