@@ -26,6 +26,17 @@ local function authorization(secret)
   return "Basic " .. digest.base64_encode(name .. ":" .. password)
 end
 
+-- A password that everybody on the way can read is no secret any more.
+local function check_clear(place, spec, secret)
+  if not place.in_clear or spec.allowInsecureEndpoint or not authorization(secret) then
+    return true
+  end
+  return nil, errors.final(errors.new("invalid", ("spec.url is %s: the password of the "
+    .. "Secret would cross the network in the clear; use https, a Secret without a "
+    .. "password, or set spec.allowInsecureEndpoint"):format(http.shown(place.url)),
+    { check = "endpoint", code = "InsecureEndpoint" }))
+end
+
 -- What anybody gets: no password goes along.
 local function probe(url, timeout)
   return function(pool)
@@ -109,6 +120,7 @@ local own = {}
 --
 --   spec.url                 string   of an OVA or OVF: http, https; file if opts.files
 --   spec.httpTimeoutSeconds  seconds  of silence; 0 and nil: 60
+--   spec.allowInsecureEndpoint  boolean  a password may go by http to another machine
 --   spec.thumbprint          string   as providers.trust has it
 --   spec.ovfConfiguration    string   a deployment option of the OVF; else its default
 --   secret                   table    username, password, ca.crt: each optional
@@ -118,11 +130,15 @@ local own = {}
 --        format   it is damaged or hostile; invalid: the OVF cannot be read; err.code
 function own.open(spec, secret, opts)
   local place, err = place_of.parse(spec.url, opts)
-  local connection
-  if place and place.url then
-    connection, err = connect(place, spec, secret, opts)
+  local ok, connection = place, nil
+  if ok then
+    ok, err = check_clear(place, spec, secret)
   end
-  if not place or place.url and not connection then
+  if ok and place.url then
+    connection, err = connect(place, spec, secret, opts)
+    ok = connection
+  end
+  if not ok then
     return nil, err
   end
   local self = { place = place, connection = connection, configuration =

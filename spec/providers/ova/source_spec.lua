@@ -120,6 +120,20 @@ describe("a source that is an OVA", function()
     end
   end)
 
+  it("sends no password by http to another machine, unless that is allowed", function()
+    local secret = { username = "user", password = "hunter2" }
+    local source, err = provider.open({ url = "http://192.0.2.1/a.ova" }, secret, {})
+    assert.is_nil(source)
+    assert.same({ "invalid", true, "InsecureEndpoint" }, { err.kind, err.final, err.code })
+    assert.falsy(err.message:find("hunter2", 1, true))
+    for _, case in ipairs { { secret, true }, { { username = "" } } } do
+      source, err = provider.open({ url = "http://none.invalid/a.ova",
+        allowInsecureEndpoint = case[2] }, case[1], {})
+      assert.is_nil(source)
+      assert.equal("dns", err.kind)
+    end
+  end)
+
   it("believes the CA of its Secret, its thumbprint, or who it met first", function()
     local cert, key = httpd.certificate { alt = "IP:127.0.0.1" }
     local site = web.open({ tls = { ca = cert } }, { cert = cert, key = key })
