@@ -12,6 +12,15 @@ local REFERENCE = { name = "string", namespace = "string" }
 --- shape.SPECS: kind -> field of spec -> type, or the fields of an object. What stands
 -- in the rows of a list is policy.spec's to check.
 M.SPECS = {
+  OvaSource = {
+    url = "string",
+    httpTimeoutSeconds = "integer",
+    credentials = REFERENCE,
+    thumbprint = "string",
+    allowInsecureEndpoint = "boolean",
+    ovfConfiguration = "string",
+    leastRate = "integer",
+  },
   VmwareSource = {
     endpoint = "string",
     dc = "string",
