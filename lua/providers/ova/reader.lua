@@ -180,7 +180,7 @@ function M.file(path)
     return nil, errors.new("invalid", path .. " is no file")
   end
   local self = { path = path, size = stat.size, ranges = true,
-    mark = ("%d"):format(stat.size) }
+    mark = ("%.6f %d"):format(stat.mtime, stat.size) }
   function self.read(_, offset, size)
     return file.read(path, { offset = offset, first = math.min(size, MOST) })
   end

@@ -4,6 +4,7 @@ local disks = require "support.disks"
 local file = require "host.file"
 local http = require "host.http"
 local lab = require "support.lab"
+local process = require "host.process"
 local reader = require "providers.ova.reader"
 local shelf_of = require "support.shelf"
 
@@ -83,6 +84,12 @@ describe("a reader", function()
     assert.equal(#BYTES, source.size)
     assert.equal(BYTES:sub(101, 200), source:read(100, 100))
     assert.equal("", source:read(#BYTES, 100))
+    -- Written again with as many bytes it is another one.
+    local before = source.mark
+    assert(process.run({ argv = { "touch", "-d", "2020-01-01", path } }))
+    local again <close> = assert(reader.file(path))
+    assert.equal(source.size, again.size)
+    assert.not_equal(before, again.mark)
     assert(file.mkdir(shelf.path .. "/folder"))
     assert.equal("invalid", select(2, reader.file(shelf.path .. "/folder")).kind)
     assert.equal("notfound", select(2, reader.file(shelf.path .. "/none")).kind)
