@@ -61,6 +61,9 @@ int vic_failure_error(const struct vic_failure *f, const char *what,
         return vic_error_set(err, VIC_CONNECT, "%s: the connection broke: %s", what,
                              text);
     case CURLE_OUT_OF_MEMORY: /* what curl says of a line beyond its own bound */
+#if LIBCURL_VERSION_NUM >= 0x080600
+    case CURLE_TOO_LARGE: /* and what it says since */
+#endif
         return vic_error_set(err, VIC_HTTP, "%s: a line of the answer's head is too long",
                              what);
     default:
