@@ -12,8 +12,9 @@ local spec = require "policy.spec"
 local M = {}
 
 -- Bus at the source -> here. pvscsi and LSI have no equal in KubeVirt and a guest that
--- ran on them need not have virtio in its initramfs, nor Windows its driver; AHCI is in
--- every one since 2007. The same is true of NVMe, and IDE is not on a q35 board.
+-- ran on them need not have virtio in its initramfs, nor Windows its driver; a driver for
+-- AHCI all have had since 2007, though some leave it out of their initramfs
+-- (policy.concerns.start_risks). The same is true of NVMe; a q35 board has no IDE.
 local BUS = {
   ide = "sata", nvme = "sata", sata = "sata", scsi = "sata",
   usb = "usb", virtio = "virtio",
